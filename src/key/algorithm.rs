@@ -1,0 +1,166 @@
+//! The closed list of signature algorithms and the public keys that go with
+//! them.
+
+use std::{fmt, str::FromStr};
+
+use super::Malformed;
+
+/// A signature algorithm. The number is the one in the envelope and in the
+/// contract; it is never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Ed25519, pure (RFC 8032 §5.1).
+    Ed25519 = 1,
+    /// ECDSA over secp256k1, RFC 6979 nonces, low-s, recovery id.
+    EcdsaSecp256k1 = 2,
+    /// ECDSA over P-256 (FIPS 186-5), RFC 6979 nonces.
+    EcdsaP256 = 3,
+    /// Schnorr over secp256k1 (BIP-340), x-only keys.
+    SchnorrSecp256k1 = 4,
+}
+
+/// A public key that is a valid point of its algorithm's curve, in the one
+/// encoding that the contract gives: 32 bytes for Ed25519 (RFC 8032 §5.1.2) and
+/// BIP-340 (x-only), 33 bytes (SEC 1 compressed) for ECDSA.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey {
+    algorithm: Algorithm,
+    bytes: [u8; 33],
+}
+
+/// The bytes are no public key of this algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a public key of {0}: wrong length, encoding or point")]
+pub struct PublicKeyError(pub Algorithm);
+
+// === impl Algorithm ===
+
+impl Algorithm {
+    /// Every algorithm, in the order of their numbers.
+    pub const ALL: [Self; 4] = [
+        Self::Ed25519,
+        Self::EcdsaSecp256k1,
+        Self::EcdsaP256,
+        Self::SchnorrSecp256k1,
+    ];
+
+    /// The number in envelope and contract.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The name in policies, stores, logs and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519",
+            Self::EcdsaSecp256k1 => "ecdsa-secp256k1",
+            Self::EcdsaP256 => "ecdsa-p256",
+            Self::SchnorrSecp256k1 => "schnorr-secp256k1",
+        }
+    }
+
+    /// Bytes of a public key.
+    pub fn public_key_len(self) -> usize {
+        match self {
+            Self::Ed25519 | Self::SchnorrSecp256k1 => 32,
+            Self::EcdsaSecp256k1 | Self::EcdsaP256 => 33,
+        }
+    }
+
+    /// Whether signatures are ECDSA pairs (r, s), which alone have a DER form.
+    pub fn is_ecdsa(self) -> bool {
+        matches!(self, Self::EcdsaSecp256k1 | Self::EcdsaP256)
+    }
+}
+
+impl TryFrom<u8> for Algorithm {
+    type Error = Malformed;
+
+    fn try_from(number: u8) -> Result<Self, Malformed> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.number() == number)
+            .ok_or(Malformed("not the number of an algorithm"))
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == text)
+            .ok_or(Malformed(
+                "an algorithm is ed25519, ecdsa-secp256k1, ecdsa-p256 or schnorr-secp256k1",
+            ))
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl PublicKey ===
+
+impl PublicKey {
+    /// Parses the contract's encoding of a public key.
+    ///
+    /// # Errors
+    /// The length is wrong, or the bytes are not the canonical encoding of a
+    /// point that the algorithm accepts (a weak Ed25519 point is refused).
+    pub fn parse(algorithm: Algorithm, encoded: &[u8]) -> Result<Self, PublicKeyError> {
+        let error = PublicKeyError(algorithm);
+        let valid = match algorithm {
+            Algorithm::Ed25519 => encoded
+                .try_into()
+                .ok()
+                .and_then(|bytes: &[u8; 32]| ed25519_dalek::VerifyingKey::from_bytes(bytes).ok())
+                .is_some_and(|key| !key.is_weak() && key.to_bytes() == *encoded),
+            Algorithm::EcdsaSecp256k1 => {
+                encoded.len() == 33 && k256::PublicKey::from_sec1_bytes(encoded).is_ok()
+            }
+            Algorithm::EcdsaP256 => {
+                encoded.len() == 33 && p256::PublicKey::from_sec1_bytes(encoded).is_ok()
+            }
+            Algorithm::SchnorrSecp256k1 => {
+                encoded.len() == 32 && k256::schnorr::VerifyingKey::from_slice(encoded).is_ok()
+            }
+        };
+        if !valid {
+            return Err(error);
+        }
+        Ok(Self::of_point(algorithm, encoded))
+    }
+
+    /// The encoding of a point that is known to be valid: it was parsed before,
+    /// or derived from a share.
+    pub(crate) fn of_point(algorithm: Algorithm, encoded: &[u8]) -> Self {
+        let mut bytes = [0; 33];
+        bytes
+            .iter_mut()
+            .zip(encoded)
+            .for_each(|(byte, encoded)| *byte = *encoded);
+        Self { algorithm, bytes }
+    }
+
+    /// The algorithm that the key belongs to.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The encoding, 32 or 33 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes
+            .get(..self.algorithm.public_key_len())
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm, hex::encode(self.as_bytes()))
+    }
+}

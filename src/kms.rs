@@ -1,0 +1,145 @@
+//! Key management services: they wrap and unwrap DEKs and never see a share.
+//!
+//! A backend implements [`Kms`]; the conformance suite in `tests/kms.rs` runs on
+//! every one of them.
+#![forbid(unsafe_code)]
+
+pub mod local;
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::{
+    enclave::{Dek, Slot},
+    envelope::{KekContext, KekRef, WrappedDek},
+    record::PermittedDek,
+};
+
+/// A KEK in a KMS.
+///
+/// Contract of every method: it returns by `deadline`, it retries only what a
+/// retry can help and only while the deadline allows, and neither its errors nor
+/// its logs hold a key, a token or the body of an answer.
+#[async_trait]
+pub trait Kms: Send + Sync {
+    /// The KEK that new DEKs are wrapped under.
+    fn kek(&self) -> &KekRef;
+
+    /// Wraps a DEK under the newest version of the KEK, bound to `context`.
+    async fn wrap(
+        &self,
+        context: &KekContext,
+        dek: &Dek,
+        deadline: Instant,
+    ) -> Result<WrappedDek, KmsError>;
+
+    /// Unwraps a permitted DEK into `slot`. Exactly one unwrap is counted by the
+    /// KMS per call that succeeds at once.
+    async fn unwrap(
+        &self,
+        dek: PermittedDek<'_>,
+        slot: Slot,
+        deadline: Instant,
+    ) -> Result<Unwrapped, KmsError>;
+
+    /// Wraps a wrapped DEK anew under the newest version of the KEK, inside the
+    /// KMS. Under the newest version already, it may come back unchanged.
+    async fn rewrap(
+        &self,
+        context: &KekContext,
+        wrapped: &WrappedDek,
+        deadline: Instant,
+    ) -> Result<WrappedDek, KmsError>;
+
+    /// Whether the KMS would answer now, at the cost of at most one cheap call.
+    async fn status(&self, deadline: Instant) -> Result<(), KmsError>;
+
+    /// Gives back what a shutdown should not leave behind, such as tokens.
+    async fn close(&self) {}
+}
+
+/// An unwrapped DEK.
+pub struct Unwrapped {
+    /// The DEK, in the slot that was given.
+    pub dek: Dek,
+    /// How the KMS names the request in its own audit log, where it does.
+    pub request_id: Option<Box<str>>,
+}
+
+/// Why a KMS did not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KmsError {
+    /// What went wrong, as far as the caller and the operator act differently.
+    pub kind: KmsErrorKind,
+    /// When to try again, where the KMS said so.
+    pub retry_after: Option<Duration>,
+    /// For the log: what happened, without bodies, keys or tokens.
+    pub detail: String,
+}
+
+/// The kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KmsErrorKind {
+    /// No connection: refused, reset, no such host.
+    Unreachable,
+    /// No answer within the time that there was.
+    Timeout,
+    /// The server's certificate or TLS version is not acceptable.
+    Tls,
+    /// The server sent the client elsewhere; it did not go.
+    Redirected,
+    /// The KMS is sealed.
+    Sealed,
+    /// The KMS has no active node, is overloaded or failed inside.
+    Unavailable,
+    /// The KMS limits the rate.
+    RateLimited,
+    /// The KMS denies this identity the operation.
+    Denied,
+    /// The KMS does not accept the login.
+    Login,
+    /// This configuration has no login for the operation.
+    NoLogin,
+    /// There is no such KEK.
+    KeyMissing,
+    /// The KEK's floor was raised above the version that wrapped the DEK.
+    KeyVersion,
+    /// The KMS cannot unwrap this: wrong context, or altered.
+    Rejected,
+    /// The record is wrapped by another KEK than the configured one.
+    OtherKek,
+    /// The answer makes no sense.
+    Protocol,
+}
+
+impl KmsError {
+    /// An error without a hint when to retry.
+    pub fn new(kind: KmsErrorKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            retry_after: None,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl fmt::Display for KmsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.detail)
+    }
+}
+
+impl std::error::Error for KmsError {}
+
+/// Refuses a record that another KEK wraps.
+fn require_kek(configured: &KekRef, dek: &PermittedDek<'_>) -> Result<(), KmsError> {
+    if dek.kek() == configured {
+        return Ok(());
+    }
+    Err(KmsError::new(
+        KmsErrorKind::OtherKek,
+        format!("wrapped by {}, configured is {configured}", dek.kek()),
+    ))
+}

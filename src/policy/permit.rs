@@ -1,0 +1,220 @@
+//! Permits: proof that policy allowed one action by one caller on one subject.
+
+use std::sync::{Arc, OnceLock};
+
+use cedar_policy::RestrictedExpression;
+
+use super::{
+    Denied, ShareSubject, signing_action,
+    subject::{NewShare, Subject},
+};
+use crate::{
+    caller::Caller,
+    key::{Algorithm, Environment, ShareId},
+    payload::{Payload, PayloadKind},
+    record::ShareDescription,
+};
+
+/// Policy's word that `caller` may do `action` to the subject, once.
+///
+/// Only [`super::Policy`] makes one; it has no `Clone`, and whoever acts on it
+/// takes it by value and takes caller, share and payload from it alone.
+///
+/// ```compile_fail,E0451
+/// # fn forge(caller: std::sync::Arc<countersign::caller::Caller>,
+/// #     subject: countersign::policy::ShareSubject) {
+/// use countersign::policy::{GetPublicKey, Permit};
+/// let forged = Permit { caller, subject, action: GetPublicKey }; // fields are private
+/// # }
+/// ```
+/// ```compile_fail,E0624
+/// # fn forge(caller: std::sync::Arc<countersign::caller::Caller>,
+/// #     subject: countersign::policy::ShareSubject) {
+/// use countersign::policy::{GetPublicKey, Permit};
+/// let forged = Permit::new(caller, subject, GetPublicKey); // so is the constructor
+/// # }
+/// ```
+/// ```compile_fail,E0599
+/// # fn twice(permit: countersign::policy::Permit<countersign::policy::Sign>) {
+/// let second = permit.clone(); // a permit is for one use
+/// # }
+/// ```
+/// ```compile_fail,E0599
+/// # fn bypass(permit: countersign::policy::Permit<countersign::policy::GetPublicKey>) {
+/// let envelope = permit.opening(); // this permit opens nothing
+/// # }
+/// ```
+/// The same with a permit that does open, which shows that the four above fail
+/// for the reason that they give:
+/// ```
+/// # fn allowed(permit: countersign::policy::Permit<countersign::policy::Sign>) {
+/// let envelope = permit.opening();
+/// # }
+/// ```
+pub struct Permit<A: Action> {
+    caller: Arc<Caller>,
+    subject: A::Subject,
+    action: A,
+}
+
+/// The right to fetch one share's envelope: borrowed from a permit that opens.
+#[derive(Clone, Copy)]
+pub struct Opening<'a>(&'a ShareDescription);
+
+/// An action that policy decides. Sealed.
+pub trait Action: sealed::Sealed {
+    /// What the action is done to.
+    type Subject: Subject;
+
+    /// The name of the Cedar action.
+    fn name(&self) -> &'static str;
+
+    /// The context that policy sees.
+    fn context(&self) -> Vec<(String, RestrictedExpression)> {
+        Vec::new()
+    }
+}
+
+/// An action that needs the share itself.
+pub trait Opens: Action<Subject = ShareSubject> {}
+
+/// Sign one payload: `Sign` or `SignDigest`, by its kind.
+pub struct Sign {
+    /// What to sign.
+    pub payload: Payload,
+}
+
+/// Hold a share open for a stream.
+#[derive(Default)]
+pub struct UseShare {
+    /// What was decided for the frames of the stream, by payload kind.
+    message: OnceLock<Result<(), Denied>>,
+    digest: OnceLock<Result<(), Denied>>,
+}
+
+/// Read the public half of a share.
+pub struct GetPublicKey;
+
+/// Make a share.
+pub struct GenerateShare {
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+}
+
+/// List an environment's shares.
+pub struct ListShares;
+
+/// Read a share's public metadata.
+pub struct GetShare;
+
+/// Stop the use of a share.
+pub struct DisableShare;
+
+/// Allow the use of a share again.
+pub struct EnableShare;
+
+impl<A: Action> Permit<A> {
+    pub(super) fn new(caller: Arc<Caller>, subject: A::Subject, action: A) -> Self {
+        Self {
+            caller,
+            subject,
+            action,
+        }
+    }
+
+    /// Who was permitted.
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// What it was permitted for.
+    pub fn subject(&self) -> &A::Subject {
+        &self.subject
+    }
+
+    /// What was permitted.
+    pub fn action(&self) -> &A {
+        &self.action
+    }
+
+    /// Gives the subject back when the action is done.
+    pub fn into_subject(self) -> A::Subject {
+        self.subject
+    }
+}
+
+impl<A: Action<Subject = ShareSubject>> Permit<A> {
+    /// The share that it was permitted for.
+    pub fn share(&self) -> &ShareDescription {
+        &self.subject
+    }
+}
+
+impl<A: Opens> Permit<A> {
+    /// The right to fetch this share's envelope.
+    pub fn opening(&self) -> Opening<'_> {
+        Opening(&self.subject)
+    }
+}
+
+impl Opening<'_> {
+    /// The one share that may be fetched.
+    pub fn share(&self) -> ShareId {
+        self.0.identity.share
+    }
+}
+
+impl UseShare {
+    pub(super) fn frames(&self, kind: PayloadKind) -> &OnceLock<Result<(), Denied>> {
+        match kind {
+            PayloadKind::Message => &self.message,
+            PayloadKind::Digest => &self.digest,
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl Action for Sign {
+    type Subject = ShareSubject;
+
+    fn name(&self) -> &'static str {
+        signing_action(self.payload.kind())
+    }
+
+    fn context(&self) -> Vec<(String, RestrictedExpression)> {
+        let kind = self.payload.kind().as_str().to_owned();
+        vec![(
+            "payload_kind".to_owned(),
+            RestrictedExpression::new_string(kind),
+        )]
+    }
+}
+
+impl sealed::Sealed for Sign {}
+impl Opens for Sign {}
+impl Opens for UseShare {}
+
+/// An action without context: subject and Cedar name are all there is to say.
+macro_rules! plain_action {
+    ($action:ident on $subject:ty) => {
+        impl sealed::Sealed for $action {}
+        impl Action for $action {
+            type Subject = $subject;
+
+            fn name(&self) -> &'static str {
+                stringify!($action)
+            }
+        }
+    };
+}
+
+plain_action!(UseShare on ShareSubject);
+plain_action!(GetPublicKey on ShareSubject);
+plain_action!(GenerateShare on NewShare);
+plain_action!(ListShares on Environment);
+plain_action!(GetShare on ShareSubject);
+plain_action!(DisableShare on ShareSubject);
+plain_action!(EnableShare on ShareSubject);

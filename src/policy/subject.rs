@@ -1,0 +1,145 @@
+//! Callers, shares and environments as Cedar sees them.
+//!
+//! A share's attributes are those that its envelope binds; a column that a
+//! database writer could change is not among them.
+
+use std::collections::{HashMap, HashSet};
+
+use cedar_policy::{
+    Entity, EntityAttrEvaluationError, EntityId, EntityTypeName, EntityUid, RestrictedExpression,
+};
+
+use super::ShareSubject;
+use crate::{
+    caller::Caller,
+    envelope::Identity,
+    key::{Algorithm, Environment, ShareId, WalletId},
+};
+
+/// What an action is done to.
+pub trait Subject {
+    /// Its Cedar identity.
+    fn uid(&self) -> EntityUid;
+
+    /// It and what it is in.
+    ///
+    /// # Errors
+    /// Never with the attributes used here, which are plain values.
+    fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError>;
+}
+
+/// A share that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewShare {
+    /// The environment it will be sealed for.
+    pub environment: Environment,
+    /// The wallet it will belong to.
+    pub wallet: WalletId,
+    /// Its id.
+    pub share: ShareId,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+}
+
+impl Subject for ShareSubject {
+    fn uid(&self) -> EntityUid {
+        uid("Share", &self.identity.share.to_string())
+    }
+
+    fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
+        let Identity {
+            environment,
+            wallet,
+            address,
+            algorithm,
+            ..
+        } = &self.identity;
+        let address = address
+            .as_ref()
+            .map(|address| ("address", address.as_str()));
+        share(self.uid(), environment, wallet, *algorithm, address)
+    }
+}
+
+impl Subject for NewShare {
+    fn uid(&self) -> EntityUid {
+        uid("Share", &self.share.to_string())
+    }
+
+    fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
+        share(
+            self.uid(),
+            &self.environment,
+            &self.wallet,
+            self.algorithm,
+            None,
+        )
+    }
+}
+
+impl Subject for Environment {
+    fn uid(&self) -> EntityUid {
+        uid("Environment", self.as_str())
+    }
+
+    fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
+        Ok(vec![Entity::new_no_attrs(self.uid(), HashSet::new())])
+    }
+}
+
+/// The caller and its groups.
+pub(super) fn caller(caller: &Caller) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
+    let groups: HashSet<_> = caller
+        .groups
+        .iter()
+        .map(|group| uid("Group", group))
+        .collect();
+    let mut entities: Vec<_> = groups
+        .iter()
+        .map(|group| Entity::new_no_attrs(group.clone(), HashSet::new()))
+        .collect();
+    let attributes = HashMap::from([(
+        "uid".to_owned(),
+        RestrictedExpression::new_long(caller.uid.into()),
+    )]);
+    entities.push(Entity::new(
+        uid("Caller", &caller.name),
+        attributes,
+        groups,
+    )?);
+    Ok(entities)
+}
+
+/// `type::"id"` of the shipped schema.
+pub(super) fn uid(entity_type: &'static str, id: &str) -> EntityUid {
+    let entity_type: EntityTypeName = entity_type
+        .parse()
+        .expect("the names of the schema's entity types are identifiers");
+    EntityUid::from_type_name_and_id(entity_type, EntityId::new(id))
+}
+
+fn share(
+    share: EntityUid,
+    environment: &Environment,
+    wallet: &WalletId,
+    algorithm: Algorithm,
+    address: Option<(&str, &str)>,
+) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
+    let attributes = [
+        ("wallet", wallet.as_str()),
+        ("algorithm", algorithm.as_str()),
+        ("binding", "derived"),
+    ];
+    let attributes = attributes
+        .into_iter()
+        .chain(address)
+        .map(|(name, value)| {
+            let value = RestrictedExpression::new_string(value.to_owned());
+            (name.to_owned(), value)
+        })
+        .collect();
+    let parents = HashSet::from([environment.uid()]);
+    let mut entities = environment.entities()?;
+    entities.push(Entity::new(share, attributes, parents)?);
+    Ok(entities)
+}

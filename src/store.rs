@@ -1,0 +1,114 @@
+//! Share stores: they keep records and see ciphertext only.
+//!
+//! A backend implements [`ShareStore`]; the conformance suite in
+//! `tests/store.rs` runs on every one of them.
+#![forbid(unsafe_code)]
+
+pub mod sqlite;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::{
+    key::{Revision, ShareId, ShareState, WalletId},
+    policy::Opening,
+    record::{ShareDescription, ShareRecord},
+};
+
+/// The most shares on one page.
+pub const PAGE_MAX: usize = 1000;
+
+/// Where records are kept.
+///
+/// Contract: writes are atomic and durable when they return, and compare-and-swap
+/// on the row's revision, so that two writers never lose each other's change.
+#[async_trait]
+pub trait ShareStore: Send + Sync {
+    /// A share's public metadata; none when there is no such share.
+    async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError>;
+
+    /// The record of a share that policy permits to open; none when it is gone.
+    async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError>;
+
+    /// Inserts a record (`expected` none: [`StoreErrorKind::Exists`] when the
+    /// share is there), or replaces the one whose revision is `expected`
+    /// ([`StoreErrorKind::Conflict`] when it is another or gone). Returns the
+    /// row's revision after the write.
+    async fn put(
+        &self,
+        record: &ShareRecord,
+        expected: Option<Revision>,
+    ) -> Result<Revision, StoreError>;
+
+    /// At most `limit` (1 to [`PAGE_MAX`]) descriptions after `after`, ordered by
+    /// share id, of one wallet or of all.
+    async fn list(
+        &self,
+        wallet: Option<&WalletId>,
+        after: Option<ShareId>,
+        limit: usize,
+    ) -> Result<Vec<ShareDescription>, StoreError>;
+
+    /// Sets the state of the row whose revision is `expected`, else
+    /// [`StoreErrorKind::Conflict`]. Returns the revision after the write.
+    async fn set_state(
+        &self,
+        share: ShareId,
+        state: ShareState,
+        expected: Revision,
+    ) -> Result<Revision, StoreError>;
+
+    /// Whether the store would answer now.
+    async fn status(&self) -> Result<(), StoreError>;
+}
+
+/// Why a store did not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError {
+    /// What went wrong, as far as the caller and the operator act differently.
+    pub kind: StoreErrorKind,
+    /// For the log: what happened, without the row's contents.
+    pub detail: String,
+}
+
+/// The kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StoreErrorKind {
+    /// No connection, or it broke.
+    Unreachable,
+    /// No answer within the time that there was.
+    Timeout,
+    /// The server's certificate or TLS version is not acceptable.
+    Tls,
+    /// The server does not accept the login, or denies the operation.
+    Denied,
+    /// The schema is missing, or needs a newer reader than this one.
+    Schema,
+    /// A row with this id is there already.
+    Exists,
+    /// The row was written since it was read.
+    Conflict,
+    /// The row is longer than any record, or breaks the rule of a column.
+    Corrupt,
+    /// Anything else that the database says.
+    Failed,
+}
+
+impl StoreError {
+    /// An error of a kind, with what the log should say.
+    pub fn new(kind: StoreErrorKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.detail)
+    }
+}
+
+impl std::error::Error for StoreError {}
