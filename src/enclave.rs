@@ -29,9 +29,12 @@ mod secmem;
 mod section;
 pub mod signer;
 
+use bytes::Bytes;
+
 use crate::{
     envelope::{Header, Identity, KekRef, SealedShare},
     key::{Algorithm, PublicKey, RecordVersion},
+    payload::Payload,
     policy::{GenerateShare, Permit, Sign, UseShare},
     record::PermittedEnvelope,
 };
@@ -134,6 +137,29 @@ impl Enclave {
     /// [`EnclaveError::Exhausted`].
     pub fn reserve(&self) -> Result<Slot, EnclaveError> {
         self.pool.take().ok_or(EnclaveError::Exhausted)
+    }
+
+    /// Makes a key of every algorithm, signs with it and verifies: what a broken
+    /// build or machine would fail, before it is asked to sign in earnest. Also
+    /// fills the tables that the libraries build at first use.
+    ///
+    /// # Errors
+    /// The error of the first algorithm that fails.
+    pub fn self_test(&self) -> Result<(), EnclaveError> {
+        for algorithm in Algorithm::ALL {
+            let slot = self.reserve()?;
+            section::secure(|| {
+                let (share, key) = signer::generate(algorithm, slot)?;
+                let payload = match algorithm {
+                    Algorithm::EcdsaSecp256k1 => Payload::Digest([0x5a; 32]),
+                    Algorithm::Ed25519 | Algorithm::EcdsaP256 | Algorithm::SchnorrSecp256k1 => {
+                        Payload::Message(Bytes::from_static(&[0x5a; 32]))
+                    }
+                };
+                share.reveal(|bytes| key.sign(bytes, &payload)).map(drop)
+            })?;
+        }
+        Ok(())
     }
 
     /// Signs the payload that the permit owns: one section that opens, compares,

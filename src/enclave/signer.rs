@@ -98,6 +98,16 @@ pub fn verify(
     key.verify(payload, signature)
 }
 
+/// An ECDSA signature as ASN.1 DER (RFC 3279 §2.2.3); none for the algorithms that
+/// have no such form.
+pub fn der(algorithm: Algorithm, signature: &Signature) -> Option<Vec<u8>> {
+    match algorithm {
+        Algorithm::EcdsaSecp256k1 => ecdsa::der_secp256k1(&signature.bytes),
+        Algorithm::EcdsaP256 => ecdsa::der_p256(&signature.bytes),
+        Algorithm::Ed25519 | Algorithm::SchnorrSecp256k1 => None,
+    }
+}
+
 impl VerifyingKey {
     /// The contract's encoding.
     pub fn public_key(&self) -> PublicKey {

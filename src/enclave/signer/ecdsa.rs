@@ -80,3 +80,13 @@ pub(super) fn verify_p256(
     key.verify_prehash(digest, &parsed)
         .map_err(|_| EnclaveError::Unverified)
 }
+
+pub(super) fn der_secp256k1(signature: &[u8; 64]) -> Option<Vec<u8>> {
+    let parsed = k256::ecdsa::Signature::from_slice(signature).ok()?;
+    Some(parsed.to_der().as_bytes().to_vec())
+}
+
+pub(super) fn der_p256(signature: &[u8; 64]) -> Option<Vec<u8>> {
+    let parsed = p256::ecdsa::Signature::from_slice(signature).ok()?;
+    Some(parsed.to_der().as_bytes().to_vec())
+}

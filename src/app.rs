@@ -1,0 +1,220 @@
+//! The composition root: the only place where a configured backend becomes a
+//! trait object, and where the parts are put together.
+#![forbid(unsafe_code)]
+
+use std::{path::Path, sync::Arc};
+
+use tokio::{net::TcpListener, task::JoinSet};
+use tonic::service::Routes;
+
+use crate::{
+    config::{Config, KmsConfig, Limits, StoreConfig},
+    custody::Custody,
+    enclave::{Enclave, EnclaveError, SecretMemoryError, SecretPool},
+    grpc::{
+        self, Admission, Gate, Health, MESSAGE_LIMIT, ShareCustody, SigningEnclave, Socket,
+        SocketError,
+    },
+    key::Environment,
+    kms::{
+        Kms, KmsError,
+        local::{KekFileError, Local},
+    },
+    policy::{Policy, PolicyProblem},
+    proto::{
+        share_custody_server::ShareCustodyServer, signing_enclave_server::SigningEnclaveServer,
+    },
+    shutdown::Draining,
+    sign::Signing,
+    store::{ShareStore, StoreError, sqlite::Sqlite},
+    telemetry::{Metrics, endpoint},
+};
+
+/// Everything that is started, bound and ready to run.
+pub struct App {
+    signing: Signing,
+    config: Config,
+    metrics: Metrics,
+    enclave: Socket,
+    custody: Option<Socket>,
+    metrics_listener: Option<TcpListener>,
+}
+
+/// Why the process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Secret memory cannot be had.
+    #[error(transparent)]
+    Memory(#[from] SecretMemoryError),
+    /// An algorithm fails its self-test.
+    #[error("self-test: {0}")]
+    SelfTest(EnclaveError),
+    /// The policies have problems.
+    #[error("{}", join(.0))]
+    Policy(Vec<PolicyProblem>),
+    /// The store cannot be opened.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    /// The KMS cannot be used.
+    #[error("kms: {0}")]
+    Kms(#[from] KmsError),
+    /// The KEK file cannot be used.
+    #[error("{0}: {1}")]
+    KekFile(std::path::PathBuf, KekFileError),
+    /// A socket cannot be bound.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The metrics listener cannot be bound.
+    #[error("metrics.listen: {0}")]
+    Metrics(std::io::Error),
+}
+
+fn join(problems: &[PolicyProblem]) -> String {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Puts together what signing needs: secret memory first, because it decides
+/// whether the process may run at all; the rest in the order of a request.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn signing(config: &Config) -> Result<Signing, StartError> {
+    let enclave = Enclave::start(config.limits.slots())?;
+    enclave.self_test().map_err(StartError::SelfTest)?;
+    let policy = Policy::load(&config.policies).map_err(StartError::Policy)?;
+    let store = store(&config.store).await?;
+    let kms = kms(&config.kms, &config.environment, enclave.pool()).await?;
+    Ok(Signing {
+        environment: config.environment.clone(),
+        policy: Arc::new(policy),
+        store,
+        kms,
+        enclave,
+    })
+}
+
+async fn store(config: &StoreConfig) -> Result<Arc<dyn ShareStore>, StartError> {
+    Ok(match config {
+        StoreConfig::Sqlite { path } => Arc::new(Sqlite::open(path)?),
+    })
+}
+
+async fn kms(
+    config: &KmsConfig,
+    environment: &Environment,
+    pool: &SecretPool,
+) -> Result<Arc<dyn Kms>, StartError> {
+    Ok(match config {
+        KmsConfig::Local { kek_file } => Arc::new(local(kek_file, environment, pool)?),
+    })
+}
+
+fn local(file: &Path, environment: &Environment, pool: &SecretPool) -> Result<Local, StartError> {
+    Local::open(file, environment, pool)
+        .map_err(|error| StartError::KekFile(file.to_owned(), error))
+}
+
+impl App {
+    /// Starts every part and binds every listener, so that what fails fails
+    /// before the first request.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn build(config: Config) -> Result<Self, StartError> {
+        let signing = signing(&config).await?;
+        Self::over(signing, config).await
+    }
+
+    /// Binds the listeners over parts that are there already.
+    ///
+    /// # Errors
+    /// A listener cannot be bound.
+    pub async fn over(signing: Signing, config: Config) -> Result<Self, StartError> {
+        let mode = config.listen.mode;
+        let enclave = Socket::bind(&config.listen.enclave, mode)?;
+        let custody = config.listen.custody.as_deref();
+        let custody = custody.map(|path| Socket::bind(path, mode)).transpose()?;
+        let metrics_listener = match config.metrics {
+            None => None,
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .map_err(StartError::Metrics)?,
+            ),
+        };
+        Ok(Self {
+            signing,
+            config,
+            metrics: Metrics::new(),
+            enclave,
+            custody,
+            metrics_listener,
+        })
+    }
+
+    /// Runs until `draining` starts and what is in flight has finished.
+    pub async fn run(self, draining: Draining) {
+        let Self {
+            signing,
+            config,
+            metrics,
+            enclave,
+            custody,
+            metrics_listener,
+        } = self;
+        let limits = config.limits;
+        let gate = gate(&config, &metrics);
+        let (health, health_service) = Health::new(metrics.clone()).await;
+
+        let service = SigningEnclave::new(signing.clone(), limits.session, draining.clone());
+        let service = SigningEnclaveServer::new(service).max_decoding_message_size(MESSAGE_LIMIT);
+        let routes = Routes::new(gate.before(service)).add_service(health_service.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(grpc::serve(
+            enclave,
+            routes,
+            limits.connections,
+            metrics.clone(),
+            draining.clone(),
+        ));
+        if let Some(custody) = custody {
+            let service = ShareCustodyServer::new(ShareCustody(Custody(signing.clone())))
+                .max_decoding_message_size(MESSAGE_LIMIT);
+            let routes = Routes::new(gate.before(service)).add_service(health_service);
+            tasks.spawn(grpc::serve(
+                custody,
+                routes,
+                limits.connections,
+                metrics.clone(),
+                draining.clone(),
+            ));
+        }
+        if let Some(listener) = metrics_listener {
+            tasks.spawn(endpoint::serve(listener, metrics.clone(), draining.clone()));
+        }
+        tasks.spawn(health.watch(signing.clone(), draining));
+        tasks.join_all().await;
+        signing.kms.close().await;
+    }
+}
+
+fn gate(config: &Config, metrics: &Metrics) -> Gate {
+    let Limits {
+        unary,
+        streams,
+        session,
+        deadline,
+        longest_deadline,
+        ..
+    } = config.limits;
+    Gate {
+        callers: config.callers.clone(),
+        own_deadline: deadline,
+        longest_deadline,
+        stream_deadline: session.idle + session.open_within + session.lifetime,
+        unary: Admission::new(unary),
+        streams: Admission::new(streams),
+        metrics: metrics.clone(),
+    }
+}

@@ -1,0 +1,72 @@
+//! The command line: arguments in, exit code out.
+#![forbid(unsafe_code)]
+
+mod check;
+mod demo;
+mod failure;
+mod health;
+mod proto;
+mod serve;
+mod share;
+mod sign;
+
+use std::{future::Future, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+
+/// A signing enclave beside your application: it keeps key shares wrapped by a
+/// KMS, opens one only while a request is active, and answers with a signature.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit codes:\n  0   done\n  1   refused or failed; the reason is printed\n  \
+        2   the command line is wrong\n  78  the configuration or the policies are wrong"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Check(check::Check),
+    Health(health::Health),
+    #[command(subcommand)]
+    Share(share::Share),
+    Sign(sign::Sign),
+    Proto(proto::Proto),
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    // One TLS provider for everything in the process; a second call finds it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let done = match Cli::parse().command {
+        Command::Demo(demo) => demo.run(),
+        Command::Serve(serve) => serve.run(),
+        Command::Check(check) => check.run(),
+        Command::Health(health) => health.run(),
+        Command::Share(share) => share.run(),
+        Command::Sign(sign) => sign.run(),
+        Command::Proto(proto) => proto.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Runs a future on a runtime with `workers` threads.
+fn block_on<T>(
+    workers: usize,
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()?
+        .block_on(future)
+}

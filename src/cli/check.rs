@@ -1,0 +1,63 @@
+//! `countersign check`.
+
+use std::{path::PathBuf, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{block_on, failure::Failure};
+use crate::{app, config::Config, enclave::SecretPool, policy::Policy};
+
+/// How long store and KMS may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Check a configuration and its policies without starting anything
+///
+/// Prints every problem at once, with file, line and what to write instead, and
+/// the secret memory that the configured limits need.
+#[derive(clap::Args)]
+pub struct Check {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Also open the store and ask the KMS
+    #[arg(long)]
+    online: bool,
+}
+
+impl Check {
+    pub fn run(self) -> Result<(), Failure> {
+        let config = match Config::load(&self.config) {
+            Ok(config) => config,
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(problems) = Policy::load(&config.policies) {
+            let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            return Err(Failure::configuration(lines.join("\n")));
+        }
+        println!("configuration  {}", self.config.display());
+        println!("environment    {}", config.environment);
+        println!("callers        {}", config.callers.iter().count());
+        println!("policies       {}", config.policies.display());
+        println!(
+            "secret memory  {} KiB in {} slots",
+            SecretPool::budget_kib(config.limits.slots()),
+            config.limits.slots()
+        );
+        if self.online {
+            block_on(1, async {
+                let signing = app::signing(&config).await?;
+                let store = tokio::time::timeout(PATIENCE, signing.store.status()).await;
+                let store = store.map_err(|_| Failure::new("store: no answer"))?;
+                store.map_err(|error| Failure::new(format!("store: {error}")))?;
+                println!("store          answers");
+                let kms = signing.kms.status(Instant::now() + PATIENCE).await;
+                kms.map_err(|error| Failure::new(format!("kms: {error}")))?;
+                println!("kms            answers, {}", signing.kms.kek());
+                signing.kms.close().await;
+                Ok(())
+            })?;
+        }
+        println!("no problem found");
+        Ok(())
+    }
+}

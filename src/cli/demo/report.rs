@@ -1,0 +1,144 @@
+//! What the demo found, for people and for programs.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use serde::Serialize;
+
+/// Everything.
+#[derive(Serialize)]
+pub(super) struct Report {
+    /// The protection level of secret memory.
+    pub(super) protection: &'static str,
+    /// One key of every algorithm.
+    pub(super) keys: Vec<KeyReport>,
+    /// What must be refused.
+    pub(super) refusals: Vec<RefusalReport>,
+    /// The whole run.
+    pub(super) total_ms: f64,
+}
+
+/// One key, and what was signed with it.
+#[derive(Serialize)]
+pub(super) struct KeyReport {
+    pub(super) algorithm: &'static str,
+    pub(super) share_id: String,
+    pub(super) wallet_id: String,
+    pub(super) public_key: String,
+    pub(super) account_address: String,
+    pub(super) payload_kind: &'static str,
+    pub(super) payload: String,
+    pub(super) signature: String,
+    pub(super) recovery_id: Option<u32>,
+    pub(super) generate_ms: f64,
+    pub(super) sign_ms: f64,
+    pub(super) use_share_signatures: u64,
+    pub(super) use_share_ms: f64,
+    pub(super) verified: bool,
+}
+
+/// One attempt that must be refused.
+#[derive(Serialize)]
+pub(super) struct RefusalReport {
+    pub(super) attempt: &'static str,
+    /// Refused for the reason that was expected.
+    pub(super) refused: bool,
+    pub(super) code: String,
+    pub(super) reason: String,
+    pub(super) message: String,
+}
+
+impl Report {
+    /// Whether every signature verified and every attempt was refused.
+    pub(super) fn is_as_expected(&self) -> bool {
+        self.keys.iter().all(|key| key.verified)
+            && self.refusals.iter().all(|refusal| refusal.refused)
+    }
+
+    /// The summary for people.
+    pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "countersign demo: local KEK, SQLite, Unix socket")?;
+        writeln!(out, "secret memory: {}\n", self.protection)?;
+        writeln!(
+            out,
+            "{:18} {:>12} {:>10} {:>14}   PUBLIC KEY",
+            "ALGORITHM", "GENERATE", "SIGN", "USE SHARE"
+        )?;
+        for key in &self.keys {
+            let verified = if key.verified { "" } else { "   NOT VERIFIED" };
+            writeln!(
+                out,
+                "{:18} {:>9.2} ms {:>7.2} ms {:>3} in {:>5.2} ms   {}{verified}",
+                key.algorithm,
+                key.generate_ms,
+                key.sign_ms,
+                key.use_share_signatures,
+                key.use_share_ms,
+                key.public_key,
+            )?;
+            writeln!(out, "  signature {}", key.signature)?;
+            if !key.account_address.is_empty() {
+                writeln!(out, "  address   {}", key.account_address)?;
+            }
+        }
+        writeln!(out, "\nRefused, as they must be:")?;
+        for refusal in &self.refusals {
+            let RefusalReport {
+                attempt,
+                refused,
+                code,
+                reason,
+                message,
+            } = refusal;
+            let mark = if *refused { "" } else { "NOT AS EXPECTED: " };
+            writeln!(out, "  {attempt}\n    {mark}{code} ({reason}): {message}")?;
+        }
+        let verified = self.keys.iter().filter(|key| key.verified).count();
+        let signatures: u64 = self
+            .keys
+            .iter()
+            .map(|key| key.use_share_signatures + 1)
+            .sum();
+        writeln!(
+            out,
+            "\n{signatures} signatures with {verified} keys verified in {:.0} ms",
+            self.total_ms
+        )
+    }
+
+    /// What to try next, for `--serve`.
+    pub(super) fn print_next(&self, out: &mut impl Write, dir: &Path) -> io::Result<()> {
+        let dir = dir.display();
+        writeln!(
+            out,
+            "\nServing on {dir}/enclave.sock and {dir}/custody.sock until Ctrl-C."
+        )?;
+        let Some(key) = self.keys.first() else {
+            return Ok(());
+        };
+        let KeyReport {
+            share_id,
+            wallet_id,
+            ..
+        } = key;
+        writeln!(out, "Try in another terminal:\n")?;
+        writeln!(
+            out,
+            "  countersign sign --socket {dir}/enclave.sock --share-id {share_id} \\\n    \
+             --wallet-id {wallet_id} --message hello\n"
+        )?;
+        writeln!(
+            out,
+            "  countersign share list --socket {dir}/custody.sock\n"
+        )?;
+        writeln!(
+            out,
+            "  countersign proto > countersign.binpb\n  \
+             grpcurl -protoset countersign.binpb -plaintext -unix -d '{{\"share_id\":\"{share_id}\",\n    \
+             \"wallet_id\":\"{wallet_id}\",\"payload\":{{\"message\":\"aGVsbG8=\"}}}}' \\\n    \
+             {dir}/enclave.sock countersign.v1.SigningEnclave/Sign"
+        )
+    }
+}

@@ -1,0 +1,106 @@
+//! How a command fails.
+
+use std::process::ExitCode;
+
+use tonic::Status;
+use tonic_types::StatusExt;
+
+use crate::{app::StartError, config::ConfigError};
+
+/// sysexits.h EX_CONFIG.
+const CONFIGURATION: u8 = 78;
+
+/// An exit code and what is printed with it.
+pub struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// Something failed.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            code: 1,
+            message: message.into(),
+        }
+    }
+
+    /// The configuration is wrong.
+    pub fn configuration(message: impl Into<String>) -> Self {
+        Self {
+            code: CONFIGURATION,
+            message: message.into(),
+        }
+    }
+
+    /// Prints and exits.
+    pub fn report(self) -> ExitCode {
+        eprintln!("{}", self.message);
+        ExitCode::from(self.code)
+    }
+}
+
+/// The stable reason of a status of ours.
+pub fn reason(status: &Status) -> String {
+    let details = status.get_error_details();
+    details
+        .error_info()
+        .map_or_else(|| "NO_REASON".to_owned(), |info| info.reason.clone())
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let retry = details.retry_info().and_then(|retry| retry.retry_delay);
+        let retry = retry.map_or_else(String::new, |delay| format!("; retry after {delay:?}"));
+        let request = details.request_info();
+        let request =
+            request.map_or_else(String::new, |info| format!("; request {}", info.request_id));
+        Self::new(format!(
+            "{}: {} ({:?}{retry}{request})",
+            reason(&status),
+            status.message(),
+            status.code()
+        ))
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::configuration(error.to_string())
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Policy(_) => Self::configuration(error.to_string()),
+            _ => Self::new(error.to_string()),
+        }
+    }
+}
+
+impl From<tonic::transport::Error> for Failure {
+    fn from(error: tonic::transport::Error) -> Self {
+        use std::error::Error;
+
+        let cause = error
+            .source()
+            .map_or_else(String::new, |cause| format!(": {cause}"));
+        Self::new(format!(
+            "cannot connect{cause}; is the enclave running on this socket?"
+        ))
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}

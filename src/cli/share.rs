@@ -1,0 +1,220 @@
+//! `countersign share`: the operators' commands, over the custody socket.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{block_on, failure::Failure};
+use crate::{client, key::Algorithm, key::ShareId, proto};
+
+/// Make, list, show, disable and enable shares, over the custody socket
+#[derive(Subcommand)]
+pub enum Share {
+    /// Make a new share inside the enclave
+    ///
+    /// Repeating it with the same --share-id is harmless: the second answer says
+    /// that the share exists, with its public key.
+    Generate {
+        #[command(flatten)]
+        to: Custody,
+        /// The new share's id, a UUID; a random one when left out
+        #[arg(long, value_name = "UUID")]
+        share_id: Option<String>,
+        /// The wallet that it belongs to
+        #[arg(long, value_name = "ID")]
+        wallet_id: String,
+        /// ed25519, ecdsa-secp256k1, ecdsa-p256 or schnorr-secp256k1
+        #[arg(long, value_name = "NAME", value_parser = algorithm)]
+        algorithm: Algorithm,
+    },
+    /// List shares
+    List {
+        #[command(flatten)]
+        to: Custody,
+        /// Only the shares of this wallet
+        #[arg(long, value_name = "ID", default_value = "")]
+        wallet_id: String,
+    },
+    /// Show one share
+    Show {
+        #[command(flatten)]
+        to: Custody,
+        /// The share
+        share_id: String,
+    },
+    /// Stop every use of a share
+    Disable {
+        #[command(flatten)]
+        to: Custody,
+        /// The share
+        share_id: String,
+        /// Refuse when the share is not at this revision
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        expected_revision: u64,
+    },
+    /// Allow the use of a share again
+    Enable {
+        #[command(flatten)]
+        to: Custody,
+        /// The share
+        share_id: String,
+        /// Refuse when the share is not at this revision
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        expected_revision: u64,
+    },
+}
+
+#[derive(Args)]
+pub struct Custody {
+    /// The custody socket
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// Print JSON, one document per share
+    #[arg(long)]
+    json: bool,
+}
+
+/// A share as it is printed.
+#[derive(Serialize)]
+struct Row {
+    share_id: String,
+    wallet_id: String,
+    algorithm: &'static str,
+    state: &'static str,
+    public_key: String,
+    account_address: String,
+    environment: String,
+    kek: String,
+    record_version: u32,
+    revision: u64,
+}
+
+/// The most shares that one page can have.
+const PAGE: u32 = 1000;
+
+impl Share {
+    pub fn run(self) -> Result<(), Failure> {
+        block_on(1, async {
+            let (to, shares) = self.call().await?;
+            print(&to, &shares)
+        })
+    }
+
+    async fn call(self) -> Result<(Custody, Vec<proto::Share>), Failure> {
+        Ok(match self {
+            Self::Generate {
+                to,
+                share_id,
+                wallet_id,
+                algorithm,
+            } => {
+                let mut custody = client::custody(&to.socket).await?;
+                let request = proto::GenerateShareRequest {
+                    share_id: share_id.unwrap_or_else(|| ShareId::random().to_string()),
+                    wallet_id,
+                    algorithm: algorithm.number().into(),
+                };
+                let made = custody.generate_share(request).await?.into_inner();
+                (to, made.share.into_iter().collect())
+            }
+            Self::List { to, wallet_id } => {
+                let mut custody = client::custody(&to.socket).await?;
+                let mut shares = Vec::new();
+                let mut page_token = String::new();
+                loop {
+                    let request = proto::ListSharesRequest {
+                        page_size: PAGE,
+                        page_token,
+                        wallet_id: wallet_id.clone(),
+                    };
+                    let page = custody.list_shares(request).await?.into_inner();
+                    shares.extend(page.shares);
+                    page_token = page.next_page_token;
+                    if page_token.is_empty() {
+                        break (to, shares);
+                    }
+                }
+            }
+            Self::Show { to, share_id } => {
+                let mut custody = client::custody(&to.socket).await?;
+                let request = proto::GetShareRequest { share_id };
+                let shown = custody.get_share(request).await?.into_inner();
+                (to, shown.share.into_iter().collect())
+            }
+            Self::Disable {
+                to,
+                share_id,
+                expected_revision,
+            } => {
+                let mut custody = client::custody(&to.socket).await?;
+                let request = proto::DisableShareRequest {
+                    share_id,
+                    expected_revision,
+                };
+                let disabled = custody.disable_share(request).await?.into_inner();
+                (to, disabled.share.into_iter().collect())
+            }
+            Self::Enable {
+                to,
+                share_id,
+                expected_revision,
+            } => {
+                let mut custody = client::custody(&to.socket).await?;
+                let request = proto::EnableShareRequest {
+                    share_id,
+                    expected_revision,
+                };
+                let enabled = custody.enable_share(request).await?.into_inner();
+                (to, enabled.share.into_iter().collect())
+            }
+        })
+    }
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+fn print(to: &Custody, shares: &[proto::Share]) -> Result<(), Failure> {
+    if !to.json {
+        println!(
+            "{:36}  {:17}  {:8}  {:20}  PUBLIC KEY",
+            "SHARE", "ALGORITHM", "STATE", "WALLET"
+        );
+    }
+    for share in shares {
+        let row = row(share);
+        if to.json {
+            println!("{}", serde_json::to_string(&row)?);
+        } else {
+            println!(
+                "{:36}  {:17}  {:8}  {:20}  {}",
+                row.share_id, row.algorithm, row.state, row.wallet_id, row.public_key
+            );
+        }
+    }
+    Ok(())
+}
+
+fn row(share: &proto::Share) -> Row {
+    let key = share.public_key.clone().unwrap_or_default();
+    let algorithm = u8::try_from(key.algorithm).ok();
+    let algorithm = algorithm.and_then(|number| Algorithm::try_from(number).ok());
+    Row {
+        algorithm: algorithm.map_or("unknown", Algorithm::as_str),
+        state: match key.state() {
+            proto::ShareState::Enabled => "enabled",
+            proto::ShareState::Disabled => "disabled",
+            proto::ShareState::Unspecified => "unknown",
+        },
+        public_key: hex::encode(&key.key),
+        share_id: key.share_id,
+        wallet_id: key.wallet_id,
+        account_address: key.account_address,
+        environment: share.environment.clone(),
+        kek: share.kek.clone(),
+        record_version: key.record_version,
+        revision: share.revision,
+    }
+}

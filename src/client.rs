@@ -1,0 +1,37 @@
+//! A small client over a Unix socket, for the command line and the demo.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use tonic::transport::{Channel, Endpoint, Error};
+
+use crate::proto::{
+    share_custody_client::ShareCustodyClient, signing_enclave_client::SigningEnclaveClient,
+};
+
+/// Connects to a socket.
+///
+/// # Errors
+/// The path is no socket, or nobody answers on it.
+pub async fn connect(socket: &Path) -> Result<Channel, Error> {
+    let absolute = std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned());
+    Endpoint::from_shared(format!("unix://{}", absolute.display()))?
+        .connect()
+        .await
+}
+
+/// A client of the application's service.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn enclave(socket: &Path) -> Result<SigningEnclaveClient<Channel>, Error> {
+    Ok(SigningEnclaveClient::new(connect(socket).await?))
+}
+
+/// A client of the operators' service.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn custody(socket: &Path) -> Result<ShareCustodyClient<Channel>, Error> {
+    Ok(ShareCustodyClient::new(connect(socket).await?))
+}

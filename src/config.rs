@@ -1,0 +1,293 @@
+//! The configuration: one TOML file, read whole before anything is started.
+//!
+//! Every problem is reported at once, with its line and what to write instead.
+//! Keys that nobody knows are refused. Secrets are never written into the file:
+//! where one is needed, the file names a path.
+#![forbid(unsafe_code)]
+
+mod document;
+mod limits;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use toml::de::DeTable;
+use tracing::Level;
+
+use crate::{
+    caller::{Caller, Callers, OVERFLOW_UID},
+    key::Environment,
+};
+
+pub use document::Problem;
+use document::{Problems, Table};
+pub use limits::Limits;
+
+/// A whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The environment that this process serves.
+    pub environment: Environment,
+    /// Where it listens.
+    pub listen: Listen,
+    /// Who may call at all.
+    pub callers: Callers,
+    /// The directory of Cedar policies.
+    pub policies: PathBuf,
+    /// Where records are kept.
+    pub store: StoreConfig,
+    /// What wraps DEKs.
+    pub kms: KmsConfig,
+    /// What may be in flight, and for how long.
+    pub limits: Limits,
+    /// What is logged.
+    pub log_level: Level,
+    /// Where `GET /metrics` is served, if at all: a loopback address.
+    pub metrics: Option<SocketAddr>,
+    /// The runtime's worker threads.
+    pub workers: usize,
+}
+
+/// The sockets.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// The application's socket.
+    pub enclave: PathBuf,
+    /// The operators' socket, if custody is offered at all.
+    pub custody: Option<PathBuf>,
+    /// The mode of both.
+    pub mode: u32,
+}
+
+/// A store, by kind.
+#[derive(Clone, Debug)]
+pub enum StoreConfig {
+    /// One SQLite file.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A KMS, by kind.
+#[derive(Clone, Debug)]
+pub enum KmsConfig {
+    /// A KEK in a file: development only.
+    Local {
+        /// The file.
+        kek_file: PathBuf,
+    },
+}
+
+/// The problems of one configuration file.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", self.report())]
+pub struct ConfigError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    fn report(&self) -> String {
+        let file = self.file.display();
+        let lines = self.problems.iter().map(|problem| {
+            let Problem { line, message } = problem;
+            format!("{file}:{line}: {message}")
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or every problem that it has.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let problem = |message| ConfigError {
+            file: file.to_owned(),
+            problems: vec![Problem { line: 1, message }],
+        };
+        let source = std::fs::read_to_string(file)
+            .map_err(|error| problem(format!("cannot be read: {error}")))?;
+        Self::parse(&source).map_err(|problems| ConfigError {
+            file: file.to_owned(),
+            problems,
+        })
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// Every problem that it has.
+    pub fn parse(source: &str) -> Result<Self, Vec<Problem>> {
+        let problems = Problems::new(source);
+        let (document, errors) = DeTable::parse_recoverable(source);
+        for error in errors {
+            problems.note(&error.span().unwrap_or(0..0), error.message());
+        }
+        let config = read(Table::root(document.get_ref(), &problems));
+        let found = problems.into_found();
+        match config {
+            Some(config) if found.is_empty() => Ok(config),
+            _ => Err(found),
+        }
+    }
+}
+
+/// Reads everything before giving up on anything.
+fn read(root: Table<'_>) -> Option<Config> {
+    let environment: Option<Environment> = root.name_of(
+        "environment",
+        "the name of this environment, such as \"staging\"",
+    );
+    let listen = listen(root.table("listen"));
+    let callers = callers(root.tables("caller"), &root);
+    let policy = root.table("policy");
+    let policies = policy.path("directory", "the directory of Cedar policies");
+    policy.finish();
+    let store = store(root.table("store"));
+    let kms = kms(root.table("kms"), environment.as_ref());
+    let limits = limits::read(root.table("limits"), root.table("session"));
+    let log_level = log_level(root.table("log"));
+    let metrics = metrics(root.table("metrics"));
+    let workers = workers(root.table("runtime"));
+    root.finish();
+    Some(Config {
+        environment: environment?,
+        listen: listen?,
+        callers: callers?,
+        policies: policies?,
+        store: store?,
+        kms: kms?,
+        limits: limits?,
+        log_level: log_level?,
+        metrics: metrics?,
+        workers: workers?,
+    })
+}
+
+fn listen(table: Table<'_>) -> Option<Listen> {
+    let enclave = table.path("enclave", "the path of the application's socket");
+    let custody = table.optional_text("custody").map(PathBuf::from);
+    let mode = table.or(
+        "mode",
+        "\"0600\", \"0660\" or \"0666\"",
+        0o660,
+        |value| match value.as_str()? {
+            "0600" => Some(0o600),
+            "0660" => Some(0o660),
+            "0666" => Some(0o666),
+            _ => None,
+        },
+    );
+    if enclave.is_some() && enclave == custody {
+        table.note("`listen.enclave` and `listen.custody` must be different sockets");
+    }
+    table.finish();
+    Some(Listen {
+        enclave: enclave?,
+        custody,
+        mode: mode?,
+    })
+}
+
+fn callers(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> {
+    if tables.is_empty() {
+        root.note("no [[caller]]: name at least one, with its name and uid");
+    }
+    let mut callers: Vec<Caller> = Vec::new();
+    for table in tables {
+        let name = table.text("name", "the caller's name in policies");
+        let uid = table.number("uid", None, 0..=u32::MAX - 1);
+        let groups = table.texts("groups");
+        if uid == Some(OVERFLOW_UID) {
+            table.note("uid 65534 names nobody in particular and is never a caller");
+        }
+        if let (Some(name), Some(uid), Some(groups)) = (name, uid, groups) {
+            if callers.iter().any(|other| *other.name == *name) {
+                table.note(format!("there is another caller with the name \"{name}\""));
+            }
+            if callers.iter().any(|other| other.uid == uid) {
+                table.note(format!("there is another caller with the uid {uid}"));
+            }
+            callers.push(Caller {
+                name: name.into(),
+                uid,
+                groups: groups.into_iter().map(Into::into).collect(),
+            });
+        }
+        table.finish();
+    }
+    Some(callers.into_iter().collect())
+}
+
+fn store(table: Table<'_>) -> Option<StoreConfig> {
+    let kind = table.text("kind", "\"sqlite\"");
+    let store = match kind.as_deref() {
+        Some("sqlite") => table
+            .path("path", "the path of the SQLite file")
+            .map(|path| StoreConfig::Sqlite { path }),
+        Some(other) => {
+            table.note(format!("`store.kind` is \"sqlite\", not \"{other}\""));
+            return None;
+        }
+        None => return None,
+    };
+    table.finish();
+    store
+}
+
+fn kms(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsConfig> {
+    let kind = table.text("kind", "\"local\"");
+    let kms = match kind.as_deref() {
+        Some("local") => {
+            if environment.is_some_and(Environment::is_production) {
+                table.note(
+                    "the local KEK is for development and refused in a production environment",
+                );
+            }
+            table
+                .path("kek_file", "the path of the KEK file, mode 0600")
+                .map(|kek_file| KmsConfig::Local { kek_file })
+        }
+        Some(other) => {
+            table.note(format!("`kms.kind` is \"local\", not \"{other}\""));
+            return None;
+        }
+        None => return None,
+    };
+    table.finish();
+    kms
+}
+
+fn log_level(table: Table<'_>) -> Option<Level> {
+    let what = "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
+    let level = table.or("level", what, Level::INFO, |value| {
+        value.as_str()?.parse().ok()
+    });
+    table.finish();
+    level
+}
+
+fn metrics(table: Table<'_>) -> Option<Option<SocketAddr>> {
+    let what = "a loopback address and a port, such as \"127.0.0.1:9464\"";
+    let listen = table.or("listen", what, None, |value| {
+        let address: SocketAddr = value.as_str()?.parse().ok()?;
+        address.ip().is_loopback().then_some(Some(address))
+    });
+    table.finish();
+    listen
+}
+
+fn workers(table: Table<'_>) -> Option<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let default = u32::try_from(cores.min(8)).unwrap_or(8);
+    let workers = table.number("workers", Some(default), 1..=64);
+    table.finish();
+    workers.map(|workers| workers as usize)
+}

@@ -1,0 +1,133 @@
+//! What a request holds until the last byte of its answer: its room, its span
+//! and a guard against panics. Layers that let go at the response's head would
+//! let a stream run on without them.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
+use tonic::{Code, Status, body::Body};
+use tracing::Span;
+
+use super::admission::Admitted;
+use crate::telemetry::Metrics;
+
+/// The guard of one request. Written to log and metrics when it is dropped: at
+/// the end of the body, or when the client went away before.
+pub struct Guarded {
+    span: Span,
+    metrics: Metrics,
+    method: &'static str,
+    started: Instant,
+    code: Option<Code>,
+    admitted: Option<Admitted>,
+}
+
+struct GuardedBody {
+    body: Body,
+    guard: Guarded,
+}
+
+impl Guarded {
+    pub(super) fn new(
+        span: Span,
+        metrics: Metrics,
+        method: &'static str,
+        started: Instant,
+    ) -> Self {
+        Self {
+            span,
+            metrics,
+            method,
+            started,
+            code: None,
+            admitted: None,
+        }
+    }
+
+    /// Keeps the request's room.
+    pub(super) fn hold(&mut self, admitted: Admitted) {
+        self.admitted = Some(admitted);
+    }
+
+    /// Moves into the body of the answer.
+    pub(super) fn around(mut self, response: Response<Body>) -> Response<Body> {
+        self.note(response.headers());
+        response.map(|body| Body::new(GuardedBody { body, guard: self }))
+    }
+
+    fn note(&mut self, headers: &HeaderMap) {
+        let code = headers.get("grpc-status");
+        self.code = code
+            .map(|code| Code::from_bytes(code.as_bytes()))
+            .or(self.code);
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // No status left with the body: the client went away before the end.
+        let code = self.code.unwrap_or(Code::Cancelled);
+        let elapsed = self.started.elapsed();
+        self.metrics.answered(self.method, code, elapsed);
+        let duration_ms = elapsed.as_secs_f64() * 1000.0;
+        match code {
+            Code::Ok => {
+                tracing::info!(parent: &self.span, code = ?code, duration_ms, "Request answered");
+            }
+            _ => tracing::warn!(parent: &self.span, code = ?code, duration_ms, "Request refused"),
+        }
+    }
+}
+
+impl http_body::Body for GuardedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let span = self.guard.span.clone();
+        let body = &mut self.body;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            span.in_scope(|| Pin::new(body).poll_frame(cx))
+        }));
+        match polled {
+            Ok(polled) => {
+                if let Poll::Ready(Some(Ok(frame))) = &polled
+                    && let Some(trailers) = frame.trailers_ref()
+                {
+                    self.guard.note(trailers);
+                }
+                polled
+            }
+            Err(_panic) => {
+                // The body is in no state to be polled again; an empty one ends
+                // the answer after these trailers.
+                self.body = Body::empty();
+                let trailers = Status::internal("a fault of the enclave")
+                    .into_http::<Body>()
+                    .into_parts()
+                    .0
+                    .headers;
+                self.guard.note(&trailers);
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

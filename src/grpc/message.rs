@@ -1,0 +1,80 @@
+//! Domain values as messages of the contract.
+
+use tonic::{Request, Status};
+
+use crate::{
+    caller::Call,
+    enclave::{Signed, signer},
+    key::{Algorithm, ShareState},
+    proto,
+    record::ShareDescription,
+    sign::Encoding,
+};
+
+/// The call that the gate attached, and the message.
+///
+/// # Errors
+/// Never behind a gate; without one nothing is served.
+#[expect(clippy::result_large_err, reason = "what handlers return")]
+pub(super) fn call<T>(request: Request<T>) -> Result<(Call, T), Status> {
+    let (_, mut extensions, message) = request.into_parts();
+    let call = extensions
+        .remove::<Call>()
+        .ok_or_else(|| Status::internal("the service has no gate"))?;
+    Ok((call, message))
+}
+
+pub(super) fn algorithm(algorithm: Algorithm) -> proto::Algorithm {
+    match algorithm {
+        Algorithm::Ed25519 => proto::Algorithm::Ed25519,
+        Algorithm::EcdsaSecp256k1 => proto::Algorithm::EcdsaSecp256k1,
+        Algorithm::EcdsaP256 => proto::Algorithm::EcdsaP256,
+        Algorithm::SchnorrSecp256k1 => proto::Algorithm::SchnorrSecp256k1,
+    }
+}
+
+pub(super) fn signature(signed: &Signed, encoding: Encoding) -> proto::Signature {
+    let raw = || signed.signature.bytes.to_vec();
+    let (value, encoding) = match encoding {
+        Encoding::Raw => (raw(), proto::SignatureEncoding::Raw),
+        // The stories refuse DER where it does not exist, before anything is signed.
+        Encoding::Der => match signer::der(signed.algorithm, &signed.signature) {
+            Some(der) => (der, proto::SignatureEncoding::Der),
+            None => (raw(), proto::SignatureEncoding::Raw),
+        },
+    };
+    proto::Signature {
+        value: value.into(),
+        encoding: encoding.into(),
+        recovery_id: signed.signature.recovery_id.map(u32::from),
+    }
+}
+
+pub(super) fn public_key(share: &ShareDescription) -> proto::PublicKey {
+    let identity = &share.identity;
+    let address = identity.address.as_ref();
+    let state = match share.state {
+        ShareState::Enabled => proto::ShareState::Enabled,
+        ShareState::Disabled => proto::ShareState::Disabled,
+    };
+    proto::PublicKey {
+        share_id: identity.share.to_string(),
+        wallet_id: identity.wallet.to_string(),
+        algorithm: algorithm(identity.algorithm).into(),
+        key: share.public_key.as_bytes().to_vec().into(),
+        account_address: address.map(ToString::to_string).unwrap_or_default(),
+        state: state.into(),
+        record_version: identity.version.get(),
+    }
+}
+
+pub(super) fn share(share: &ShareDescription) -> proto::Share {
+    proto::Share {
+        public_key: Some(public_key(share)),
+        environment: share.identity.environment.to_string(),
+        binding: proto::Binding::Derived.into(),
+        kek: share.kek.to_string(),
+        create_time: Some(share.created_at.into()),
+        revision: share.revision.get(),
+    }
+}

@@ -1,0 +1,164 @@
+//! The one mapping from refusals to what the caller sees, and the only way for
+//! an error to leave.
+//!
+//! The caller gets a code, a constant text, and details of four types at most:
+//! ErrorInfo (always), RequestInfo (always), BadRequest (for bad input) and
+//! RetryInfo (exactly where a retry of the same call can help).
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{
+    key::RequestId,
+    refusal::{Reason, Refusal},
+};
+
+/// The domain of every ErrorInfo.
+pub const DOMAIN: &str = "countersign";
+
+/// What the caller is told for a reason.
+pub struct Told {
+    /// The gRPC code.
+    pub code: Code,
+    /// The text; for bad input the field and its rule stand in its place.
+    pub text: &'static str,
+    /// When to retry, where a retry can help.
+    pub retry: Option<Duration>,
+}
+
+/// What the caller is told.
+pub fn told(reason: Reason) -> Told {
+    use Code::{
+        Aborted, AlreadyExists, DataLoss, DeadlineExceeded, FailedPrecondition, Internal,
+        InvalidArgument, PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
+    };
+    let never = |code, text| (code, text, None);
+    let after = |code, text, millis| (code, text, Some(Duration::from_millis(millis)));
+    let (code, text, retry) = match reason {
+        Reason::InvalidRequest => never(InvalidArgument, "the request is malformed"),
+        Reason::PayloadUnfit => never(InvalidArgument, "the payload does not fit the algorithm"),
+        Reason::StreamNotOpened => never(InvalidArgument, "the first frame must be `open`"),
+        Reason::StreamOpenedTwice => never(InvalidArgument, "a stream has one `open` only"),
+        Reason::CallerUnknown => never(Unauthenticated, "the peer is no known caller"),
+        Reason::PolicyDenied => never(
+            PermissionDenied,
+            "policy does not permit this, or there is no such share",
+        ),
+        Reason::PolicyFailed => never(PermissionDenied, "a policy could not be evaluated"),
+        Reason::ShareDisabled => never(FailedPrecondition, "the share is disabled"),
+        Reason::AddressMismatch => never(
+            FailedPrecondition,
+            "the share is bound to another account address than expected",
+        ),
+        Reason::RecordVersionTooOld => never(
+            FailedPrecondition,
+            "the record has a lower version than the request accepts",
+        ),
+        Reason::ShareExists => never(AlreadyExists, "this share exists already"),
+        Reason::ShareIdTaken => never(AlreadyExists, "another share has this id"),
+        Reason::ShareChanged => after(Aborted, "the share changed meanwhile: read it again", 50),
+        Reason::EnvelopeInvalid => never(DataLoss, "the record holds no readable envelope"),
+        Reason::EnvelopeMismatch => never(DataLoss, "the envelope belongs to another record"),
+        Reason::EnvelopeUnopened => never(DataLoss, "the envelope does not open"),
+        Reason::StoreUnavailable => after(Unavailable, "the store cannot be reached", 1000),
+        Reason::StoreTls => never(FailedPrecondition, "the store's TLS is not acceptable"),
+        Reason::StoreDenied => never(FailedPrecondition, "the store denies access"),
+        Reason::StoreSchema => never(FailedPrecondition, "the store's schema does not fit"),
+        Reason::StoreCorrupt => never(DataLoss, "the record is not readable"),
+        Reason::StoreFailed => never(Internal, "the store failed"),
+        Reason::KmsUnavailable => after(Unavailable, "the KMS cannot be reached", 1000),
+        Reason::KmsTimeout => after(Unavailable, "the KMS did not answer in time", 1000),
+        Reason::KmsTls => never(FailedPrecondition, "the KMS's TLS is not acceptable"),
+        Reason::KmsRedirected => never(FailedPrecondition, "the KMS redirects elsewhere"),
+        Reason::KmsSealed => after(Unavailable, "the KMS is sealed", 5000),
+        Reason::KmsRateLimited => after(ResourceExhausted, "the KMS limits the rate", 1000),
+        Reason::KmsDenied => never(FailedPrecondition, "the KMS denies the operation"),
+        Reason::KmsLogin => after(Unavailable, "the KMS does not accept the login", 5000),
+        Reason::KmsNoLogin => never(
+            FailedPrecondition,
+            "this enclave has no login at the KMS for the operation",
+        ),
+        Reason::KmsKeyMissing => never(FailedPrecondition, "the KMS has no such key"),
+        Reason::KmsKeyVersion => never(
+            FailedPrecondition,
+            "the KMS no longer accepts the key version that wrapped this share",
+        ),
+        Reason::KmsRejected => never(DataLoss, "the KMS cannot unwrap this record"),
+        Reason::KmsOtherKek => never(FailedPrecondition, "another KEK wraps this record"),
+        Reason::KmsProtocol => never(FailedPrecondition, "the KMS's answer makes no sense"),
+        Reason::Overloaded => after(ResourceExhausted, "too many requests are in flight", 100),
+        Reason::DeadlineExceeded => never(DeadlineExceeded, "the deadline passed"),
+        Reason::ShuttingDown => after(Unavailable, "the enclave is shutting down", 1000),
+        Reason::StreamIdle => never(DeadlineExceeded, "the stream was idle for too long"),
+        Reason::StreamLifetime => never(DeadlineExceeded, "the stream's lifetime is over"),
+        Reason::StreamOperations => never(
+            ResourceExhausted,
+            "the stream's operations are used: open a new one",
+        ),
+        Reason::Internal => never(Internal, "a fault of the enclave"),
+    };
+    Told { code, text, retry }
+}
+
+/// The status of a refusal. Its `Display` goes into the request's span, for the
+/// log; nothing of it into the status.
+pub fn refuse(refusal: &Refusal, request_id: &RequestId) -> Status {
+    let reason = refusal.reason();
+    let span = tracing::Span::current();
+    span.record("reason", reason.as_str());
+    span.record("detail", tracing::field::display(refusal));
+    status(refusal, request_id)
+}
+
+fn status(refusal: &Refusal, request_id: &RequestId) -> Status {
+    let reason = refusal.reason();
+    let Told { code, text, retry } = told(reason);
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason.as_str(), DOMAIN, metadata(refusal));
+    details.set_request_info(request_id.as_str(), "");
+    let retry = match refusal {
+        Refusal::Kms(error) => error.retry_after.filter(|_| retry.is_some()).or(retry),
+        _ => retry,
+    };
+    if retry.is_some() {
+        details.set_retry_info(retry);
+    }
+    let mut message = text.to_owned();
+    if let Refusal::Invalid { field, rule, frame } = refusal {
+        details.add_bad_request_violation(*field, *rule);
+        message = frame.map_or_else(String::new, |id| format!("frame {id}: "));
+        message.extend([field, ": ", rule]);
+    }
+    Status::with_error_details(code, message, details)
+}
+
+fn metadata(refusal: &Refusal) -> HashMap<String, String> {
+    let entry = match refusal {
+        Refusal::ShareExists { public_key } => {
+            Some(("public_key", hex::encode(public_key.as_bytes())))
+        }
+        _ => None,
+    };
+    entry
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Gives a status that the gRPC library made of an undecodable or oversize
+/// message the form of ours: such input is malformed, and nothing was done.
+pub fn adopt(foreign: &Status, request_id: &RequestId) -> Status {
+    let refusal = match foreign.code() {
+        Code::OutOfRange | Code::ResourceExhausted => {
+            Refusal::invalid("message", "is longer than this service accepts (128 KiB)")
+        }
+        Code::Unimplemented => Refusal::invalid("message", "has an encoding that is not offered"),
+        Code::Internal | Code::InvalidArgument => {
+            Refusal::invalid("message", "is not a protobuf message of the expected type")
+        }
+        _ => Refusal::Panicked,
+    };
+    refuse(&refusal, request_id)
+}

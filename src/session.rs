@@ -1,0 +1,268 @@
+//! The story of `UseShare`: one share, open for as long as one stream.
+//!
+//! ```text
+//!  frames ─▶ open ─▶ (describe, authorize, unwrap, open) ─▶ opened
+//!         ─▶ sign ─▶ authorize ─▶ section on any worker ─┐
+//!         ─▶ sign ─▶ authorize ─▶ section on any worker ─┤ in order ─▶ answers
+//!         ─▶ half-close │ idle │ lifetime │ operations │ bad frame │ shutdown ─▶ status
+//! ```
+//! The session runs as a task of its own, not inside the response body: a client
+//! that does not read its answers would otherwise keep the share open past the
+//! lifetime. When the response body is dropped (the client vanished), `answers`
+//! closes and the task ends at once; the share is wiped with it, as soon as the
+//! sections that are running on it, if any, return.
+#![forbid(unsafe_code)]
+
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use tokio::{
+    sync::mpsc,
+    task::{self, JoinHandle},
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
+
+use crate::{
+    caller::Call,
+    enclave::{EnclaveError, OpenShare, Signed},
+    payload::Payload,
+    policy::{ShareSubject, Sign, UseShare},
+    refusal::{Refusal, StreamEnd},
+    sign::{Encoding, Signing, Target, require_signable},
+};
+
+/// What bounds a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// The stream ends when no frame arrives for this long.
+    pub idle: Duration,
+    /// The stream ends this long after its opening.
+    pub lifetime: Duration,
+    /// The stream ends after this many operations.
+    pub operations: u32,
+    /// Frames beyond this many unanswered ones wait unread.
+    pub in_flight: u32,
+    /// How long opening may take.
+    pub open_within: Duration,
+}
+
+/// A frame from the client.
+#[derive(Debug)]
+pub enum Frame {
+    /// Open the share.
+    Open(Target),
+    /// Sign with it.
+    Sign {
+        /// Echoed in the answer.
+        id: u64,
+        /// What to sign.
+        payload: Payload,
+        /// How to encode the signature.
+        encoding: Encoding,
+    },
+}
+
+/// A frame to the client.
+#[derive(Debug)]
+pub enum Answer {
+    /// The share is open.
+    Opened(ShareSubject, SessionLimits),
+    /// One signature.
+    Signed {
+        /// The frame's id.
+        id: u64,
+        /// The signature.
+        signed: Signed,
+        /// How to encode it.
+        encoding: Encoding,
+    },
+}
+
+/// Where answers go; the last one may be a refusal, which ends the stream.
+pub type Answers = mpsc::Sender<Result<Answer, Refusal>>;
+
+/// How many answers must fit besides those in flight: `opened` and the end.
+pub const EXTRA_ANSWERS: usize = 2;
+
+/// What was accepted and is not answered yet, in the order of the frames.
+type InFlight = FuturesOrdered<BoxFuture<'static, Finished>>;
+
+/// A finished operation, and the place that was kept for its answer.
+struct Finished {
+    answer: Result<Result<Answer, EnclaveError>, task::JoinError>,
+    place: mpsc::OwnedPermit<Result<Answer, Refusal>>,
+}
+
+impl Signing {
+    /// Runs a session to its end. `answers` must have room for the limits'
+    /// `in_flight` and [`EXTRA_ANSWERS`]; `draining` resolves at shutdown.
+    pub async fn use_share(
+        self,
+        call: Call,
+        limits: SessionLimits,
+        frames: impl Stream<Item = Result<Frame, Refusal>> + Send,
+        answers: Answers,
+        draining: impl Future<Output = ()> + Send,
+    ) {
+        let session = async {
+            let end = self
+                .converse(&call, limits, pin!(frames), &answers, pin!(draining))
+                .await;
+            if let Err(refusal) = end {
+                let _ = answers.send(Err(refusal)).await;
+            }
+        };
+        tokio::select! {
+            () = answers.closed() => {}
+            () = session => {}
+        }
+    }
+
+    async fn converse(
+        &self,
+        call: &Call,
+        limits: SessionLimits,
+        mut frames: impl Stream<Item = Result<Frame, Refusal>> + Unpin,
+        answers: &Answers,
+        mut draining: impl Future<Output = ()> + Unpin,
+    ) -> Result<(), Refusal> {
+        let first = tokio::select! {
+            () = &mut draining => return Err(Refusal::ShuttingDown),
+            first = timeout(limits.idle, frames.next()) => first,
+        };
+        let target = match first {
+            Err(_) => return Err(Refusal::Stream(StreamEnd::Idle)),
+            Ok(None | Some(Ok(Frame::Sign { .. }))) => {
+                return Err(Refusal::Stream(StreamEnd::NotOpened));
+            }
+            Ok(Some(Err(refusal))) => return Err(refusal),
+            Ok(Some(Ok(Frame::Open(target)))) => target,
+        };
+        let open_by = call.deadline.min(Instant::now() + limits.open_within);
+        let share = timeout_at(open_by, self.open(call, &target, open_by))
+            .await
+            .map_err(|_| Refusal::Deadline)??;
+        let opened = Answer::Opened(Arc::clone(share.permit().subject()), limits);
+        let _ = answers.send(Ok(opened)).await;
+
+        let ends_at = Instant::now() + limits.lifetime;
+        let (end, at) = if call.deadline < ends_at {
+            (Refusal::Deadline, call.deadline)
+        } else {
+            (Refusal::Stream(StreamEnd::Lifetime), ends_at)
+        };
+        let mut in_flight = InFlight::new();
+        let ended = tokio::select! {
+            () = &mut draining => Err(Refusal::ShuttingDown),
+            () = sleep_until(at) => Err(end),
+            ended = self.operate(&share, limits, frames, answers, &mut in_flight) => ended,
+        };
+        // What was accepted is answered, in order, before the end is told. The
+        // operations hold the share; with the last of them it is wiped.
+        drop(share);
+        while let Some(finished) = in_flight.next().await {
+            finished.send()?;
+        }
+        ended
+    }
+
+    async fn open(
+        &self,
+        call: &Call,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<Arc<OpenShare>, Refusal> {
+        let share = self.describe(target).await?;
+        let permit = self
+            .policy
+            .authorize(&call.caller, share, UseShare::default())?;
+        target.accepts(permit.share())?;
+        let (envelope, dek) = self.unwrap(permit, deadline).await?;
+        Ok(Arc::new(self.enclave.open(envelope, dek)?))
+    }
+
+    /// Reads frames and sends answers until the client half-closes or a frame or
+    /// a limit ends it. Cancelling it leaves what is in flight in `in_flight`.
+    async fn operate(
+        &self,
+        share: &Arc<OpenShare>,
+        limits: SessionLimits,
+        mut frames: impl Stream<Item = Result<Frame, Refusal>> + Unpin,
+        answers: &Answers,
+        in_flight: &mut InFlight,
+    ) -> Result<(), Refusal> {
+        let mut operations = 0;
+        let mut idle_since = Instant::now();
+        // A frame is read only when its answer has a place, so that sending an
+        // answer never waits for the client.
+        let mut place = None;
+        loop {
+            tokio::select! {
+                biased;
+                Some(finished) = in_flight.next() => {
+                    idle_since = Instant::now();
+                    finished.send()?;
+                }
+                reserved = answers.clone().reserve_owned(),
+                    if place.is_none() && in_flight.len() < limits.in_flight as usize =>
+                {
+                    // Closed: the client is gone, and nobody wants the end.
+                    place = Some(reserved.map_err(|_| Refusal::ShuttingDown)?);
+                }
+                frame = frames.next(), if place.is_some() => {
+                    idle_since = Instant::now();
+                    let (Some(frame), Some(place)) = (frame.transpose()?, place.take()) else {
+                        return Ok(());
+                    };
+                    let Frame::Sign { id, payload, encoding } = frame else {
+                        return Err(Refusal::Stream(StreamEnd::SecondOpen));
+                    };
+                    operations += 1;
+                    if operations > limits.operations {
+                        return Err(Refusal::Stream(StreamEnd::Operations));
+                    }
+                    let section = self
+                        .accept(share, id, payload, encoding)
+                        .map_err(|refusal| refusal.in_frame(id))?;
+                    in_flight.push_back(Box::pin(async move {
+                        Finished { answer: section.await, place }
+                    }));
+                }
+                () = sleep_until(idle_since + limits.idle) => {
+                    return Err(Refusal::Stream(StreamEnd::Idle));
+                }
+            }
+        }
+    }
+
+    /// Decides one operation and starts its section as a task, so that the
+    /// frames of one stream are signed on all workers.
+    fn accept(
+        &self,
+        share: &Arc<OpenShare>,
+        id: u64,
+        payload: Payload,
+        encoding: Encoding,
+    ) -> Result<JoinHandle<Result<Answer, EnclaveError>>, Refusal> {
+        let permit = self
+            .policy
+            .authorize_frame(share.permit(), Sign { payload })?;
+        require_signable(permit.share(), &permit.action().payload, encoding)?;
+        let share = Arc::clone(share);
+        Ok(task::spawn(async move {
+            Ok(Answer::Signed {
+                id,
+                signed: share.sign(permit)?,
+                encoding,
+            })
+        }))
+    }
+}
+
+impl Finished {
+    fn send(self) -> Result<(), Refusal> {
+        let answer = self.answer.map_err(|_| Refusal::Panicked)??;
+        self.place.send(Ok(answer));
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Shutting down: a signal turns readiness off, listeners stop accepting, what
+//! is in flight finishes within the grace period.
+#![forbid(unsafe_code)]
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+/// Starts the draining of everything that holds a [`Draining`].
+pub struct Shutdown(watch::Sender<bool>);
+
+/// Tells when draining starts. Cheap to clone.
+#[derive(Clone)]
+pub struct Draining(watch::Receiver<bool>);
+
+impl Shutdown {
+    /// A shutdown that has not started.
+    pub fn new() -> (Self, Draining) {
+        let (sender, receiver) = watch::channel(false);
+        (Self(sender), Draining(receiver))
+    }
+
+    /// Starts it.
+    pub fn start(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Draining {
+    /// Resolves when draining starts, also when whoever could start it is gone.
+    pub async fn started(mut self) {
+        let _ = self.0.wait_for(|started| *started).await;
+    }
+}
+
+/// Resolves at the first SIGTERM or SIGINT, with its name.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub async fn signalled() -> std::io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

@@ -1,0 +1,161 @@
+//! The story of `Sign`: describe, authorize, fetch, unwrap, and one section that
+//! opens, signs, verifies and wipes.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::{
+    caller::Call,
+    enclave::{Dek, Enclave, Signed},
+    key::{Algorithm, Environment, ShareId, ShareState, WalletId},
+    kms::Kms,
+    payload::Payload,
+    policy::{Denied, GetPublicKey, Opens, Permit, Policy, ShareSubject, Sign},
+    record::{PermittedEnvelope, ShareDescription},
+    refusal::Refusal,
+    store::ShareStore,
+};
+
+/// What signing needs: the parts that `app.rs` chose. Cheap to clone.
+#[derive(Clone)]
+pub struct Signing {
+    /// The environment that this process serves.
+    pub environment: Environment,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// Where records are.
+    pub store: Arc<dyn ShareStore>,
+    /// What unwraps DEKs.
+    pub kms: Arc<dyn Kms>,
+    /// Where shares are opened.
+    pub enclave: Enclave,
+}
+
+/// Which share a request means, and which it would not accept.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The share.
+    pub share: ShareId,
+    /// The wallet that it must belong to.
+    pub wallet: WalletId,
+    /// The address that the record must be bound to, if the caller names one.
+    pub expected_address: Option<Box<str>>,
+    /// The lowest record version that the caller accepts; 0 for any.
+    pub min_version: u32,
+}
+
+/// How a signature is to be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// 64 bytes.
+    Raw,
+    /// ASN.1 DER, ECDSA only.
+    Der,
+}
+
+impl Signing {
+    /// Signs one payload with one share.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing is fetched before policy permits, nothing is
+    /// unwrapped before the envelope fits the permit, and no signature leaves
+    /// unverified.
+    pub async fn sign(
+        &self,
+        call: &Call,
+        target: &Target,
+        payload: Payload,
+        encoding: Encoding,
+    ) -> Result<Signed, Refusal> {
+        let share = self.describe(target).await?;
+        let permit = self
+            .policy
+            .authorize(&call.caller, share, Sign { payload })?;
+        target.accepts(permit.share())?;
+        require_signable(permit.share(), &permit.action().payload, encoding)?;
+
+        let (envelope, dek) = self.unwrap(permit, call.deadline).await?;
+        // From here to the signature nothing is awaited: a request that is
+        // cancelled cannot leave an open share behind.
+        Ok(self.enclave.sign(envelope, dek)?)
+    }
+
+    /// The public half of a share. Nothing is fetched or opened.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; the same for a share that the caller may not see as for
+    /// one that does not exist.
+    pub async fn public_key(&self, call: &Call, target: &Target) -> Result<ShareSubject, Refusal> {
+        let share = self.describe(target).await?;
+        let permit = self.policy.authorize(&call.caller, share, GetPublicKey)?;
+        Ok(permit.into_subject())
+    }
+
+    /// The public metadata that policy decides on. A share of another wallet or
+    /// environment is as unknown as one that does not exist.
+    pub(crate) async fn describe(&self, target: &Target) -> Result<ShareSubject, Refusal> {
+        let described = self.store.describe(target.share).await?;
+        described
+            .filter(|share| share.identity.wallet == target.wallet)
+            .filter(|share| share.identity.environment == self.environment)
+            .map(Arc::new)
+            .ok_or_else(|| Denied::unknown_share().into())
+    }
+
+    /// Fetches what a permit opens and has its DEK unwrapped. The slot is
+    /// reserved first, so that an exhausted pool costs the KMS nothing.
+    pub(crate) async fn unwrap<A: Opens>(
+        &self,
+        permit: Permit<A>,
+        deadline: Instant,
+    ) -> Result<(PermittedEnvelope<A>, Dek), Refusal> {
+        let slot = self.enclave.reserve()?;
+        let record = self.store.fetch(permit.opening()).await?;
+        let record = record.ok_or(Refusal::ShareChanged("it is gone"))?;
+        let envelope = PermittedEnvelope::new(permit, record)?;
+        let unwrapped = self.kms.unwrap(envelope.dek(), slot, deadline).await?;
+        tracing::Span::current().record("kms_request_id", unwrapped.request_id.as_deref());
+        Ok((envelope, unwrapped.dek))
+    }
+}
+
+impl Target {
+    /// Whether the share is one that this caller, who may use it, wants to use.
+    pub(crate) fn accepts(&self, share: &ShareDescription) -> Result<(), Refusal> {
+        if share.state == ShareState::Disabled {
+            return Err(Refusal::ShareDisabled);
+        }
+        let recorded = share.identity.address.as_ref();
+        if let Some(expected) = &self.expected_address
+            && recorded.is_none_or(|recorded| recorded.as_str() != &**expected)
+        {
+            return Err(Refusal::AddressMismatch {
+                recorded: recorded.cloned(),
+            });
+        }
+        if share.identity.version.get() < self.min_version {
+            return Err(Refusal::RecordVersionTooOld {
+                recorded: share.identity.version,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Checks payload and encoding against the algorithm: after policy, so that a
+/// refusal here tells nobody what he may not know, and before anything is
+/// fetched.
+pub(crate) fn require_signable(
+    share: &ShareDescription,
+    payload: &Payload,
+    encoding: Encoding,
+) -> Result<(), Refusal> {
+    let algorithm: Algorithm = share.identity.algorithm;
+    payload.fits(algorithm)?;
+    if encoding == Encoding::Der && !algorithm.is_ecdsa() {
+        return Err(Refusal::invalid("encoding", "DER exists for ECDSA only"));
+    }
+    Ok(())
+}
