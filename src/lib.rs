@@ -1,30 +1,96 @@
-//! countersign
-#![deny(unsafe_code)]
+//! countersign: a signing enclave beside each signing pod.
+//!
+//! It keeps key shares wrapped by a KMS, opens one only while a request is active,
+//! and answers over a Unix socket with a signature. Plaintext shares never leave
+//! the process.
+//!
+//! # How a request flows
+//!
+//! One direction, no call upward; modules are declared in the order in which a
+//! request meets them.
+//! ```text
+//! client ─UDS─▶ grpc        limits on connections ▸ gate: request id ▸ trace ▸ panic-catch ▸
+//!    │                      caller identity ▸ deadline ▸ in-flight limits
+//!    ▼ grpc/enclave.rs      message → domain types (parse, don't validate)   INVALID_ARGUMENT
+//!    ▼ sign.rs              store.describe(share): public metadata only
+//!    ▼ policy               authorize(caller, share, action) → Permit        PERMISSION_DENIED
+//!    ▼ store                fetch(permit.opening()) → ShareRecord            UNAVAILABLE
+//!    ▼ record               PermittedEnvelope: header = permit, field by field   DATA_LOSS
+//!    ▼ kms                  unwrap(envelope.dek()) into a locked slot        UNAVAILABLE,
+//!    │                      the last .await                                  FAILED_PRECONDITION
+//!    ▼ enclave              section: open ▸ derive ▸ sign ▸ verify ▸ wipe     DATA_LOSS
+//!    ▼ grpc/message.rs      domain types → message; errors leave only through grpc/status.rs
+//! ```
+//! `session.rs` is the same story for a stream, `custody.rs` for operators.
+//!
+//! # Invariants
+//!
+//! 1. No plaintext share or DEK exists outside secret memory owned by `enclave`.
+//!    *Holds from: secret memory.* Today the share and the DEK are kept in locked
+//!    slots, but what the libraries copy to stack and heap, and the KMS client's
+//!    buffers, are ordinary memory.
+//! 2. Nothing is awaited while a share is open in `Sign`: opening, signing and
+//!    wiping are one synchronous section, so that a cancelled request cannot
+//!    strand plaintext. A `UseShare` stream keeps its share in a locked slot and
+//!    enters a section per operation.
+//! 3. `enclave` does no I/O, logs nothing and knows nothing of tonic, Vault or SQL.
+//! 4. No envelope is fetched, unwrapped or opened without a [`policy::Permit`],
+//!    which only `policy` makes, which has no `Clone`, and which owns caller,
+//!    share, action and payload: later steps take these from it alone.
+//! 5. The associated data binds every immutable field of a record: one that is
+//!    moved, swapped or taken from another environment does not open. An old
+//!    complete row is caught only by the caller's minimum version.
+//! 6. Secret types have no `Debug`, `Clone`, `Serialize` or `PartialEq`; reading
+//!    one is one greppable call, `reveal`.
+//! 7. No signature leaves before its audit record is durable.
+//!    *Holds from: audit.*
+//! 8. TLS below 1.3, and TCP for any gRPC listener, do not exist as options. The
+//!    metrics listener serves `GET /metrics` on loopback only, is off by default,
+//!    and no label derives from a payload.
+//! 9. `unsafe` has one address, `enclave::secmem`.
+//! 10. A process that cannot lock the memory that it needs refuses to start and
+//!     says what to change. *Holds from: secret memory* for memory that other
+//!     processes cannot read; locked memory is required already.
 
-pub mod app;
-pub mod caller;
 pub mod cli;
 pub mod client;
+
+pub mod app;
 pub mod config;
-pub mod custody;
-pub mod enclave;
-pub mod envelope;
-pub mod grpc;
 pub mod harden;
-pub mod key;
-pub mod kms;
-pub mod payload;
-pub mod policy;
-pub mod record;
-pub mod refusal;
-pub mod session;
 pub mod shutdown;
-pub mod sign;
-pub mod store;
 pub mod telemetry;
 
-/// Generated.
-#[allow(missing_docs, clippy::all)]
+pub mod grpc;
+
+pub mod caller;
+pub mod payload;
+pub mod refusal;
+
+pub mod custody;
+pub mod session;
+pub mod sign;
+
+pub mod policy;
+
+pub mod record;
+pub mod store;
+
+pub mod kms;
+
+pub mod enclave;
+pub mod envelope;
+
+pub mod key;
+
+/// The contract, generated from `proto/`.
+#[allow(
+    missing_docs,
+    unused_qualifications,
+    elided_lifetimes_in_paths,
+    clippy::all,
+    reason = "generated code; its documentation is the contract's"
+)]
 pub mod proto {
     tonic::include_proto!("countersign.v1");
 

@@ -26,10 +26,7 @@ pub struct Check {
 
 impl Check {
     pub fn run(self) -> Result<(), Failure> {
-        let config = match Config::load(&self.config) {
-            Ok(config) => config,
-            Err(error) => return Err(error.into()),
-        };
+        let config = Config::load(&self.config)?;
         if let Err(problems) = Policy::load(&config.policies) {
             let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
             return Err(Failure::configuration(lines.join("\n")));

@@ -41,9 +41,12 @@ pub struct Table<'d> {
     problems: &'d Problems<'d>,
     path: String,
     span: Range<usize>,
-    entries: RefCell<BTreeMap<String, (Range<usize>, &'d Spanned<DeValue<'d>>)>>,
+    /// By key: where it stands, and its value. Taken out when asked for.
+    entries: RefCell<BTreeMap<String, Entry<'d>>>,
     known: RefCell<Vec<&'static str>>,
 }
+
+type Entry<'d> = (Range<usize>, &'d Spanned<DeValue<'d>>);
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -348,7 +351,7 @@ impl<'d> Table<'d> {
         parsed.ok()
     }
 
-    fn take(&self, key: &'static str) -> Option<(Range<usize>, &'d Spanned<DeValue<'d>>)> {
+    fn take(&self, key: &'static str) -> Option<Entry<'d>> {
         self.known.borrow_mut().push(key);
         self.entries.borrow_mut().remove(key)
     }
