@@ -15,7 +15,6 @@ use crate::{
 ///
 /// # Errors
 /// Never behind a gate; without one nothing is served.
-#[expect(clippy::result_large_err, reason = "what handlers return")]
 pub(super) fn call<T>(request: Request<T>) -> Result<(Call, T), Status> {
     let (_, mut extensions, message) = request.into_parts();
     let call = extensions

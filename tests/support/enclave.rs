@@ -1,0 +1,361 @@
+//! A running enclave on temporary sockets, whose store and KMS count what they
+//! are asked for.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use countersign::{
+    app::{self, App},
+    caller::{Caller, Callers},
+    client,
+    config::{Config, KmsConfig, Limits, Listen, StoreConfig},
+    enclave::{Dek, Slot},
+    envelope::{KekContext, KekRef, WrappedDek},
+    key::{Algorithm, PublicKey, Revision, ShareId, ShareState, WalletId},
+    kms::{Kms, KmsError, Unwrapped},
+    policy::{Opening, Policy},
+    proto::{
+        self, share_custody_client::ShareCustodyClient,
+        signing_enclave_client::SigningEnclaveClient,
+    },
+    record::{PermittedDek, ShareDescription, ShareRecord},
+    shutdown::Shutdown,
+    sign::Signing,
+    store::{ShareStore, StoreError},
+};
+use tempfile::TempDir;
+use tokio::{task::JoinHandle, time::Instant};
+use tonic::transport::Channel;
+
+/// The application may do everything, with bare digests for ECDSA named in so
+/// many words.
+pub const PERMISSIVE: &str = r#"
+    @id("app-uses-shares")
+    permit (principal == Caller::"app",
+        action in [Action::"Sign", Action::"UseShare", Action::"GetPublicKey"], resource);
+    @id("app-signs-digests")
+    permit (principal == Caller::"app", action == Action::"SignDigest", resource)
+    when { resource.algorithm == "ecdsa-secp256k1" || resource.algorithm == "ecdsa-p256" };
+    @id("app-is-custodian")
+    permit (principal == Caller::"app",
+        action in [Action::"GenerateShare", Action::"ListShares", Action::"GetShare",
+            Action::"DisableShare", Action::"EnableShare"], resource);
+"#;
+
+/// How often store and KMS were asked.
+#[derive(Default)]
+pub struct Counts {
+    pub described: AtomicUsize,
+    pub fetched: AtomicUsize,
+    pub written: AtomicUsize,
+    pub unwrapped: AtomicUsize,
+    pub wrapped: AtomicUsize,
+}
+
+/// What a test may choose.
+pub struct Setup {
+    pub policy: &'static str,
+    pub limits: Limits,
+    pub callers: Callers,
+}
+
+/// A running enclave. Ends with the value.
+pub struct Enclave {
+    pub dir: TempDir,
+    pub counts: Arc<Counts>,
+    pub signing: Signing,
+    shutdown: Shutdown,
+    running: Option<JoinHandle<()>>,
+}
+
+/// A share that was made through custody.
+#[derive(Clone, Debug)]
+pub struct Share {
+    pub id: String,
+    pub wallet: String,
+    pub algorithm: Algorithm,
+    pub public_key: PublicKey,
+    pub address: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            policy: PERMISSIVE,
+            limits: Limits::default(),
+            callers: [app_caller()].into_iter().collect(),
+        }
+    }
+}
+
+/// This process's uid, as the caller `app`.
+pub fn app_caller() -> Caller {
+    Caller {
+        name: "app".into(),
+        uid: rustix::process::getuid().as_raw(),
+        groups: Box::new(["apps".into()]),
+    }
+}
+
+impl Enclave {
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        let dir = tempfile::Builder::new().prefix("cs").tempdir().unwrap();
+        let config = config(&dir, &setup);
+        std::fs::create_dir(&config.policies).unwrap();
+        std::fs::write(config.policies.join("test.cedar"), setup.policy).unwrap();
+        let mut signing = app::signing(&config).await.unwrap();
+        let counts = Arc::new(Counts::default());
+        signing.policy = Arc::new(Policy::load(&config.policies).unwrap());
+        signing.store = Arc::new(CountedStore(signing.store, Arc::clone(&counts)));
+        signing.kms = Arc::new(CountedKms(signing.kms, Arc::clone(&counts)));
+        let app = App::over(signing.clone(), config).await.unwrap();
+        let (shutdown, draining) = Shutdown::new();
+        Self {
+            dir,
+            counts,
+            signing,
+            shutdown,
+            running: Some(tokio::spawn(app.run(draining))),
+        }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("enclave.sock")
+    }
+
+    pub fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.dir.path().join("shares.db")).unwrap()
+    }
+
+    pub async fn client(&self) -> SigningEnclaveClient<Channel> {
+        client::enclave(&self.socket()).await.unwrap()
+    }
+
+    pub async fn custody(&self) -> ShareCustodyClient<Channel> {
+        let socket = self.dir.path().join("custody.sock");
+        client::custody(&socket).await.unwrap()
+    }
+
+    pub async fn share(&self, algorithm: Algorithm) -> Share {
+        self.share_of("wallet-1", algorithm).await
+    }
+
+    pub async fn share_of(&self, wallet: &str, algorithm: Algorithm) -> Share {
+        let request = proto::GenerateShareRequest {
+            share_id: ShareId::random().to_string(),
+            wallet_id: wallet.to_owned(),
+            algorithm: algorithm.number().into(),
+        };
+        let made = self.custody().await.generate_share(request).await.unwrap();
+        let key = made.into_inner().share.unwrap().public_key.unwrap();
+        Share {
+            public_key: PublicKey::parse(algorithm, &key.key).unwrap(),
+            id: key.share_id,
+            wallet: key.wallet_id,
+            algorithm,
+            address: key.account_address,
+        }
+    }
+
+    /// Starts draining, and waits until everything has ended.
+    pub async fn stop(&mut self) {
+        self.drain();
+        if let Some(running) = self.running.take() {
+            running.await.unwrap();
+        }
+    }
+
+    pub fn drain(&self) {
+        self.shutdown.start();
+    }
+}
+
+impl Share {
+    /// A payload that this share's algorithm signs.
+    pub fn payload(&self, number: u64) -> proto::Payload {
+        let text = format!("payload {number}, padded to thirty-two bytes and beyond");
+        let bytes = text.into_bytes();
+        let kind = match self.algorithm {
+            Algorithm::Ed25519 | Algorithm::EcdsaP256 => {
+                proto::payload::Kind::Message(bytes.into())
+            }
+            Algorithm::SchnorrSecp256k1 => {
+                proto::payload::Kind::Message(bytes[..32].to_vec().into())
+            }
+            Algorithm::EcdsaSecp256k1 => proto::payload::Kind::Digest(bytes[..32].to_vec().into()),
+        };
+        proto::Payload { kind: Some(kind) }
+    }
+
+    pub fn sign_request(&self, number: u64) -> proto::SignRequest {
+        proto::SignRequest {
+            share_id: self.id.clone(),
+            wallet_id: self.wallet.clone(),
+            payload: Some(self.payload(number)),
+            ..Default::default()
+        }
+    }
+
+    pub fn open(&self) -> proto::UseShareRequest {
+        let open = proto::OpenFrame {
+            share_id: self.id.clone(),
+            wallet_id: self.wallet.clone(),
+            ..Default::default()
+        };
+        frame(proto::use_share_request::Frame::Open(open))
+    }
+
+    pub fn frame(&self, id: u64) -> proto::UseShareRequest {
+        let sign = proto::SignFrame {
+            id,
+            payload: Some(self.payload(id)),
+            ..Default::default()
+        };
+        frame(proto::use_share_request::Frame::Sign(sign))
+    }
+}
+
+pub fn frame(frame: proto::use_share_request::Frame) -> proto::UseShareRequest {
+    proto::UseShareRequest { frame: Some(frame) }
+}
+
+pub fn message(bytes: &[u8]) -> Option<proto::Payload> {
+    let kind = proto::payload::Kind::Message(bytes.to_vec().into());
+    Some(proto::Payload { kind: Some(kind) })
+}
+
+pub fn digest(bytes: &[u8]) -> Option<proto::Payload> {
+    let kind = proto::payload::Kind::Digest(bytes.to_vec().into());
+    Some(proto::Payload { kind: Some(kind) })
+}
+
+impl Counts {
+    /// Fetched, unwrapped, wrapped, written.
+    pub fn uses(&self) -> [usize; 4] {
+        [&self.fetched, &self.unwrapped, &self.wrapped, &self.written]
+            .map(|count| count.load(Ordering::SeqCst))
+    }
+}
+
+fn config(dir: &TempDir, setup: &Setup) -> Config {
+    let path = |name: &str| dir.path().join(name);
+    Config {
+        environment: "test".parse().unwrap(),
+        listen: Listen {
+            enclave: path("enclave.sock"),
+            custody: Some(path("custody.sock")),
+            mode: 0o600,
+        },
+        callers: setup.callers.clone(),
+        policies: path("policies"),
+        store: StoreConfig::Sqlite {
+            path: path("shares.db"),
+        },
+        kms: KmsConfig::Local {
+            kek_file: path("kek"),
+        },
+        limits: setup.limits,
+        log_level: tracing::Level::WARN,
+        metrics: None,
+        workers: 2,
+    }
+}
+
+struct CountedStore(Arc<dyn ShareStore>, Arc<Counts>);
+
+#[async_trait]
+impl ShareStore for CountedStore {
+    async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
+        self.1.described.fetch_add(1, Ordering::SeqCst);
+        self.0.describe(share).await
+    }
+
+    async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {
+        self.1.fetched.fetch_add(1, Ordering::SeqCst);
+        self.0.fetch(opening).await
+    }
+
+    async fn put(
+        &self,
+        record: &ShareRecord,
+        expected: Option<Revision>,
+    ) -> Result<Revision, StoreError> {
+        self.1.written.fetch_add(1, Ordering::SeqCst);
+        self.0.put(record, expected).await
+    }
+
+    async fn list(
+        &self,
+        wallet: Option<&WalletId>,
+        after: Option<ShareId>,
+        limit: usize,
+    ) -> Result<Vec<ShareDescription>, StoreError> {
+        self.0.list(wallet, after, limit).await
+    }
+
+    async fn set_state(
+        &self,
+        share: ShareId,
+        state: ShareState,
+        expected: Revision,
+    ) -> Result<Revision, StoreError> {
+        self.1.written.fetch_add(1, Ordering::SeqCst);
+        self.0.set_state(share, state, expected).await
+    }
+
+    async fn status(&self) -> Result<(), StoreError> {
+        self.0.status().await
+    }
+}
+
+struct CountedKms(Arc<dyn Kms>, Arc<Counts>);
+
+#[async_trait]
+impl Kms for CountedKms {
+    fn kek(&self) -> &KekRef {
+        self.0.kek()
+    }
+
+    async fn wrap(
+        &self,
+        context: &KekContext,
+        dek: &Dek,
+        deadline: Instant,
+    ) -> Result<WrappedDek, KmsError> {
+        self.1.wrapped.fetch_add(1, Ordering::SeqCst);
+        self.0.wrap(context, dek, deadline).await
+    }
+
+    async fn unwrap(
+        &self,
+        dek: PermittedDek<'_>,
+        slot: Slot,
+        deadline: Instant,
+    ) -> Result<Unwrapped, KmsError> {
+        self.1.unwrapped.fetch_add(1, Ordering::SeqCst);
+        self.0.unwrap(dek, slot, deadline).await
+    }
+
+    async fn rewrap(
+        &self,
+        context: &KekContext,
+        wrapped: &WrappedDek,
+        deadline: Instant,
+    ) -> Result<WrappedDek, KmsError> {
+        self.0.rewrap(context, wrapped, deadline).await
+    }
+
+    async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
+        self.0.status(deadline).await
+    }
+}
