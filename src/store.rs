@@ -4,7 +4,10 @@
 //! `tests/store.rs` runs on every one of them.
 #![forbid(unsafe_code)]
 
+mod row;
+pub mod schema;
 pub mod sqlite;
+pub mod statement;
 
 use std::fmt;
 
