@@ -28,11 +28,12 @@ use deadpool::{
     Runtime,
     managed::{Object, Pool, PoolError},
 };
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
+use tokio_postgres::{Row, Statement, types::ToSql};
 use uuid::Uuid;
 
 use self::{
-    connection::{Connection, Connector},
+    connection::{Connector, Statements},
     error::failed,
 };
 use super::{
@@ -74,6 +75,11 @@ pub struct Settings {
     /// For a statement.
     pub statement_timeout: Duration,
 }
+
+/// Which of the prepared statements.
+type Pick = fn(&Statements) -> &Statement;
+/// What a statement's parameters take.
+type Value<'a> = &'a (dyn ToSql + Sync);
 
 /// The Postgres store.
 pub struct Postgres {
@@ -118,39 +124,49 @@ impl Postgres {
         Ok(store)
     }
 
-    async fn read<T>(
-        &self,
-        query: impl AsyncFn(&Connection) -> Result<T, tokio_postgres::Error>,
-    ) -> Result<T, StoreError> {
+    async fn read(&self, query: Pick, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         let connection = self.connection().await?;
         let pooled = Object::metrics(&connection).recycle_count > 0;
-        match self.run(connection, &query).await {
+        match self.query(connection, query, values).await {
             Err(error) if pooled && is_broken(&error) => {
-                self.run(self.connection().await?, query).await
+                self.query(self.connection().await?, query, values).await
             }
             result => result,
         }
     }
 
-    async fn write<T>(
-        &self,
-        statement: impl AsyncFn(&Connection) -> Result<T, tokio_postgres::Error>,
-    ) -> Result<T, StoreError> {
-        self.run(self.connection().await?, statement).await
+    /// Gives the number of rows that were written.
+    async fn write(&self, statement: Pick, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let connection = self.connection().await?;
+        let statement = statement(&connection.statements);
+        let answer = connection.client().execute(statement, values);
+        let answer = timeout(self.patience(), answer).await;
+        self.judge(connection, answer)
     }
 
-    /// Runs one statement; a connection that it leaves in doubt is not pooled.
-    async fn run<T>(
+    async fn query(
         &self,
         connection: Object<Connector>,
-        statement: impl AsyncFn(&Connection) -> Result<T, tokio_postgres::Error>,
+        query: Pick,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let query = query(&connection.statements);
+        let answer = connection.client().query(query, values);
+        let answer = timeout(self.patience(), answer).await;
+        self.judge(connection, answer)
+    }
+
+    /// A connection that its statement leaves in doubt is not pooled again.
+    fn judge<T>(
+        &self,
+        connection: Object<Connector>,
+        answer: Result<Result<T, tokio_postgres::Error>, Elapsed>,
     ) -> Result<T, StoreError> {
-        let answer = timeout(self.statement_timeout + GRACE, statement(&connection)).await;
         let Ok(answer) = answer else {
             drop(Object::take(connection));
             return Err(StoreError::new(
                 StoreErrorKind::Timeout,
-                format!("no answer within {:?}", self.statement_timeout + GRACE),
+                format!("no answer within {:?}", self.patience()),
             ));
         };
         answer.map_err(failed).inspect_err(|error| {
@@ -158,6 +174,10 @@ impl Postgres {
                 drop(Object::take(connection));
             }
         })
+    }
+
+    fn patience(&self) -> Duration {
+        self.statement_timeout + GRACE
     }
 
     async fn connection(&self) -> Result<Object<Connector>, StoreError> {
@@ -183,25 +203,14 @@ fn is_broken(error: &StoreError) -> bool {
 #[async_trait]
 impl ShareStore for Postgres {
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
-        let share = share.as_uuid();
-        let row = self
-            .read(async |connection| {
-                let query = &connection.statements.describe;
-                connection.client().query_opt(query, &[&share]).await
-            })
-            .await?;
-        row.as_ref().map(row::describe).transpose()
+        let rows = self.read(|all| &all.describe, &[&share.as_uuid()]).await?;
+        rows.first().map(row::describe).transpose()
     }
 
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {
         let share = opening.share().as_uuid();
-        let row = self
-            .read(async |connection| {
-                let query = &connection.statements.fetch;
-                connection.client().query_opt(query, &[&share]).await
-            })
-            .await?;
-        row.as_ref().map(row::record).transpose()
+        let rows = self.read(|all| &all.fetch, &[&share]).await?;
+        rows.first().map(row::record).transpose()
     }
 
     async fn put(
@@ -225,18 +234,13 @@ impl ShareStore for Postgres {
         // No share has the nil id, which sorts first.
         let after = after.map_or(Uuid::nil(), |share| share.as_uuid());
         let limit = i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0);
-        let rows = self
-            .read(async |connection| {
-                let (client, statements) = (connection.client(), &connection.statements);
-                match wallet.map(WalletId::as_str) {
-                    None => client.query(&statements.list, &[&after, &limit]).await,
-                    Some(wallet) => {
-                        let query = &statements.list_wallet;
-                        client.query(query, &[&wallet, &after, &limit]).await
-                    }
-                }
-            })
-            .await?;
+        let rows = match wallet.map(WalletId::as_str) {
+            None => self.read(|all| &all.list, &[&after, &limit]).await?,
+            Some(wallet) => {
+                self.read(|all| &all.list_wallet, &[&wallet, &after, &limit])
+                    .await?
+            }
+        };
         rows.iter().map(row::describe).collect()
     }
 
@@ -246,24 +250,15 @@ impl ShareStore for Postgres {
         state: ShareState,
         expected: Revision,
     ) -> Result<Revision, StoreError> {
-        let (share, state, revision) = (share.as_uuid(), state.as_str(), revision(expected));
+        let (state, share, revision) = (state.as_str(), share.as_uuid(), revision(expected));
         let changed = self
-            .write(async |connection| {
-                let update = &connection.statements.set_state;
-                let client = connection.client();
-                client.execute(update, &[&state, &share, &revision]).await
-            })
+            .write(|all| &all.set_state, &[&state, &share, &revision])
             .await?;
         swapped(changed, expected)
     }
 
     async fn status(&self) -> Result<(), StoreError> {
-        self.read(async |connection| {
-            let query = &connection.statements.status;
-            connection.client().query_opt(query, &[]).await
-        })
-        .await
-        .map(drop)
+        self.read(|all| &all.status, &[]).await.map(drop)
     }
 }
 
@@ -277,33 +272,24 @@ impl Postgres {
             created_at,
             revision: _,
         } = &record.description;
-        self.write(async |connection| {
-            let insert = &connection.statements.insert;
-            let client = connection.client();
-            client
-                .execute(
-                    insert,
-                    &[
-                        &identity.share.as_uuid(),
-                        &identity.environment.as_str(),
-                        &identity.wallet.as_str(),
-                        &identity.address.as_ref().map(|address| address.as_str()),
-                        &identity.algorithm.as_str(),
-                        created_at,
-                        &public_key.as_bytes(),
-                        &i64::from(identity.version.get()),
-                        &state.as_str(),
-                        &kek.provider(),
-                        &kek.mount(),
-                        &kek.name(),
-                        &kek.to_string(),
-                        &record.envelope,
-                    ],
-                )
-                .await
-        })
-        .await
-        .map(|_| Revision::FIRST)
+        let values: [Value<'_>; 14] = [
+            &identity.share.as_uuid(),
+            &identity.environment.as_str(),
+            &identity.wallet.as_str(),
+            &identity.address.as_ref().map(|address| address.as_str()),
+            &identity.algorithm.as_str(),
+            created_at,
+            &public_key.as_bytes(),
+            &i64::from(identity.version.get()),
+            &state.as_str(),
+            &kek.provider(),
+            &kek.mount(),
+            &kek.name(),
+            &kek.to_string(),
+            &record.envelope,
+        ];
+        self.write(|all| &all.insert, &values).await?;
+        Ok(Revision::FIRST)
     }
 
     async fn replace(
@@ -318,29 +304,19 @@ impl Postgres {
             kek,
             ..
         } = &record.description;
-        let changed = self
-            .write(async |connection| {
-                let replace = &connection.statements.replace;
-                let client = connection.client();
-                client
-                    .execute(
-                        replace,
-                        &[
-                            &public_key.as_bytes(),
-                            &i64::from(identity.version.get()),
-                            &state.as_str(),
-                            &kek.provider(),
-                            &kek.mount(),
-                            &kek.name(),
-                            &kek.to_string(),
-                            &record.envelope,
-                            &identity.share.as_uuid(),
-                            &revision(expected),
-                        ],
-                    )
-                    .await
-            })
-            .await?;
+        let values: [Value<'_>; 10] = [
+            &public_key.as_bytes(),
+            &i64::from(identity.version.get()),
+            &state.as_str(),
+            &kek.provider(),
+            &kek.mount(),
+            &kek.name(),
+            &kek.to_string(),
+            &record.envelope,
+            &identity.share.as_uuid(),
+            &revision(expected),
+        ];
+        let changed = self.write(|all| &all.replace, &values).await?;
         swapped(changed, expected)
     }
 }

@@ -59,10 +59,7 @@ impl Connector {
     ///
     /// # Errors
     /// `Tls` when there is none, or the host is nothing that a certificate names.
-    pub fn new(
-        settings: Settings,
-        migrations: &'static [Migration],
-    ) -> Result<Self, StoreError> {
+    pub fn new(settings: Settings, migrations: &'static [Migration]) -> Result<Self, StoreError> {
         let tls = client_config(&settings)
             .map_err(|detail| StoreError::new(StoreErrorKind::Tls, detail))?;
         Ok(Self {
@@ -153,11 +150,7 @@ impl Manager for Connector {
             .map_err(|_| self.timeout())?
     }
 
-    async fn recycle(
-        &self,
-        connection: &mut Connection,
-        _: &Metrics,
-    ) -> RecycleResult<StoreError> {
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<StoreError> {
         if connection.client().is_closed() {
             return Err(RecycleError::message("closed"));
         }

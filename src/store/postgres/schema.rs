@@ -14,15 +14,19 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
 }];
 
 /// Two processes that start at once migrate one after the other. Advisory locks
-/// are the database's own; the number says "counters".
-const LOCK: &str = "SELECT pg_advisory_xact_lock(x'636f756e74657273'::bigint)";
+/// are the database's own; the number says "counters". A lock within the
+/// transaction would not do: waiting for it does not refresh the catalog that the
+/// transaction has seen.
+const LOCK: &str = "SET statement_timeout = '5min';
+    SELECT pg_advisory_lock(x'636f756e74657273'::bigint)";
 
-/// A migration may take longer than any statement of a request, but waits for
-/// no table lock so long that requests queue behind it.
-const LIMITS: &str = "SET LOCAL statement_timeout = '5min'; SET LOCAL lock_timeout = '5s'";
+/// A migration may take longer than any statement of a request, but waits for no
+/// table so long that requests queue behind it.
+const LIMITS: &str = "SET LOCAL lock_timeout = '5s'";
 
-/// Applies what is missing, as one transaction. A database that is up to date is
-/// only read.
+/// Applies what is missing, as one transaction, on a connection that is closed
+/// afterwards and with it gives up the lock. A database that is up to date is only
+/// read.
 pub(super) async fn migrate(
     client: &mut Client,
     migrations: &[Migration],
@@ -30,8 +34,8 @@ pub(super) async fn migrate(
     if pending(migrations, &applied(client).await?)?.is_empty() {
         return Ok(());
     }
+    client.batch_execute(LOCK).await.map_err(failed)?;
     let transaction = client.transaction().await.map_err(failed)?;
-    transaction.batch_execute(LOCK).await.map_err(failed)?;
     transaction.batch_execute(LIMITS).await.map_err(failed)?;
     for migration in pending(migrations, &applied(&transaction).await?)? {
         let Applied {
@@ -72,7 +76,7 @@ pub(super) async fn require_current(
 }
 
 async fn applied(client: &impl GenericClient) -> Result<Vec<Applied>, StoreError> {
-    let exists = client
+    let exists: bool = client
         .query_one(
             "SELECT to_regclass('countersign_schema') IS NOT NULL AS exists",
             &[],
