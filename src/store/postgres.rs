@@ -7,6 +7,7 @@
 //!   that serves needs SELECT on `countersign_schema` and SELECT, INSERT, UPDATE
 //!   on `server_wallet_key_shares`; only a migration needs CREATE, and may run as
 //!   another role.
+//! - Statements stay prepared, so a pooler in between must pool sessions.
 //! - A broken or silent connection is dropped and replaced; nothing needs a
 //!   restart. A read on a pooled connection that turns out to be broken is tried
 //!   once more. A write is not: it may have happened.
@@ -18,26 +19,18 @@
 
 mod connection;
 mod error;
+mod pool;
 mod row;
 mod schema;
 
 use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
-use deadpool::{
-    Runtime,
-    managed::{Object, Pool, PoolError},
-};
-use tokio::time::{error::Elapsed, timeout};
-use tokio_postgres::{Row, Statement, types::ToSql};
 use uuid::Uuid;
 
-use self::{
-    connection::{Connector, Statements},
-    error::failed,
-};
+use self::pool::{Connections, Value};
 use super::{
-    PAGE_MAX, ShareStore, StoreError, StoreErrorKind,
+    PAGE_MAX, ShareStore, StoreError,
     row::{require_size, revision, swapped},
     schema::Migration,
 };
@@ -46,10 +39,6 @@ use crate::{
     policy::Opening,
     record::{ShareDescription, ShareRecord},
 };
-
-/// How much later than the server this side gives up on a statement: a server
-/// that answers at all says so itself, and the connection stays in use.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// Which database, and how.
 #[derive(Clone, Debug)]
@@ -72,20 +61,12 @@ pub struct Settings {
     pub pool_size: usize,
     /// For a connection: waiting for a free one, and making a new one.
     pub connect_timeout: Duration,
-    /// For a statement.
+    /// For a statement, at least a millisecond.
     pub statement_timeout: Duration,
 }
 
-/// Which of the prepared statements.
-type Pick = fn(&Statements) -> &Statement;
-/// What a statement's parameters take.
-type Value<'a> = &'a (dyn ToSql + Sync);
-
 /// The Postgres store.
-pub struct Postgres {
-    pool: Pool<Connector>,
-    statement_timeout: Duration,
-}
+pub struct Postgres(Connections);
 
 impl Postgres {
     /// Connects, and brings the schema up to date.
@@ -106,110 +87,25 @@ impl Postgres {
         settings: Settings,
         migrations: &'static [Migration],
     ) -> Result<Self, StoreError> {
-        let statement_timeout = settings.statement_timeout;
-        let (size, wait) = (settings.pool_size.max(1), settings.connect_timeout);
-        let connector = Connector::new(settings, migrations)?;
-        connector.migrate().await?;
-        let pool = Pool::builder(connector)
-            .runtime(Runtime::Tokio1)
-            .max_size(size)
-            .wait_timeout(Some(wait))
-            .build()
-            .map_err(|error| StoreError::new(StoreErrorKind::Failed, error.to_string()))?;
-        let store = Self {
-            pool,
-            statement_timeout,
-        };
+        let store = Self(Connections::open(settings, migrations).await?);
         store.status().await?;
         Ok(store)
     }
-
-    async fn read(&self, query: Pick, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
-        let connection = self.connection().await?;
-        let pooled = Object::metrics(&connection).recycle_count > 0;
-        match self.query(connection, query, values).await {
-            Err(error) if pooled && is_broken(&error) => {
-                self.query(self.connection().await?, query, values).await
-            }
-            result => result,
-        }
-    }
-
-    /// Gives the number of rows that were written.
-    async fn write(&self, statement: Pick, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        let connection = self.connection().await?;
-        let statement = statement(&connection.statements);
-        let answer = connection.client().execute(statement, values);
-        let answer = timeout(self.patience(), answer).await;
-        self.judge(connection, answer)
-    }
-
-    async fn query(
-        &self,
-        connection: Object<Connector>,
-        query: Pick,
-        values: &[Value<'_>],
-    ) -> Result<Vec<Row>, StoreError> {
-        let query = query(&connection.statements);
-        let answer = connection.client().query(query, values);
-        let answer = timeout(self.patience(), answer).await;
-        self.judge(connection, answer)
-    }
-
-    /// A connection that its statement leaves in doubt is not pooled again.
-    fn judge<T>(
-        &self,
-        connection: Object<Connector>,
-        answer: Result<Result<T, tokio_postgres::Error>, Elapsed>,
-    ) -> Result<T, StoreError> {
-        let Ok(answer) = answer else {
-            drop(Object::take(connection));
-            return Err(StoreError::new(
-                StoreErrorKind::Timeout,
-                format!("no answer within {:?}", self.patience()),
-            ));
-        };
-        answer.map_err(failed).inspect_err(|error| {
-            if is_broken(error) {
-                drop(Object::take(connection));
-            }
-        })
-    }
-
-    fn patience(&self) -> Duration {
-        self.statement_timeout + GRACE
-    }
-
-    async fn connection(&self) -> Result<Object<Connector>, StoreError> {
-        self.pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => error,
-            PoolError::Timeout(_) => {
-                StoreError::new(StoreErrorKind::Timeout, "all connections are in use")
-            }
-            error => StoreError::new(StoreErrorKind::Failed, error.to_string()),
-        })
-    }
-}
-
-/// Whether another connection may do better: this one broke, or it is in a state
-/// that the statements do not fit (a pooler swapped its session, say).
-fn is_broken(error: &StoreError) -> bool {
-    matches!(
-        error.kind,
-        StoreErrorKind::Unreachable | StoreErrorKind::Failed
-    )
 }
 
 #[async_trait]
 impl ShareStore for Postgres {
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
-        let rows = self.read(|all| &all.describe, &[&share.as_uuid()]).await?;
+        let rows = self
+            .0
+            .read(|all| &all.describe, &[&share.as_uuid()])
+            .await?;
         rows.first().map(row::describe).transpose()
     }
 
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {
         let share = opening.share().as_uuid();
-        let rows = self.read(|all| &all.fetch, &[&share]).await?;
+        let rows = self.0.read(|all| &all.fetch, &[&share]).await?;
         rows.first().map(row::record).transpose()
     }
 
@@ -235,9 +131,10 @@ impl ShareStore for Postgres {
         let after = after.map_or(Uuid::nil(), |share| share.as_uuid());
         let limit = i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0);
         let rows = match wallet.map(WalletId::as_str) {
-            None => self.read(|all| &all.list, &[&after, &limit]).await?,
+            None => self.0.read(|all| &all.list, &[&after, &limit]).await?,
             Some(wallet) => {
-                self.read(|all| &all.list_wallet, &[&wallet, &after, &limit])
+                self.0
+                    .read(|all| &all.list_wallet, &[&wallet, &after, &limit])
                     .await?
             }
         };
@@ -252,13 +149,14 @@ impl ShareStore for Postgres {
     ) -> Result<Revision, StoreError> {
         let (state, share, revision) = (state.as_str(), share.as_uuid(), revision(expected));
         let changed = self
+            .0
             .write(|all| &all.set_state, &[&state, &share, &revision])
             .await?;
         swapped(changed, expected)
     }
 
     async fn status(&self) -> Result<(), StoreError> {
-        self.read(|all| &all.status, &[]).await.map(drop)
+        self.0.read(|all| &all.status, &[]).await.map(drop)
     }
 }
 
@@ -288,7 +186,7 @@ impl Postgres {
             &kek.to_string(),
             &record.envelope,
         ];
-        self.write(|all| &all.insert, &values).await?;
+        self.0.write(|all| &all.insert, &values).await?;
         Ok(Revision::FIRST)
     }
 
@@ -316,7 +214,7 @@ impl Postgres {
             &identity.share.as_uuid(),
             &revision(expected),
         ];
-        let changed = self.write(|all| &all.replace, &values).await?;
+        let changed = self.0.write(|all| &all.replace, &values).await?;
         swapped(changed, expected)
     }
 }

@@ -23,13 +23,16 @@ const NONSENSE: [(&str, &str); 11] = [
     ("revision", "-1"),
 ];
 
-async fn refused(store: &dyn ShareStore, share: ShareId, column: &str) {
+async fn refused(store: &dyn ShareStore, share: ShareId, column: &str, value: &str) {
+    let contents = value.trim_matches('\'');
     let described = store.describe(share).await.map(drop);
     let listed = store.list(None, None, 10).await.map(drop);
     for result in [described, listed] {
         let error = result.unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::Corrupt, "{column}: {error}");
         assert!(error.detail.contains(column), "{column}: {error}");
+        let told = !contents.is_empty() && error.detail.contains(contents);
+        assert!(!told || !value.starts_with('\''), "{column}: {error}");
     }
 }
 
@@ -57,7 +60,7 @@ async fn sqlite_refuses_nonsense() {
             "id" => continue,
             _ => row.description.identity.share,
         };
-        refused(&store, share, column).await;
+        refused(&store, share, column, value).await;
         raw.execute_batch("DELETE FROM server_wallet_key_shares")
             .unwrap();
     }
@@ -87,7 +90,7 @@ async fn postgres_refuses_nonsense() {
         ))
         .await
         .unwrap();
-        refused(&store, row.description.identity.share, column).await;
+        refused(&store, row.description.identity.share, column, value).await;
         raw.batch_execute("DELETE FROM server_wallet_key_shares")
             .await
             .unwrap();

@@ -31,7 +31,7 @@ async fn every_statement_prepares() {
 }
 
 #[tokio::test]
-async fn connections_are_encrypted_and_durable() {
+async fn connections_are_encrypted() {
     let Some(server) = PostgresServer::shared() else {
         return;
     };
@@ -43,7 +43,8 @@ async fn connections_are_encrypted_and_durable() {
         .query_one(
             "SELECT version, cipher, application_name
              FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
-             WHERE datname = current_database() AND usename = 'app'",
+             WHERE datname = current_database() AND usename = 'app'
+             ORDER BY backend_start DESC LIMIT 1",
             &[],
         )
         .await
@@ -51,6 +52,35 @@ async fn connections_are_encrypted_and_durable() {
     assert_eq!(row.get::<_, &str>("version"), "TLSv1.3");
     assert!(row.get::<_, &str>("cipher").starts_with("TLS_"));
     assert_eq!(row.get::<_, &str>("application_name"), "countersign");
+}
+
+/// Also where the administrator trades durability for speed.
+#[tokio::test]
+async fn a_write_that_returned_is_on_disk() {
+    let Some(server) = PostgresServer::shared() else {
+        return;
+    };
+    let database = server.database().await;
+    Postgres::open(database.settings()).await.unwrap();
+    let admin = database.admin().await;
+    admin
+        .batch_execute(
+            "DO $$ BEGIN
+                 EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());
+             END $$;
+             ALTER TABLE server_wallet_key_shares
+                 ADD COLUMN seen TEXT DEFAULT current_setting('synchronous_commit')",
+        )
+        .await
+        .unwrap();
+    let store = Postgres::open(database.settings()).await.unwrap();
+    let row = record("wallet", Algorithm::Ed25519);
+    store.put(&row, None).await.unwrap();
+    let seen = admin
+        .query_one("SELECT seen FROM server_wallet_key_shares", &[])
+        .await
+        .unwrap();
+    assert_eq!(seen.get::<_, &str>("seen"), "on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

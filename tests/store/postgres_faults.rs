@@ -114,7 +114,8 @@ async fn a_silent_server_times_out() {
         .await
         .query_one(
             "SELECT pid FROM pg_stat_activity
-             WHERE datname = current_database() AND usename = 'app'",
+             WHERE datname = current_database() AND usename = 'app'
+             ORDER BY backend_start DESC LIMIT 1",
             &[],
         )
         .await
@@ -158,6 +159,12 @@ async fn a_schema_that_cannot_be_made_says_what_to_do() {
         return;
     };
     let database = server.database().await;
+    let admin = database.admin().await;
+    // What Postgres 15 and newer have from the start.
+    admin
+        .batch_execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        .await
+        .unwrap();
     let mut settings = database.settings();
     settings.user = "serve".to_owned();
     let (kind, detail) = refusal(Postgres::open(settings).await);

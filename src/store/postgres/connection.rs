@@ -11,7 +11,7 @@ use rustls::{
 };
 use tokio::{
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_postgres::{
     Client, Config, Statement,
@@ -48,11 +48,14 @@ pub(super) struct Statements {
     pub status: Statement,
 }
 
-/// A client and the task that drives it, which ends with it.
+/// A client and the task that drives it.
 struct Login {
     client: Client,
-    driver: JoinHandle<()>,
+    driver: Driver,
 }
+
+/// Ends with its login, also when the server never answers again.
+struct Driver(JoinHandle<()>);
 
 impl Connector {
     /// Reads the certificate authority.
@@ -74,7 +77,10 @@ impl Connector {
         let mut login = timeout_at(self.deadline(), self.login())
             .await
             .map_err(|_| self.timeout())??;
-        schema::migrate(&mut login.client, self.migrations).await
+        let migrated = schema::migrate(&mut login.client, self.migrations);
+        let migrated = timeout(schema::PATIENCE, migrated).await;
+        login.close().await;
+        migrated.map_err(|_| self.timeout())?
     }
 
     async fn login(&self) -> Result<Login, StoreError> {
@@ -92,14 +98,14 @@ impl Connector {
             // A write that returned is on disk, whatever the role's default is.
             .options(format!(
                 "-c statement_timeout={} -c synchronous_commit=on",
-                settings.statement_timeout.as_millis()
+                settings.statement_timeout.as_millis().max(1)
             ))
             // The kernel gives up on a silent server when we do.
             .tcp_user_timeout(settings.statement_timeout)
             .keepalives_idle(Duration::from_secs(30));
         let (client, connection) = config.connect(self.tls.clone()).await.map_err(failed)?;
         // How it ended, the client's next statement says.
-        let driver = tokio::spawn(async { drop(connection.await) });
+        let driver = Driver(tokio::spawn(async { drop(connection.await) }));
         Ok(Login { client, driver })
     }
 
@@ -190,9 +196,18 @@ impl Statements {
     }
 }
 
-impl Drop for Login {
+impl Login {
+    /// Says goodbye, so that the server does not log a lost client.
+    async fn close(self) {
+        let Self { client, mut driver } = self;
+        drop(client);
+        let _ = timeout(Duration::from_secs(1), &mut driver.0).await;
+    }
+}
+
+impl Drop for Driver {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.0.abort();
     }
 }
 

@@ -52,8 +52,8 @@ fn answered(answer: &DbError) -> StoreError {
         _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => Kind::Denied,
         // After a failover the old primary may still answer, as a standby.
         _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Kind::Unreachable,
-        // Connection exceptions, resources, shutdown and start of the server.
-        "08" | "53" | "57" => Kind::Unreachable,
+        // The connection, resources, shutdown and start of the server, its disk.
+        "08" | "53" | "57" | "58" => Kind::Unreachable,
         "28" => Kind::Denied,
         // No such database, schema, table or column.
         "3D" | "3F" | "42" => Kind::Schema,

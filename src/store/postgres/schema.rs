@@ -1,5 +1,7 @@
 //! Bringing a database's schema up to date.
 
+use std::time::Duration;
+
 use tokio_postgres::{Client, GenericClient, error::SqlState};
 
 use super::error::failed;
@@ -17,12 +19,14 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
 /// are the database's own; the number says "counters". A lock within the
 /// transaction would not do: waiting for it does not refresh the catalog that the
 /// transaction has seen.
-const LOCK: &str = "SET statement_timeout = '5min';
-    SELECT pg_advisory_lock(x'636f756e74657273'::bigint)";
+const LOCK: &str = "SELECT pg_advisory_lock(x'636f756e74657273'::bigint)";
 
-/// A migration may take longer than any statement of a request, but waits for no
-/// table so long that requests queue behind it.
-const LIMITS: &str = "SET LOCAL lock_timeout = '5s'";
+/// A migration, and the wait for another's, may take longer than any statement of
+/// a request.
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+
+/// But it waits for no table so long that requests queue behind it.
+const IMPATIENCE: &str = "SET LOCAL lock_timeout = '5s'";
 
 /// Applies what is missing, as one transaction, on a connection that is closed
 /// afterwards and with it gives up the lock. A database that is up to date is only
@@ -34,9 +38,14 @@ pub(super) async fn migrate(
     if pending(migrations, &applied(client).await?)?.is_empty() {
         return Ok(());
     }
+    let patience = format!("SET statement_timeout = {}", PATIENCE.as_millis());
+    client.batch_execute(&patience).await.map_err(failed)?;
     client.batch_execute(LOCK).await.map_err(failed)?;
     let transaction = client.transaction().await.map_err(failed)?;
-    transaction.batch_execute(LIMITS).await.map_err(failed)?;
+    transaction
+        .batch_execute(IMPATIENCE)
+        .await
+        .map_err(failed)?;
     for migration in pending(migrations, &applied(&transaction).await?)? {
         let Applied {
             version,

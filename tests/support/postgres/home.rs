@@ -27,6 +27,7 @@ pub struct Home {
 
 impl Home {
     /// Makes a cluster with this configuration, `pg_hba.conf` and SQL.
+    #[expect(clippy::zombie_processes, reason = "the janitor outlives this process")]
     pub fn make(configuration: &str, admission: &str, sql: &str) -> Option<Self> {
         let programs = programs()?;
         let path = tempfile::Builder::new()
@@ -159,7 +160,7 @@ fn programs() -> Option<PathBuf> {
         let lacking = "\n\
             ==== NO POSTGRES: its tests did not run ====\n\
             initdb and postgres are neither in $POSTGRES_BIN_DIR nor on the path nor in\n\
-            /usr/lib/postgresql/*/bin. Install Postgres 13 or newer (Debian, Ubuntu:\n\
+            /usr/lib/postgresql/*/bin. Install Postgres 14 or newer (Debian, Ubuntu:\n\
             apt-get install postgresql; macOS: brew install postgresql) or set\n\
             POSTGRES_BIN_DIR to the directory that holds both.\n";
         assert!(env::var("CI").as_deref() != Ok("true"), "{lacking}");
