@@ -26,7 +26,7 @@ use crate::{
     },
     shutdown::Draining,
     sign::Signing,
-    store::{ShareStore, StoreError, sqlite::Sqlite},
+    store::{ShareStore, StoreError, postgres::Postgres, sqlite::Sqlite},
     telemetry::{Metrics, endpoint},
 };
 
@@ -97,6 +97,7 @@ pub async fn signing(config: &Config) -> Result<Signing, StartError> {
 async fn store(config: &StoreConfig) -> Result<Arc<dyn ShareStore>, StartError> {
     Ok(match config {
         StoreConfig::Sqlite { path } => Arc::new(Sqlite::open(path)?),
+        StoreConfig::Postgres(settings) => Arc::new(Postgres::open(settings.clone()).await?),
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod document;
 mod limits;
+mod store;
 
 use std::{
     net::SocketAddr,
@@ -24,6 +25,7 @@ use crate::{
 pub use document::Problem;
 use document::{Problems, Table};
 pub use limits::Limits;
+pub use store::StoreConfig;
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -59,16 +61,6 @@ pub struct Listen {
     pub custody: Option<PathBuf>,
     /// The mode of both.
     pub mode: u32,
-}
-
-/// A store, by kind.
-#[derive(Clone, Debug)]
-pub enum StoreConfig {
-    /// One SQLite file.
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-    },
 }
 
 /// A KMS, by kind.
@@ -150,7 +142,7 @@ fn read(root: Table<'_>) -> Option<Config> {
     let policy = root.table("policy");
     let policies = policy.path("directory", "the directory of Cedar policies");
     policy.finish();
-    let store = store(root.table("store"));
+    let store = store::read(root.table("store"));
     let kms = kms(root.table("kms"), environment.as_ref());
     let limits = limits::read(root.table("limits"), root.table("session"));
     let log_level = log_level(root.table("log"));
@@ -224,22 +216,6 @@ fn callers(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> {
         table.finish();
     }
     Some(callers.into_iter().collect())
-}
-
-fn store(table: Table<'_>) -> Option<StoreConfig> {
-    let kind = table.text("kind", "\"sqlite\"");
-    let store = match kind.as_deref() {
-        Some("sqlite") => table
-            .path("path", "the path of the SQLite file")
-            .map(|path| StoreConfig::Sqlite { path }),
-        Some(other) => {
-            table.note(format!("`store.kind` is \"sqlite\", not \"{other}\""));
-            return None;
-        }
-        None => return None,
-    };
-    table.finish();
-    store
 }
 
 fn kms(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsConfig> {

@@ -4,7 +4,11 @@
 //! `tests/store.rs` runs on every one of them.
 #![forbid(unsafe_code)]
 
+pub mod postgres;
+mod row;
+pub mod schema;
 pub mod sqlite;
+pub mod statement;
 
 use std::fmt;
 

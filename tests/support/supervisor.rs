@@ -7,7 +7,7 @@
 //! children go too.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufRead, BufReader},
     os::unix::process::CommandExt,
     path::Path,
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 const SUPERVISE: &str = r#"
     "$@" >&2 &
@@ -38,6 +38,11 @@ pub struct Server {
 impl Server {
     /// Starts `command` with its output appended to `log`.
     pub fn start(command: &mut Command, log: &Path) -> Self {
+        Self::start_as(None, command, log)
+    }
+
+    /// Starts `command` as another user and group, where they are given.
+    pub fn start_as(user: Option<(u32, u32)>, command: &mut Command, log: &Path) -> Self {
         let log = File::options().create(true).append(true).open(log).unwrap();
         let mut shell = Command::new("/bin/sh");
         shell
@@ -57,6 +62,9 @@ impl Server {
         if let Some(directory) = command.get_current_dir() {
             shell.current_dir(directory);
         }
+        if let Some((uid, gid)) = user {
+            shell.uid(uid).gid(gid);
+        }
         let mut supervisor = shell.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(supervisor.stdout.take().unwrap())
@@ -74,9 +82,14 @@ impl Server {
         self.pid
     }
 
-    /// Whether the server still runs.
+    /// Whether the server still runs. One that ended stays a zombie for as long
+    /// as its shell waits for the end of file.
     pub fn is_running(&self) -> bool {
-        test_kill_process(self.pid).is_ok()
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_pid()));
+        stat.is_ok_and(|stat| {
+            let state = stat.rsplit(") ").next().unwrap();
+            !state.starts_with(['Z', 'X'])
+        })
     }
 
     /// Asks the server to stop and waits until it has.

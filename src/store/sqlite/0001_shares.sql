@@ -25,6 +25,10 @@ CREATE INDEX server_wallet_key_shares_wallet_id
 CREATE INDEX server_wallet_key_shares_account_address
     ON server_wallet_key_shares (account_address);
 
--- The lowest schema version that a binary must know to read this database.
-CREATE TABLE meta (min_reader INTEGER NOT NULL) STRICT;
-INSERT INTO meta (min_reader) VALUES (1);
+-- The migrations that this database has: see src/store/schema.rs.
+CREATE TABLE countersign_schema (
+    version    INTEGER PRIMARY KEY,
+    min_reader INTEGER NOT NULL,
+    sha256     BLOB NOT NULL,
+    applied_at INTEGER NOT NULL
+) STRICT;

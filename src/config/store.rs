@@ -1,0 +1,65 @@
+//! `[store]`: where records are kept.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::document::Table;
+use crate::store::postgres;
+
+/// A store, by kind.
+#[derive(Clone, Debug)]
+pub enum StoreConfig {
+    /// One SQLite file.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A Postgres database.
+    Postgres(postgres::Settings),
+}
+
+pub(super) fn read(table: Table<'_>) -> Option<StoreConfig> {
+    let kind = table.text("kind", "\"sqlite\" or \"postgres\"");
+    let store = match kind.as_deref() {
+        Some("sqlite") => table
+            .path("path", "the path of the SQLite file")
+            .map(|path| StoreConfig::Sqlite { path }),
+        Some("postgres") => postgres(&table).map(StoreConfig::Postgres),
+        Some(other) => {
+            table.note(format!(
+                "`store.kind` is \"sqlite\" or \"postgres\", not \"{other}\""
+            ));
+            return None;
+        }
+        None => return None,
+    };
+    table.finish();
+    store
+}
+
+fn postgres(table: &Table<'_>) -> Option<postgres::Settings> {
+    let host = table.text("host", "the database server's name, as in its certificate");
+    let port = table.number("port", Some(5432), 1..=65535);
+    let database = table.text("database", "the database's name");
+    let user = table.text("user", "the role to log in as");
+    let password_file = table.path("password_file", "the path of a file with the password");
+    let ca_file = table.path(
+        "ca_file",
+        "the path of the PEM certificate of the authority to trust",
+    );
+    let pool_size = table.number("pool_size", Some(8), 1..=256);
+    let patience = Duration::from_millis(100)..=Duration::from_secs(60);
+    let connect_timeout =
+        table.duration("connect_timeout", Duration::from_secs(3), patience.clone());
+    let statement_timeout = table.duration("statement_timeout", Duration::from_secs(3), patience);
+    Some(postgres::Settings {
+        host: host?,
+        port: u16::try_from(port?).ok()?,
+        database: database?,
+        user: user?,
+        password_file: password_file?,
+        ca_file: ca_file?,
+        pool_size: pool_size? as usize,
+        connect_timeout: connect_timeout?,
+        statement_timeout: statement_timeout?,
+    })
+}

@@ -1,0 +1,220 @@
+//! The shared store: a Postgres database that many sidecars use at once.
+//!
+//! - TLS 1.3 with a certificate of the configured authority that names the host;
+//!   logins are SCRAM-SHA-256 bound to that channel (RFC 5929
+//!   `tls-server-end-point`), so that a relay learns and reuses nothing.
+//! - The schema is in the database's default schema (`search_path`). The role
+//!   that serves needs SELECT on `countersign_schema` and SELECT, INSERT, UPDATE
+//!   on `server_wallet_key_shares`; only a migration needs CREATE, and may run as
+//!   another role.
+//! - Statements stay prepared, so a pooler in between must pool sessions.
+//! - A broken or silent connection is dropped and replaced; nothing needs a
+//!   restart. A read on a pooled connection that turns out to be broken is tried
+//!   once more. A write is not: it may have happened.
+//!
+//! `access_count` and `last_accessed_at` are 0 and null: they are a projection of
+//! the audit log, which alone counts exactly, and nothing on the signing path
+//! writes them.
+#![forbid(unsafe_code)]
+
+mod connection;
+mod error;
+mod pool;
+mod row;
+mod schema;
+
+use std::{path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use self::pool::{Connections, Value};
+use super::{
+    PAGE_MAX, ShareStore, StoreError,
+    row::{require_size, revision, swapped},
+    schema::Migration,
+};
+use crate::{
+    key::{Revision, ShareId, ShareState, WalletId},
+    policy::Opening,
+    record::{ShareDescription, ShareRecord},
+};
+
+/// Which database, and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A DNS name or an IP address; the server's certificate must name it.
+    pub host: String,
+    /// Usually 5432.
+    pub port: u16,
+    /// The database's name.
+    pub database: String,
+    /// The role to log in as.
+    pub user: String,
+    /// Holds the role's password; read at each login, white space at its ends
+    /// does not count.
+    pub password_file: PathBuf,
+    /// PEM certificates of the authorities that may vouch for the server; no
+    /// others do.
+    pub ca_file: PathBuf,
+    /// The most connections at once, at least 1.
+    pub pool_size: usize,
+    /// For a connection: waiting for a free one, and making a new one.
+    pub connect_timeout: Duration,
+    /// For a statement, at least a millisecond.
+    pub statement_timeout: Duration,
+}
+
+/// The Postgres store.
+pub struct Postgres(Connections);
+
+impl Postgres {
+    /// Connects, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// `Schema` when it needs a newer reader than this one, or a migration that
+    /// the role may not apply; otherwise as any call.
+    pub async fn open(settings: Settings) -> Result<Self, StoreError> {
+        Self::open_as(settings, schema::MIGRATIONS).await
+    }
+
+    /// Connects as the binary that knows `migrations` would.
+    ///
+    /// # Errors
+    /// As [`Postgres::open`].
+    #[doc(hidden)]
+    pub async fn open_as(
+        settings: Settings,
+        migrations: &'static [Migration],
+    ) -> Result<Self, StoreError> {
+        let store = Self(Connections::open(settings, migrations).await?);
+        store.status().await?;
+        Ok(store)
+    }
+}
+
+#[async_trait]
+impl ShareStore for Postgres {
+    async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
+        let rows = self
+            .0
+            .read(|all| &all.describe, &[&share.as_uuid()])
+            .await?;
+        rows.first().map(row::describe).transpose()
+    }
+
+    async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {
+        let share = opening.share().as_uuid();
+        let rows = self.0.read(|all| &all.fetch, &[&share]).await?;
+        rows.first().map(row::record).transpose()
+    }
+
+    async fn put(
+        &self,
+        record: &ShareRecord,
+        expected: Option<Revision>,
+    ) -> Result<Revision, StoreError> {
+        require_size(record)?;
+        match expected {
+            None => self.insert(record).await,
+            Some(expected) => self.replace(record, expected).await,
+        }
+    }
+
+    async fn list(
+        &self,
+        wallet: Option<&WalletId>,
+        after: Option<ShareId>,
+        limit: usize,
+    ) -> Result<Vec<ShareDescription>, StoreError> {
+        // No share has the nil id, which sorts first.
+        let after = after.map_or(Uuid::nil(), |share| share.as_uuid());
+        let limit = i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0);
+        let rows = match wallet.map(WalletId::as_str) {
+            None => self.0.read(|all| &all.list, &[&after, &limit]).await?,
+            Some(wallet) => {
+                self.0
+                    .read(|all| &all.list_wallet, &[&wallet, &after, &limit])
+                    .await?
+            }
+        };
+        rows.iter().map(row::describe).collect()
+    }
+
+    async fn set_state(
+        &self,
+        share: ShareId,
+        state: ShareState,
+        expected: Revision,
+    ) -> Result<Revision, StoreError> {
+        let (state, share, revision) = (state.as_str(), share.as_uuid(), revision(expected));
+        let changed = self
+            .0
+            .write(|all| &all.set_state, &[&state, &share, &revision])
+            .await?;
+        swapped(changed, expected)
+    }
+
+    async fn status(&self) -> Result<(), StoreError> {
+        self.0.read(|all| &all.status, &[]).await.map(drop)
+    }
+}
+
+impl Postgres {
+    async fn insert(&self, record: &ShareRecord) -> Result<Revision, StoreError> {
+        let ShareDescription {
+            identity,
+            public_key,
+            state,
+            kek,
+            created_at,
+            revision: _,
+        } = &record.description;
+        let values: [Value<'_>; 14] = [
+            &identity.share.as_uuid(),
+            &identity.environment.as_str(),
+            &identity.wallet.as_str(),
+            &identity.address.as_ref().map(|address| address.as_str()),
+            &identity.algorithm.as_str(),
+            created_at,
+            &public_key.as_bytes(),
+            &i64::from(identity.version.get()),
+            &state.as_str(),
+            &kek.provider(),
+            &kek.mount(),
+            &kek.name(),
+            &kek.to_string(),
+            &record.envelope,
+        ];
+        self.0.write(|all| &all.insert, &values).await?;
+        Ok(Revision::FIRST)
+    }
+
+    async fn replace(
+        &self,
+        record: &ShareRecord,
+        expected: Revision,
+    ) -> Result<Revision, StoreError> {
+        let ShareDescription {
+            identity,
+            public_key,
+            state,
+            kek,
+            ..
+        } = &record.description;
+        let values: [Value<'_>; 10] = [
+            &public_key.as_bytes(),
+            &i64::from(identity.version.get()),
+            &state.as_str(),
+            &kek.provider(),
+            &kek.mount(),
+            &kek.name(),
+            &kek.to_string(),
+            &record.envelope,
+            &identity.share.as_uuid(),
+            &revision(expected),
+        ];
+        let changed = self.0.write(|all| &all.replace, &values).await?;
+        swapped(changed, expected)
+    }
+}

@@ -1,0 +1,45 @@
+//! Reading rows.
+
+use std::time::SystemTime;
+
+use tokio_postgres::{Row, types::FromSql};
+
+use crate::{
+    record::{ShareDescription, ShareRecord},
+    store::{
+        StoreError,
+        row::{Columns, corrupt, micros},
+    },
+};
+
+/// The columns that every query selects.
+pub(super) fn describe(row: &Row) -> Result<ShareDescription, StoreError> {
+    Columns {
+        id: get(row, "id")?,
+        environment: get(row, "environment")?,
+        wallet_id: get(row, "wallet_id")?,
+        account_address: get(row, "account_address")?,
+        algorithm: get(row, "algorithm")?,
+        public_key: get(row, "public_key")?,
+        record_version: get(row, "record_version")?,
+        state: get(row, "state")?,
+        kek_provider: get(row, "kek_provider")?,
+        kek_mount: get(row, "kek_mount")?,
+        kek_name: get(row, "kek_name")?,
+        created_at: micros(get::<SystemTime>(row, "created_at")?),
+        revision: get(row, "revision")?,
+    }
+    .describe()
+}
+
+/// The columns that only fetching selects.
+pub(super) fn record(row: &Row) -> Result<ShareRecord, StoreError> {
+    Ok(ShareRecord {
+        description: describe(row)?,
+        envelope: get(row, "encrypted_key_shares")?,
+    })
+}
+
+fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T, StoreError> {
+    row.try_get(column).map_err(|error| corrupt(column, error))
+}

@@ -1,0 +1,15 @@
+//! The stores: one conformance suite, and what is particular to each.
+
+mod conformance;
+mod corruption;
+mod postgres;
+mod postgres_faults;
+mod records;
+mod rollout;
+mod sqlite;
+
+use countersign::store::{StoreError, StoreErrorKind};
+
+fn kind<T>(result: Result<T, StoreError>) -> Result<T, StoreErrorKind> {
+    result.map_err(|error| error.kind)
+}

@@ -1,0 +1,196 @@
+//! What every store does, whatever keeps its rows.
+
+use std::time::Duration;
+
+use countersign::{
+    key::{Algorithm, Revision, ShareId, ShareState},
+    record::ShareRecord,
+    store::{PAGE_MAX, ShareStore, StoreErrorKind},
+};
+use futures_util::future::join_all;
+
+use super::{
+    kind,
+    records::{oversize, record, successor},
+};
+use crate::support::permits;
+
+/// Runs on an empty store, and leaves it full.
+pub async fn conformance(store: &dyn ShareStore) {
+    store.status().await.unwrap();
+    assert!(store.list(None, None, PAGE_MAX).await.unwrap().is_empty());
+    unknown_shares_are_none(store).await;
+    every_field_comes_back(store).await;
+    an_id_is_taken_once(store).await;
+    replacing_compares_and_swaps(store).await;
+    states_change_by_revision(store).await;
+    one_of_many_writers_wins(store).await;
+    oversize_envelopes_are_refused(store).await;
+    pages_are_ordered_and_complete(store).await;
+    store.status().await.unwrap();
+}
+
+async fn unknown_shares_are_none(store: &dyn ShareStore) {
+    let unknown = record("wallet", Algorithm::Ed25519);
+    assert_eq!(store.describe(id(&unknown)).await, Ok(None));
+    assert_eq!(fetch(store, &unknown).await, None);
+    let state = store.set_state(id(&unknown), ShareState::Disabled, Revision::FIRST);
+    assert_eq!(kind(state.await), Err(StoreErrorKind::Conflict));
+    let put = store.put(&unknown, Some(Revision::FIRST)).await;
+    assert_eq!(kind(put), Err(StoreErrorKind::Conflict));
+}
+
+async fn every_field_comes_back(store: &dyn ShareStore) {
+    for algorithm in Algorithm::ALL {
+        let mut record = record("fields:A_z.0-9", algorithm);
+        if algorithm == Algorithm::EcdsaP256 {
+            record.description.state = ShareState::Disabled;
+        }
+        assert_eq!(store.put(&record, None).await, Ok(Revision::FIRST));
+        let description = store.describe(id(&record)).await.unwrap();
+        assert_eq!(description.as_ref(), Some(&record.description));
+        assert_eq!(fetch(store, &record).await, Some(record));
+    }
+    let mut exact = record("fields:exact", Algorithm::Ed25519);
+    exact.description.created_at += Duration::from_nanos(1);
+    store.put(&exact, None).await.unwrap();
+    exact.description.created_at -= Duration::from_nanos(1);
+    assert_eq!(fetch(store, &exact).await, Some(exact));
+}
+
+async fn an_id_is_taken_once(store: &dyn ShareStore) {
+    let first = record("exists", Algorithm::Ed25519);
+    store.put(&first, None).await.unwrap();
+    let mut second = record("another", Algorithm::EcdsaP256);
+    second.description.identity.share = id(&first);
+    let error = store.put(&second, None).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Exists);
+    assert!(!error.detail.contains(&id(&first).to_string()));
+    assert_eq!(fetch(store, &first).await, Some(first));
+}
+
+async fn replacing_compares_and_swaps(store: &dyn ShareStore) {
+    let first = record("replace", Algorithm::EcdsaSecp256k1);
+    store.put(&first, None).await.unwrap();
+    let mut second = successor(&first);
+    second.description.state = ShareState::Disabled;
+    let revision = store.put(&second, Some(Revision::FIRST)).await.unwrap();
+    assert_eq!(revision.get(), 2);
+    second.description.revision = revision;
+    assert_eq!(fetch(store, &second).await, Some(second.clone()));
+
+    for stale in [Revision::from(0), Revision::FIRST, Revision::from(u64::MAX)] {
+        let put = store.put(&successor(&second), Some(stale)).await;
+        assert_eq!(kind(put), Err(StoreErrorKind::Conflict));
+    }
+    assert_eq!(fetch(store, &second).await, Some(second));
+}
+
+async fn states_change_by_revision(store: &dyn ShareStore) {
+    let mut row = record("state", Algorithm::Ed25519);
+    store.put(&row, None).await.unwrap();
+    for (state, revision) in [
+        (ShareState::Disabled, 2),
+        (ShareState::Disabled, 3),
+        (ShareState::Enabled, 4),
+    ] {
+        let before = row.description.revision;
+        let after = store.set_state(id(&row), state, before).await.unwrap();
+        assert_eq!(after.get(), revision);
+        let stale = store.set_state(id(&row), state, before).await;
+        assert_eq!(kind(stale), Err(StoreErrorKind::Conflict));
+        row.description.state = state;
+        row.description.revision = after;
+        assert_eq!(fetch(store, &row).await.as_ref(), Some(&row));
+    }
+}
+
+/// Eight writers add one each, ten times; every addition counts once.
+async fn one_of_many_writers_wins(store: &dyn ShareStore) {
+    let row = record("writers", Algorithm::Ed25519);
+    store.put(&row, None).await.unwrap();
+    let mut revision = Revision::FIRST;
+    for _ in 0..10 {
+        let successor = successor(&row);
+        let states = (0..4).map(|_| store.set_state(id(&row), ShareState::Enabled, revision));
+        let puts = (0..4).map(|_| store.put(&successor, Some(revision)));
+        let (states, puts) = tokio::join!(join_all(states), join_all(puts));
+        let (won, lost): (Vec<_>, Vec<_>) = states.into_iter().chain(puts).partition(Result::is_ok);
+        assert_eq!(won, [Ok(revision.next())]);
+        for loser in lost {
+            assert_eq!(kind(loser), Err(StoreErrorKind::Conflict));
+        }
+        revision = revision.next();
+    }
+    let description = store.describe(id(&row)).await.unwrap().unwrap();
+    assert_eq!(description.revision, revision);
+
+    let same: Vec<_> = vec![record("writers", Algorithm::Ed25519); 8];
+    let inserts = join_all(same.iter().map(|row| store.put(row, None))).await;
+    let (won, lost): (Vec<_>, Vec<_>) = inserts.into_iter().partition(Result::is_ok);
+    assert_eq!(won, [Ok(Revision::FIRST)]);
+    for loser in lost {
+        assert_eq!(kind(loser), Err(StoreErrorKind::Exists));
+    }
+}
+
+async fn oversize_envelopes_are_refused(store: &dyn ShareStore) {
+    let mut row = oversize();
+    let put = store.put(&row, None).await;
+    assert_eq!(kind(put), Err(StoreErrorKind::Corrupt));
+    assert_eq!(store.describe(id(&row)).await, Ok(None));
+
+    row.envelope.pop();
+    store.put(&row, None).await.unwrap();
+    assert_eq!(fetch(store, &row).await.as_ref(), Some(&row));
+    row.envelope.push(0);
+    let put = store.put(&row, Some(Revision::FIRST)).await;
+    assert_eq!(kind(put), Err(StoreErrorKind::Corrupt));
+}
+
+async fn pages_are_ordered_and_complete(store: &dyn ShareStore) {
+    let (ours, theirs) = ("pages-1".parse().unwrap(), "pages-2".parse().unwrap());
+    let mut expected = Vec::new();
+    for _ in 0..7 {
+        let row = record("pages-1", Algorithm::Ed25519);
+        store.put(&row, None).await.unwrap();
+        expected.push(row.description);
+        let other = record("pages-2", Algorithm::EcdsaP256);
+        store.put(&other, None).await.unwrap();
+    }
+    expected.sort_by_key(|description| description.identity.share);
+    let share = |index: usize| Some(expected[index].identity.share);
+
+    let list = async |after, limit| store.list(Some(&ours), after, limit).await.unwrap();
+    assert_eq!(list(None, PAGE_MAX).await, expected);
+    assert_eq!(list(None, 7).await, expected);
+    assert_eq!(list(None, 3).await, expected[..3]);
+    assert_eq!(list(share(2), 3).await, expected[3..6]);
+    assert_eq!(list(share(5), 3).await, expected[6..]);
+    assert_eq!(list(share(6), 1).await, []);
+    assert_eq!(store.list(Some(&theirs), None, 100).await.unwrap().len(), 7);
+    let unknown = "pages-3".parse().unwrap();
+    assert_eq!(store.list(Some(&unknown), None, 100).await, Ok(Vec::new()));
+
+    let all = store.list(None, None, PAGE_MAX).await.unwrap();
+    assert!(all.is_sorted_by_key(|description| description.identity.share));
+    let mut paged = Vec::new();
+    while let page = store.list(None, paged.last().copied(), 5).await.unwrap()
+        && !page.is_empty()
+    {
+        assert!(page.len() <= 5);
+        paged.extend(page.iter().map(|description| description.identity.share));
+    }
+    let ids = all.iter().map(|description| description.identity.share);
+    assert!(ids.eq(paged));
+}
+
+/// The row, with a permit of exactly what it says.
+async fn fetch(store: &dyn ShareStore, record: &ShareRecord) -> Option<ShareRecord> {
+    let permit = permits::to_open(&record.description);
+    store.fetch(permit.opening()).await.unwrap()
+}
+
+fn id(record: &ShareRecord) -> ShareId {
+    record.description.identity.share
+}

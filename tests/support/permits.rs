@@ -1,0 +1,25 @@
+//! Permits from a policy that permits everything.
+
+use std::sync::{Arc, LazyLock};
+
+use countersign::{
+    caller::Caller,
+    policy::{Permit, Policy, UseShare},
+    record::ShareDescription,
+};
+
+static ALL: LazyLock<Policy> = LazyLock::new(|| {
+    let all = r#"@id("all") permit (principal, action, resource);"#;
+    Policy::parse([("all.cedar", all)]).unwrap_or_else(|problems| panic!("{problems:?}"))
+});
+
+/// A permit to open a share.
+pub fn to_open(share: &ShareDescription) -> Permit<UseShare> {
+    let caller = Arc::new(Caller {
+        name: "test".into(),
+        uid: 1000,
+        groups: Box::default(),
+    });
+    ALL.authorize(&caller, Arc::new(share.clone()), UseShare::default())
+        .unwrap()
+}
