@@ -219,24 +219,13 @@ fn callers(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> {
 }
 
 fn kms(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsConfig> {
-    let kind = table.text("kind", "\"local\"");
-    let kms = match kind.as_deref() {
-        Some("local") => {
-            if environment.is_some_and(Environment::is_production) {
-                table.note(
-                    "the local KEK is for development and refused in a production environment",
-                );
-            }
-            table
-                .path("kek_file", "the path of the KEK file, mode 0600")
-                .map(|kek_file| KmsConfig::Local { kek_file })
-        }
-        Some(other) => {
-            table.note(format!("`kms.kind` is \"local\", not \"{other}\""));
-            return None;
-        }
-        None => return None,
-    };
+    table.one_of("kind", &["local"])?;
+    if environment.is_some_and(Environment::is_production) {
+        table.note("the local KEK is for development and refused in a production environment");
+    }
+    let kms = table
+        .path("kek_file", "the path of the KEK file, mode 0600")
+        .map(|kek_file| KmsConfig::Local { kek_file });
     table.finish();
     kms
 }

@@ -9,4 +9,10 @@
 mod store;
 mod support;
 
+mod config;
+mod contract;
+mod limits;
+mod process;
+mod refusals;
 mod sign;
+mod streams;

@@ -174,6 +174,15 @@ impl<'d> Table<'d> {
         })
     }
 
+    /// One of a few words, which must be there.
+    pub fn one_of(&self, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
+        let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        self.required(key, &quoted.join(" or "), |value| {
+            let text = value.as_str()?;
+            words.iter().find(|word| **word == text).copied()
+        })
+    }
+
     /// A name that must be there and parses itself.
     pub fn name_of<T: FromStr<Err = Malformed>>(&self, key: &'static str, what: &str) -> Option<T> {
         match self.take(key) {

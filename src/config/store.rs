@@ -18,19 +18,11 @@ pub enum StoreConfig {
 }
 
 pub(super) fn read(table: Table<'_>) -> Option<StoreConfig> {
-    let kind = table.text("kind", "\"sqlite\" or \"postgres\"");
-    let store = match kind.as_deref() {
-        Some("sqlite") => table
+    let store = match table.one_of("kind", &["sqlite", "postgres"])? {
+        "sqlite" => table
             .path("path", "the path of the SQLite file")
             .map(|path| StoreConfig::Sqlite { path }),
-        Some("postgres") => postgres(&table).map(StoreConfig::Postgres),
-        Some(other) => {
-            table.note(format!(
-                "`store.kind` is \"sqlite\" or \"postgres\", not \"{other}\""
-            ));
-            return None;
-        }
-        None => return None,
+        _ => postgres(&table).map(StoreConfig::Postgres),
     };
     table.finish();
     store

@@ -1,0 +1,156 @@
+//! The configuration: every problem at once, with its line and what to write.
+
+use countersign::config::{Config, KmsConfig, StoreConfig};
+
+const GOOD: &str = r#"
+environment = "staging"
+
+[listen]
+enclave = "/run/countersign/enclave.sock"
+
+[[caller]]
+name = "wallet-api"
+uid = 10001
+
+[policy]
+directory = "/etc/countersign/policies"
+
+[store]
+kind = "sqlite"
+path = "/var/lib/countersign/shares.db"
+
+[kms]
+kind = "local"
+kek_file = "/var/lib/countersign/kek"
+"#;
+
+/// The problems of a document, as "line: message".
+fn problems(source: &str) -> Vec<String> {
+    let found = Config::parse(source).expect_err("it has problems");
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_short_configuration_is_enough() {
+    let config = Config::parse(GOOD).unwrap();
+    assert_eq!(config.environment.as_str(), "staging");
+    assert!(
+        config.listen.custody.is_none(),
+        "custody is off unless configured"
+    );
+    assert!(
+        config.metrics.is_none(),
+        "metrics are off unless configured"
+    );
+    assert_eq!(config.listen.mode, 0o660);
+    assert_eq!(config.limits.session.operations, 100_000);
+    assert!(matches!(config.store, StoreConfig::Sqlite { .. }));
+    assert!(matches!(config.kms, KmsConfig::Local { .. }));
+    assert!(config.callers.by_uid(10001).is_some());
+    assert!(config.callers.by_uid(0).is_none());
+}
+
+/// Five unrelated mistakes yield all five, in the order of the lines.
+#[test]
+fn five_mistakes_are_reported_at_once() {
+    let found = problems(include_str!("config/five-mistakes.toml"));
+    let expected = [
+        "line 3: `environment` is malformed: an environment is 1 to 32 of a-z 0-9 - and begins \
+         with a letter",
+        "line 7: unknown key `costody` in [listen]; did you mean `custody`?",
+        "line 11: `caller.uid` must be a whole number from 0 to 4294967294",
+        "line 16: `store.path` is missing: the path of the SQLite file",
+        "line 24: `limits.deadline` must be a duration in quotes from 10ms to 1m, such as \"10s\"",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn each_mistake_says_what_to_write() {
+    let cases = [
+        (
+            "environment = \"staging\"",
+            "",
+            "line 1: `environment` is missing",
+        ),
+        (
+            "kind = \"sqlite\"",
+            "kind = \"mysql\"",
+            "line 15: `store.kind` must be \"sqlite\" or \"postgres\"",
+        ),
+        (
+            "kind = \"local\"",
+            "kind = \"hsm\"",
+            "line 19: `kms.kind` must be \"local\"",
+        ),
+        (
+            "uid = 10001",
+            "uid = 65534",
+            "line 7: uid 65534 names nobody in particular",
+        ),
+        (
+            "uid = 10001",
+            "uid = -1",
+            "line 9: `caller.uid` must be a whole number",
+        ),
+        (
+            "uid = 10001",
+            "uid = \"10001\"",
+            "line 9: `caller.uid` must be a whole number",
+        ),
+        ("[policy]", "[policies]", "line 11: unknown key `policies`"),
+        (
+            "path = ",
+            "file = ",
+            "line 16: unknown key `file` in [store]; known here: kind, path",
+        ),
+        (
+            "environment = \"staging\"",
+            "environment = \"production\"",
+            "line 18: the local KEK is for development and refused in a production environment",
+        ),
+        (
+            "environment = \"staging\"",
+            "environment = \"eu-prod\"",
+            "line 18: the local KEK is for development and refused in a production environment",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        let found = problems(&GOOD.replace(from, to));
+        assert!(
+            found.iter().any(|problem| problem.starts_with(expected)),
+            "{to}: {found:#?}"
+        );
+    }
+    let syntax = problems(&GOOD.replace("uid = 10001", "uid = = 10001"));
+    assert!(syntax[0].starts_with("line 9: "), "{syntax:?}");
+}
+
+#[test]
+fn contradictions_are_found() {
+    let same = GOOD.replace(
+        "[[caller]]",
+        "custody = \"/run/countersign/enclave.sock\"\n[[caller]]",
+    );
+    assert!(problems(&same)[0].contains("must be different sockets"));
+    let twice = format!("{GOOD}\n[[caller]]\nname = \"wallet-api\"\nuid = 10001\n");
+    let found = problems(&twice);
+    assert!(found[0].contains("another caller with the name \"wallet-api\""));
+    assert!(found[1].contains("another caller with the uid 10001"));
+    let deadlines = format!("{GOOD}\n[limits]\ndeadline = \"30s\"\nlongest_deadline = \"5s\"\n");
+    assert!(problems(&deadlines)[0].contains("longer than"));
+    let public = format!("{GOOD}\n[metrics]\nlisten = \"0.0.0.0:9464\"\n");
+    assert!(problems(&public)[0].contains("must be a loopback address"));
+}
+
+#[test]
+fn limits_may_be_lowered_but_not_raised_beyond_the_contract() {
+    let longer = format!("{GOOD}\n[session]\nlifetime = \"6m\"\noperations = 100001\n");
+    let found = problems(&longer);
+    assert!(found[0].contains("`session.lifetime` must be a duration in quotes from 10ms to 5m"));
+    assert!(found[1].contains("`session.operations` must be a whole number from 1 to 100000"));
+    let lower = format!("{GOOD}\n[session]\nlifetime = \"1m\"\nidle = \"500ms\"\n");
+    let limits = Config::parse(&lower).unwrap().limits;
+    assert_eq!(limits.session.lifetime.as_secs(), 60);
+    assert_eq!(limits.session.idle.as_millis(), 500);
+}

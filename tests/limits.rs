@@ -1,0 +1,177 @@
+//! Floods: 5,000 connections and 5,000 half-open streams cost a bounded amount,
+//! and the enclave answers afterwards.
+
+use std::{io::Read, os::unix::net::UnixStream, time::Duration};
+
+use countersign::{config::Limits, grpc::Room, key::Algorithm, proto};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+use crate::support::{
+    enclave::{Enclave, Setup},
+    refused::assert_refused,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_connections() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let socket = enclave.socket();
+    let before = enclave.counts.uses();
+    let open = tokio::task::spawn_blocking(move || {
+        let connections: Vec<_> = (0..5000)
+            .map(|_| UnixStream::connect(&socket).unwrap())
+            .collect();
+        // One that was refused reads end of file at once.
+        let mut open = 0;
+        for mut connection in connections {
+            connection
+                .set_read_timeout(Some(Duration::from_millis(1)))
+                .unwrap();
+            let refused = loop {
+                match connection.read(&mut [0; 64]) {
+                    Ok(0) => break true,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break false,
+                    Err(_) => break true,
+                }
+            };
+            open += usize::from(!refused);
+        }
+        open
+    })
+    .await
+    .unwrap();
+    let limit = Limits::default().connections.connections.per_caller;
+    assert!(open <= limit, "{open} stayed open");
+    assert_eq!(enclave.counts.uses(), before);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut client = enclave.client().await;
+    client.sign(share.sign_request(0)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_half_open_streams() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let before = enclave.counts.uses();
+    let mut kept = Vec::new();
+    let (mut admitted, mut refused) = (0, 0);
+    for _ in 0..50 {
+        let client = enclave.client().await;
+        let streams = (0..100).map(|_| {
+            let mut client = client.clone();
+            async move {
+                let (frames, received) = tokio::sync::mpsc::channel(1);
+                let answers = client.use_share(ReceiverStream::new(received)).await;
+                answers.map(|answers| (frames, answers))
+            }
+        });
+        let answers = futures_util::future::join_all(streams).await;
+        for answer in answers {
+            match answer {
+                Ok(stream) => {
+                    admitted += 1;
+                    kept.push(stream);
+                }
+                Err(status) => {
+                    refused += 1;
+                    assert_refused(&status, Code::ResourceExhausted, "OVERLOADED");
+                    assert!(status.get_error_details().retry_info().is_some());
+                }
+            }
+        }
+    }
+    let per_caller = Limits::default().streams.per_caller;
+    assert_eq!((admitted, refused), (per_caller, 5000 - per_caller));
+    assert_eq!(
+        enclave.counts.uses(),
+        before,
+        "half-open streams open nothing"
+    );
+    // Unary requests have room of their own, and streams have it back.
+    let mut client = enclave.client().await;
+    client.sign(share.sign_request(0)).await.unwrap();
+    drop(kept);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let frames = tokio_stream::iter([share.open(), share.frame(1)]);
+    let answers = client.use_share(frames).await.unwrap().into_inner();
+    assert_eq!(answers.collect::<Vec<_>>().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn overload_is_refused_at_once_and_passes() {
+    let mut limits = Limits::default();
+    limits.unary = Room {
+        total: 2,
+        per_caller: 1,
+    };
+    let enclave = Enclave::with(Setup {
+        limits,
+        ..Setup::default()
+    })
+    .await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let client = enclave.client().await;
+    let calls = (0..64).map(|_| {
+        let (mut client, request) = (client.clone(), share.sign_request(0));
+        tokio::spawn(async move { client.sign(request).await })
+    });
+    let (mut signed, mut refused) = (0, 0);
+    for call in calls.collect::<Vec<_>>() {
+        match call.await.unwrap() {
+            Ok(_) => signed += 1,
+            Err(status) => {
+                assert_refused(&status, Code::ResourceExhausted, "OVERLOADED");
+                refused += 1;
+            }
+        }
+    }
+    assert!(
+        signed >= 1 && refused >= 1,
+        "{signed} signed, {refused} refused"
+    );
+    let mut client = client.clone();
+    client.sign(share.sign_request(0)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_are_closed() {
+    let mut limits = Limits::default();
+    limits.connections.idle = Duration::from_millis(300);
+    let enclave = Enclave::with(Setup {
+        limits,
+        ..Setup::default()
+    })
+    .await;
+    let socket = enclave.socket();
+    let closed = tokio::task::spawn_blocking(move || {
+        let mut connection = UnixStream::connect(socket).unwrap();
+        connection
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        let mut received = Vec::new();
+        connection.read_to_end(&mut received).is_ok()
+    });
+    assert!(closed.await.unwrap());
+    // A client notices and connects anew by itself.
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let mut client = enclave.client().await;
+    client.sign(share.sign_request(0)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    client.sign(share.sign_request(0)).await.unwrap();
+}
+
+/// Headers beyond the limit are refused by HTTP/2 itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_headers_are_refused() {
+    let enclave = Enclave::start().await;
+    let mut client = enclave.client().await;
+    let mut request = tonic::Request::new(proto::SignRequest::default());
+    let value = "x".repeat(20_000).parse().unwrap();
+    request.metadata_mut().insert("padding", value);
+    let before = enclave.counts.uses();
+    assert!(client.sign(request).await.is_err());
+    assert_eq!(enclave.counts.uses(), before);
+}

@@ -1,0 +1,498 @@
+//! Bad input and denied requests: each has its code and reason, and nothing is
+//! fetched, unwrapped, wrapped, written or signed.
+
+use std::{future::Future, time::Duration};
+
+use countersign::{
+    key::{Algorithm, ShareId},
+    proto::{self, SignRequest},
+};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt;
+
+use crate::support::{
+    enclave::{Enclave, Setup, Share, digest, message},
+    refused::{assert_invalid, assert_refused},
+};
+
+/// Runs a call that must be refused, and proves that it cost nothing.
+#[track_caller]
+fn refused<'a, T>(
+    enclave: &'a Enclave,
+    call: impl Future<Output = Result<Response<T>, Status>> + 'a,
+) -> impl Future<Output = Status> + 'a {
+    let before = enclave.counts.uses();
+    async move {
+        let status = call.await.err().expect("must be refused");
+        assert_eq!(enclave.counts.uses(), before, "{status:?}");
+        status
+    }
+}
+
+async fn sign_refused(enclave: &Enclave, request: SignRequest) -> Status {
+    let mut client = enclave.client().await;
+    refused(enclave, client.sign(request)).await
+}
+
+fn with(share: &Share, change: impl FnOnce(&mut SignRequest)) -> SignRequest {
+    let mut request = share.sign_request(0);
+    change(&mut request);
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_fields_are_named() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let upper = share.id.to_uppercase();
+    let ids = [
+        "",
+        "1",
+        "not-a-uuid",
+        &upper,
+        &share.id.replace('-', ""),
+        &share.id[1..],
+    ];
+    for id in ids {
+        let id = id.to_owned();
+        let request = with(&share, |request| request.share_id = id);
+        assert_invalid(&sign_refused(&enclave, request).await, "share_id");
+    }
+    let nil = "00000000-0000-0000-0000-000000000000".to_owned();
+    let request = with(&share, |request| request.share_id = nil);
+    assert_invalid(&sign_refused(&enclave, request).await, "share_id");
+
+    for wallet in ["", "white space", "böse", "a/b", &"w".repeat(129)] {
+        let wallet = wallet.to_owned();
+        let request = with(&share, |request| request.wallet_id = wallet);
+        assert_invalid(&sign_refused(&enclave, request).await, "wallet_id");
+    }
+    let request = with(&share, |request| request.expected_address = "a".repeat(129));
+    assert_invalid(&sign_refused(&enclave, request).await, "expected_address");
+    let request = with(&share, |request| request.encoding = 7);
+    assert_invalid(&sign_refused(&enclave, request).await, "encoding");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_have_their_sizes() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let request = with(&share, |request| request.payload = None);
+    assert_invalid(&sign_refused(&enclave, request).await, "payload");
+    let empty = Some(proto::Payload { kind: None });
+    let request = with(&share, |request| request.payload = empty);
+    assert_invalid(&sign_refused(&enclave, request).await, "payload");
+    for length in [0, 65_537, 100_000] {
+        let payload = message(&vec![1; length]);
+        let request = with(&share, |request| request.payload = payload);
+        assert_invalid(&sign_refused(&enclave, request).await, "payload.message");
+    }
+    for length in [0, 31, 33, 64] {
+        let payload = digest(&vec![1; length]);
+        let request = with(&share, |request| request.payload = payload);
+        assert_invalid(&sign_refused(&enclave, request).await, "payload.digest");
+    }
+    // Longer than the service reads at all.
+    let payload = message(&vec![1; 200_000]);
+    let request = with(&share, |request| request.payload = payload);
+    assert_invalid(&sign_refused(&enclave, request).await, "message");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_must_fit_the_algorithm() {
+    let enclave = Enclave::start().await;
+    let misfits = [
+        (Algorithm::EcdsaSecp256k1, message(&[1; 32])),
+        (Algorithm::SchnorrSecp256k1, message(&[1; 31])),
+        (Algorithm::SchnorrSecp256k1, message(&[1; 33])),
+    ];
+    for (algorithm, payload) in misfits {
+        let share = enclave.share(algorithm).await;
+        let request = with(&share, |request| request.payload = payload);
+        assert_invalid(&sign_refused(&enclave, request).await, "payload.kind");
+    }
+    for algorithm in [Algorithm::Ed25519, Algorithm::SchnorrSecp256k1] {
+        let share = enclave.share(algorithm).await;
+        let request = with(&share, |request| {
+            request.set_encoding(proto::SignatureEncoding::Der);
+        });
+        assert_invalid(&sign_refused(&enclave, request).await, "encoding");
+    }
+}
+
+/// With a policy that names `SignDigest` for every key, the algorithm still has
+/// the last word.
+#[tokio::test(flavor = "multi_thread")]
+async fn digests_are_refused_where_the_algorithm_hashes() {
+    let enclave = Enclave::with(Setup {
+        policy: r#"@id("all") permit (principal, action in
+            [Action::"SignDigest", Action::"GenerateShare"], resource);"#,
+        ..Setup::default()
+    })
+    .await;
+    for algorithm in [Algorithm::Ed25519, Algorithm::SchnorrSecp256k1] {
+        let share = enclave.share(algorithm).await;
+        let request = with(&share, |request| request.payload = digest(&[1; 32]));
+        assert_invalid(&sign_refused(&enclave, request).await, "payload.kind");
+    }
+}
+
+/// A policy for any action does not cover bare digests.
+#[tokio::test(flavor = "multi_thread")]
+async fn digests_need_a_policy_that_names_them() {
+    let enclave = Enclave::with(Setup {
+        policy: r#"@id("everything") permit (principal, action, resource);"#,
+        ..Setup::default()
+    })
+    .await;
+    let share = enclave.share(Algorithm::EcdsaP256).await;
+    let mut client = enclave.client().await;
+    client.sign(share.sign_request(0)).await.unwrap();
+    let request = with(&share, |request| request.payload = digest(&[1; 32]));
+    let status = sign_refused(&enclave, request).await;
+    assert_refused(&status, Code::PermissionDenied, "POLICY_DENIED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_and_forbidden_shares_look_the_same() {
+    let enclave = Enclave::with(Setup {
+        policy: r#"
+            @id("app-signs-wallet-1")
+            permit (principal == Caller::"app", action, resource)
+            when { resource has wallet && resource.wallet == "wallet-1" };
+            @id("app-generates")
+            permit (principal == Caller::"app", action == Action::"GenerateShare", resource);"#,
+        ..Setup::default()
+    })
+    .await;
+    let forbidden = enclave.share_of("wallet-2", Algorithm::Ed25519).await;
+    let own = enclave.share(Algorithm::Ed25519).await;
+    let unknown = ShareId::random().to_string();
+    let refusals = [
+        sign_refused(&enclave, forbidden.sign_request(0)).await,
+        sign_refused(
+            &enclave,
+            with(&forbidden, |request| request.share_id = unknown),
+        )
+        .await,
+        // Somebody else's share under one's own wallet's name.
+        sign_refused(
+            &enclave,
+            with(&forbidden, |request| request.wallet_id = own.wallet),
+        )
+        .await,
+    ];
+    for status in &refusals {
+        assert_refused(status, Code::PermissionDenied, "POLICY_DENIED");
+        assert_eq!(status.message(), refusals[0].message());
+        assert!(status.get_error_details().retry_info().is_none());
+    }
+    let mut client = enclave.client().await;
+    let request = proto::GetPublicKeyRequest {
+        share_id: forbidden.id.clone(),
+        wallet_id: forbidden.wallet.clone(),
+    };
+    let status = refused(&enclave, client.get_public_key(request)).await;
+    assert_refused(&status, Code::PermissionDenied, "POLICY_DENIED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_in_particular_is_no_caller() {
+    let enclave = Enclave::with(Setup {
+        callers: Default::default(),
+        ..Setup::default()
+    })
+    .await;
+    let request = SignRequest::default();
+    let status = sign_refused(&enclave, request).await;
+    assert_refused(&status, Code::Unauthenticated, "CALLER_UNKNOWN");
+}
+
+/// A policy that fails to evaluate denies, even though Cedar skips it and
+/// another policy permits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_policy_denies() {
+    let enclave = Enclave::with(Setup {
+        policy: r#"
+            @id("permit-all") permit (principal, action, resource);
+            @id("forbid-that-overflows")
+            forbid (principal, action == Action::"Sign", resource)
+            when { (principal.uid + 1) * 9223372036854775807 + 1 > 0 };"#,
+        ..Setup::default()
+    })
+    .await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let status = sign_refused(&enclave, share.sign_request(0)).await;
+    assert_refused(&status, Code::PermissionDenied, "POLICY_FAILED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disabled_shares_are_not_used() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let mut custody = enclave.custody().await;
+    let request = proto::DisableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 1,
+    };
+    let disabled = custody
+        .disable_share(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(disabled.share.unwrap().revision, 2);
+    let status = sign_refused(&enclave, share.sign_request(0)).await;
+    assert_refused(&status, Code::FailedPrecondition, "SHARE_DISABLED");
+
+    // The revision moved on: the same request again is refused, and changes nothing.
+    let status = refused(&enclave, custody.disable_share(request)).await;
+    assert_refused(&status, Code::Aborted, "SHARE_CHANGED");
+    assert!(status.get_error_details().retry_info().is_some());
+
+    let enable = proto::EnableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 0,
+    };
+    let enabled = custody
+        .enable_share(enable.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(enabled.share.unwrap().revision, 3);
+    let again = custody.enable_share(enable).await.unwrap().into_inner();
+    assert_eq!(again.share.unwrap().revision, 3, "nothing to change");
+    let mut client = enclave.client().await;
+    client.sign(share.sign_request(0)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expectations_that_do_not_hold_are_refused() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::EcdsaSecp256k1).await;
+    let request = with(&share, |request| {
+        request.expected_address = request.share_id.clone();
+    });
+    let status = sign_refused(&enclave, request).await;
+    assert_refused(&status, Code::FailedPrecondition, "ADDRESS_MISMATCH");
+    // The checksum is part of the address: compared byte for byte.
+    let request = with(&share, |request| {
+        request.expected_address = share.address.to_lowercase();
+    });
+    let status = sign_refused(&enclave, request).await;
+    assert_refused(&status, Code::FailedPrecondition, "ADDRESS_MISMATCH");
+    let request = with(&share, |request| request.min_record_version = 2);
+    let status = sign_refused(&enclave, request).await;
+    assert_refused(&status, Code::FailedPrecondition, "RECORD_VERSION_TOO_OLD");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_that_passed_is_not_worked_for() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let mut client = enclave.client().await;
+    let mut request = Request::new(share.sign_request(0));
+    request
+        .metadata_mut()
+        .insert("grpc-timeout", "0n".parse().unwrap());
+    let status = refused(&enclave, client.sign(request)).await;
+    assert_refused(&status, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+
+    let mut request = Request::new(share.sign_request(0));
+    request
+        .metadata_mut()
+        .insert("grpc-timeout", "soon".parse().unwrap());
+    let status = refused(&enclave, client.sign(request)).await;
+    assert_invalid(&status, "grpc-timeout");
+
+    let mut request = Request::new(share.sign_request(0));
+    request.set_timeout(Duration::from_secs(3));
+    client.sign(request).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_ids_are_echoed_and_checked() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let mut client = enclave.client().await;
+    let mut request = Request::new(share.sign_request(0));
+    request
+        .metadata_mut()
+        .insert("x-request-id", "order-4711".parse().unwrap());
+    let answer = client.sign(request).await.unwrap();
+    assert_eq!(answer.metadata().get("x-request-id").unwrap(), "order-4711");
+
+    let mut request = Request::new(SignRequest::default());
+    request
+        .metadata_mut()
+        .insert("x-request-id", "order-4712".parse().unwrap());
+    let status = refused(&enclave, client.sign(request)).await;
+    let details = status.get_error_details();
+    assert_eq!(details.request_info().unwrap().request_id, "order-4712");
+
+    let mut request = Request::new(share.sign_request(0));
+    request
+        .metadata_mut()
+        .insert("x-request-id", "with space".parse().unwrap());
+    let status = refused(&enclave, client.sign(request)).await;
+    assert_invalid(&status, "x-request-id");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn custody_refuses_bad_input() {
+    let enclave = Enclave::start().await;
+    let mut custody = enclave.custody().await;
+    let good = proto::GenerateShareRequest {
+        share_id: ShareId::random().to_string(),
+        wallet_id: "wallet".to_owned(),
+        algorithm: 1,
+    };
+    for algorithm in [0, -1, 5, 255, 257] {
+        let request = proto::GenerateShareRequest {
+            algorithm,
+            ..good.clone()
+        };
+        let status = refused(&enclave, custody.generate_share(request)).await;
+        assert_invalid(&status, "algorithm");
+    }
+    let request = proto::GenerateShareRequest {
+        share_id: "x".to_owned(),
+        ..good.clone()
+    };
+    let status = refused(&enclave, custody.generate_share(request)).await;
+    assert_invalid(&status, "share_id");
+    let request = proto::GenerateShareRequest {
+        wallet_id: "a b".to_owned(),
+        ..good
+    };
+    let status = refused(&enclave, custody.generate_share(request)).await;
+    assert_invalid(&status, "wallet_id");
+
+    let page = |page_size, page_token: &str, wallet_id: &str| proto::ListSharesRequest {
+        page_size,
+        page_token: page_token.to_owned(),
+        wallet_id: wallet_id.to_owned(),
+    };
+    let status = refused(&enclave, custody.list_shares(page(1001, "", ""))).await;
+    assert_invalid(&status, "page_size");
+    let status = refused(&enclave, custody.list_shares(page(1, "next", ""))).await;
+    assert_invalid(&status, "page_token");
+    let status = refused(&enclave, custody.list_shares(page(1, "", "a b"))).await;
+    assert_invalid(&status, "wallet_id");
+
+    let request = proto::GetShareRequest {
+        share_id: ShareId::random().to_string(),
+    };
+    let status = refused(&enclave, custody.get_share(request)).await;
+    assert_refused(&status, Code::PermissionDenied, "POLICY_DENIED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn generating_twice_makes_one_share() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let mut custody = enclave.custody().await;
+    let again = proto::GenerateShareRequest {
+        share_id: share.id.clone(),
+        wallet_id: share.wallet.clone(),
+        algorithm: 1,
+    };
+    let status = refused(&enclave, custody.generate_share(again.clone())).await;
+    assert_refused(&status, Code::AlreadyExists, "SHARE_EXISTS");
+    let details = status.get_error_details();
+    let metadata = &details.error_info().unwrap().metadata;
+    assert_eq!(
+        metadata["public_key"],
+        hex::encode(share.public_key.as_bytes())
+    );
+
+    for other in [
+        proto::GenerateShareRequest {
+            algorithm: 2,
+            ..again.clone()
+        },
+        proto::GenerateShareRequest {
+            wallet_id: "wallet-2".to_owned(),
+            ..again
+        },
+    ] {
+        let status = refused(&enclave, custody.generate_share(other)).await;
+        assert_refused(&status, Code::AlreadyExists, "SHARE_ID_TAKEN");
+        let details = status.get_error_details();
+        assert!(details.error_info().unwrap().metadata.is_empty());
+    }
+}
+
+/// Twenty clients generate one id at once: one share, and nineteen times its
+/// public key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn generating_at_once_makes_one_share() {
+    let enclave = Enclave::start().await;
+    let custody = enclave.custody().await;
+    let request = proto::GenerateShareRequest {
+        share_id: ShareId::random().to_string(),
+        wallet_id: "wallet".to_owned(),
+        algorithm: 3,
+    };
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let (mut custody, request) = (custody.clone(), request.clone());
+            tokio::spawn(async move { custody.generate_share(request).await })
+        })
+        .collect();
+    let (mut made, mut told) = (Vec::new(), Vec::new());
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(answer) => {
+                let share = answer.into_inner().share.unwrap();
+                made.push(hex::encode(&share.public_key.unwrap().key));
+            }
+            Err(status) => {
+                assert_refused(&status, Code::AlreadyExists, "SHARE_EXISTS");
+                let details = status.get_error_details();
+                told.push(details.error_info().unwrap().metadata["public_key"].clone());
+            }
+        }
+    }
+    assert_eq!((made.len(), told.len()), (1, 19));
+    assert!(told.iter().all(|key| *key == made[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_are_listed_in_pages() {
+    let enclave = Enclave::start().await;
+    let mut made = Vec::new();
+    for wallet in ["wallet-1", "wallet-2"] {
+        for _ in 0..5 {
+            made.push(enclave.share_of(wallet, Algorithm::Ed25519).await.id);
+        }
+    }
+    made.sort();
+    let mut custody = enclave.custody().await;
+    let (mut listed, mut token, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let request = proto::ListSharesRequest {
+            page_size: 3,
+            page_token: token,
+            wallet_id: String::new(),
+        };
+        let page = custody.list_shares(request).await.unwrap().into_inner();
+        let keys = page
+            .shares
+            .into_iter()
+            .map(|share| share.public_key.unwrap().share_id);
+        listed.extend(keys);
+        pages += 1;
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((listed, pages), (made, 4));
+    let request = proto::ListSharesRequest {
+        wallet_id: "wallet-2".to_owned(),
+        ..Default::default()
+    };
+    let page = custody.list_shares(request).await.unwrap().into_inner();
+    assert_eq!((page.shares.len(), &*page.next_page_token), (5, ""));
+    assert!(page.shares.iter().all(|share| share.environment == "test"));
+}

@@ -1,0 +1,388 @@
+//! The ends of a stream: each has its own status, what was accepted before is
+//! answered, and the share is wiped.
+
+use std::time::Duration;
+
+use countersign::{
+    config::Limits,
+    key::Algorithm,
+    proto::{self, use_share_request, use_share_response::Frame},
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Status, Streaming};
+
+use crate::support::{
+    enclave::{Enclave, PERMISSIVE, Setup, Share, digest, frame, message},
+    refused::{assert_invalid, assert_refused},
+};
+
+type Frames = mpsc::Sender<proto::UseShareRequest>;
+type Answers = Streaming<proto::UseShareResponse>;
+
+/// A stream that stays open until the sender is dropped.
+async fn stream(enclave: &Enclave) -> (Frames, Answers) {
+    let (frames, received) = mpsc::channel(1024);
+    let mut client = enclave.client().await;
+    let answers = client
+        .use_share(ReceiverStream::new(received))
+        .await
+        .unwrap();
+    (frames, answers.into_inner())
+}
+
+async fn opened(enclave: &Enclave, share: &Share) -> (Frames, Answers) {
+    let (frames, mut answers) = stream(enclave).await;
+    frames.send(share.open()).await.unwrap();
+    let first = answers.message().await.unwrap().unwrap();
+    assert!(matches!(first.frame, Some(Frame::Opened(_))));
+    (frames, answers)
+}
+
+/// Reads to the end: the ids that were signed, and the status.
+async fn rest(answers: &mut Answers) -> (Vec<u64>, Result<(), Status>) {
+    let mut ids = Vec::new();
+    loop {
+        match timeout(Duration::from_secs(10), answers.message())
+            .await
+            .expect("it ends")
+        {
+            Ok(Some(answer)) => match answer.frame {
+                Some(Frame::Signed(signed)) => ids.push(signed.id),
+                other => panic!("{other:?}"),
+            },
+            Ok(None) => return (ids, Ok(())),
+            Err(status) => return (ids, Err(status)),
+        }
+    }
+}
+
+/// Waits until every slot but the KEK's is free: the share is wiped.
+async fn wiped(enclave: &Enclave) {
+    let pool = enclave.signing.enclave.pool();
+    for _ in 0..500 {
+        if pool.free() == pool.slots() - 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} of {} slots are free", pool.free(), pool.slots());
+}
+
+fn limited(change: impl FnOnce(&mut Limits)) -> Setup {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    Setup {
+        limits,
+        ..Setup::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_begins_with_open() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let before = enclave.counts.uses();
+
+    let (frames, mut answers) = stream(&enclave).await;
+    frames.send(share.frame(1)).await.unwrap();
+    let (ids, end) = rest(&mut answers).await;
+    assert!(ids.is_empty());
+    assert_refused(
+        &end.unwrap_err(),
+        Code::InvalidArgument,
+        "STREAM_NOT_OPENED",
+    );
+
+    let (frames, mut answers) = stream(&enclave).await;
+    drop(frames);
+    let (_, end) = rest(&mut answers).await;
+    assert_refused(
+        &end.unwrap_err(),
+        Code::InvalidArgument,
+        "STREAM_NOT_OPENED",
+    );
+
+    let (frames, mut answers) = stream(&enclave).await;
+    frames
+        .send(proto::UseShareRequest { frame: None })
+        .await
+        .unwrap();
+    let (_, end) = rest(&mut answers).await;
+    assert_invalid(&end.unwrap_err(), "frame");
+
+    let (frames, mut answers) = stream(&enclave).await;
+    let open = proto::OpenFrame {
+        share_id: share.id.clone(),
+        ..Default::default()
+    };
+    frames
+        .send(frame(use_share_request::Frame::Open(open)))
+        .await
+        .unwrap();
+    let (_, end) = rest(&mut answers).await;
+    assert_invalid(&end.unwrap_err(), "wallet_id");
+    assert_eq!(
+        enclave.counts.uses(),
+        before,
+        "nothing was fetched or unwrapped"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_may_not_be_used_is_not_opened() {
+    let enclave = Enclave::with(Setup {
+        policy: r#"@id("no-streams") permit (principal, action in
+            [Action::"Sign", Action::"GenerateShare"], resource);"#,
+        ..Setup::default()
+    })
+    .await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let before = enclave.counts.uses();
+    let (frames, mut answers) = stream(&enclave).await;
+    frames.send(share.open()).await.unwrap();
+    let (_, end) = rest(&mut answers).await;
+    assert_refused(&end.unwrap_err(), Code::PermissionDenied, "POLICY_DENIED");
+    assert_eq!(enclave.counts.uses(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_open_ends_the_stream_after_what_was_accepted() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &share).await;
+    for id in [1, 2, 3] {
+        frames.send(share.frame(id)).await.unwrap();
+    }
+    frames.send(share.open()).await.unwrap();
+    frames.send(share.frame(4)).await.unwrap();
+    let (ids, end) = rest(&mut answers).await;
+    assert_eq!(ids, [1, 2, 3]);
+    assert_refused(
+        &end.unwrap_err(),
+        Code::InvalidArgument,
+        "STREAM_OPENED_TWICE",
+    );
+    wiped(&enclave).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_frame_is_named_and_ends_the_stream() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::EcdsaSecp256k1).await;
+    let sign = |id, payload, encoding| {
+        frame(use_share_request::Frame::Sign(proto::SignFrame {
+            id,
+            payload,
+            encoding,
+        }))
+    };
+    let bad = [
+        (sign(9, None, 0), "payload"),
+        (sign(9, digest(&[1; 31]), 0), "payload.digest"),
+        (sign(9, message(&[]), 0), "payload.message"),
+        (sign(9, digest(&[1; 32]), 3), "encoding"),
+    ];
+    for (bad, field) in bad {
+        let (frames, mut answers) = opened(&enclave, &share).await;
+        frames.send(share.frame(8)).await.unwrap();
+        frames.send(bad).await.unwrap();
+        let (ids, end) = rest(&mut answers).await;
+        assert_eq!(ids, [8]);
+        let status = end.unwrap_err();
+        assert_invalid(&status, field);
+        assert!(
+            status.message().starts_with("frame 9: "),
+            "{}",
+            status.message()
+        );
+    }
+    // A payload of a kind that the caller may not sign, and one that does not fit.
+    let ed25519 = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &ed25519).await;
+    frames.send(sign(1, digest(&[1; 32]), 0)).await.unwrap();
+    let (_, end) = rest(&mut answers).await;
+    assert_refused(&end.unwrap_err(), Code::PermissionDenied, "POLICY_DENIED");
+    let schnorr = enclave.share(Algorithm::SchnorrSecp256k1).await;
+    let (frames, mut answers) = opened(&enclave, &schnorr).await;
+    frames.send(sign(1, message(&[1; 31]), 0)).await.unwrap();
+    let (_, end) = rest(&mut answers).await;
+    assert_invalid(&end.unwrap_err(), "payload.kind");
+    wiped(&enclave).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_stream_ends() {
+    let enclave = Enclave::with(limited(|limits| {
+        limits.session.idle = Duration::from_millis(200);
+    }))
+    .await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &share).await;
+    frames.send(share.frame(1)).await.unwrap();
+    let (ids, end) = rest(&mut answers).await;
+    assert_eq!(ids, [1]);
+    assert_refused(&end.unwrap_err(), Code::DeadlineExceeded, "STREAM_IDLE");
+    wiped(&enclave).await;
+
+    // A stream that never opens is idle, too.
+    let (_frames, mut answers) = stream(&enclave).await;
+    let (_, end) = rest(&mut answers).await;
+    assert_refused(&end.unwrap_err(), Code::DeadlineExceeded, "STREAM_IDLE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_stream_ends_with_its_lifetime() {
+    let enclave = Enclave::with(limited(|limits| {
+        limits.session.lifetime = Duration::from_millis(400);
+    }))
+    .await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &share).await;
+    let busy = tokio::spawn(async move {
+        for id in 0.. {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if frames.send(share.frame(id)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let (ids, end) = rest(&mut answers).await;
+    assert!(ids.len() > 3, "{ids:?}");
+    assert_refused(&end.unwrap_err(), Code::DeadlineExceeded, "STREAM_LIFETIME");
+    busy.abort();
+    wiped(&enclave).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clients_deadline_ends_a_stream() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, received) = mpsc::channel(8);
+    let mut client = enclave.client().await;
+    let mut request = Request::new(ReceiverStream::new(received));
+    request
+        .metadata_mut()
+        .insert("grpc-timeout", "300m".parse().unwrap());
+    let mut answers = client.use_share(request).await.unwrap().into_inner();
+    frames.send(share.open()).await.unwrap();
+    answers.message().await.unwrap().unwrap();
+    let (_, end) = rest(&mut answers).await;
+    assert_refused(
+        &end.unwrap_err(),
+        Code::DeadlineExceeded,
+        "DEADLINE_EXCEEDED",
+    );
+    wiped(&enclave).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_has_so_many_operations() {
+    let enclave = Enclave::with(limited(|limits| limits.session.operations = 5)).await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &share).await;
+    for id in 0..9 {
+        frames.send(share.frame(id)).await.unwrap();
+    }
+    let (ids, end) = rest(&mut answers).await;
+    assert_eq!(ids, [0, 1, 2, 3, 4]);
+    assert_refused(
+        &end.unwrap_err(),
+        Code::ResourceExhausted,
+        "STREAM_OPERATIONS",
+    );
+    wiped(&enclave).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_vanishes_leaves_nothing_open() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, answers) = opened(&enclave, &share).await;
+    let pool = enclave.signing.enclave.pool();
+    assert_eq!(pool.free(), pool.slots() - 2, "the open share and the KEK");
+    for id in 0..100 {
+        frames.send(share.frame(id)).await.unwrap();
+    }
+    drop((frames, answers));
+    wiped(&enclave).await;
+}
+
+/// A client that sends and never reads: the share is closed with the lifetime.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_keeps_nothing_open() {
+    let enclave = Enclave::with(limited(|limits| {
+        limits.session.lifetime = Duration::from_millis(500);
+        limits.session.in_flight = 16;
+    }))
+    .await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, answers) = opened(&enclave, &share).await;
+    let flood = tokio::spawn(async move {
+        for id in 0.. {
+            if frames.send(share.frame(id)).await.is_err() {
+                return;
+            }
+        }
+    });
+    wiped(&enclave).await;
+    drop(answers);
+    flood.abort();
+}
+
+/// A slow reader is waited for, not cut off: answers that do not fit are not lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_gets_every_answer() {
+    let enclave = Enclave::with(limited(|limits| limits.session.in_flight = 4)).await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &share).await;
+    let sender = tokio::spawn(async move {
+        for id in 0..2000 {
+            frames.send(share.frame(id)).await.unwrap();
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (ids, end) = rest(&mut answers).await;
+    end.unwrap();
+    assert_eq!(ids, (0..2000).collect::<Vec<_>>());
+    sender.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_ends_streams_after_what_was_accepted() {
+    let mut enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &share).await;
+    frames.send(share.frame(1)).await.unwrap();
+    let first = answers.message().await.unwrap().unwrap();
+    assert!(matches!(first.frame, Some(Frame::Signed(_))));
+    enclave.drain();
+    let (_, end) = rest(&mut answers).await;
+    assert_refused(&end.unwrap_err(), Code::Unavailable, "SHUTTING_DOWN");
+    wiped(&enclave).await;
+    drop(frames);
+    timeout(Duration::from_secs(5), enclave.stop())
+        .await
+        .expect("nothing is left to wait for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_after_half_close_cannot_be() {
+    // HTTP/2 forbids them (RFC 9113 §5.1, half-closed); what arrived before is
+    // answered, then the stream ends with OK.
+    let enclave = Enclave::with(Setup {
+        policy: PERMISSIVE,
+        ..Setup::default()
+    })
+    .await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &share).await;
+    for id in 0..50 {
+        frames.send(share.frame(id)).await.unwrap();
+    }
+    drop(frames);
+    let (ids, end) = rest(&mut answers).await;
+    end.unwrap();
+    assert_eq!(ids.len(), 50);
+    wiped(&enclave).await;
+}
