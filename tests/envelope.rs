@@ -3,6 +3,7 @@
 //! with exactly the error that its vector names.
 
 mod bench;
+mod python;
 mod vectors;
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What the tests share: servers, certificates, policies.
+//! What the tests share: servers, certificates, policies, Python.
 
 pub mod pki;
+pub mod python;
 pub mod supervisor;
