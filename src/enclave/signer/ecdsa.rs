@@ -1,6 +1,9 @@
 //! ECDSA over secp256k1 and P-256 with RFC 6979 nonces. The share is the 32-byte
 //! big-endian scalar.
 
+#[cfg(test)]
+mod tests;
+
 use ::ecdsa::{hazmat::sign_prehashed_rfc6979, signature::hazmat::PrehashVerifier};
 use k256::{Secp256k1, elliptic_curve};
 use p256::NistP256;
