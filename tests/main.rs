@@ -6,5 +6,7 @@
     missing_docs
 )]
 
+mod boundary;
 mod envelope;
+mod secrets;
 mod support;
