@@ -17,7 +17,7 @@ use countersign::{
 };
 
 use bench::{Bench, Failed, SLOTS, payload, soon};
-use vectors::Vectors;
+pub use vectors::Vectors;
 
 // === positive ===
 

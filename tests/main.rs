@@ -8,5 +8,6 @@
 
 mod boundary;
 mod envelope;
+mod fuzz;
 mod secrets;
 mod support;
