@@ -13,10 +13,11 @@ use countersign::{
     envelope::{Envelope, KekContext},
     key::{AccountAddress, ShareState},
     kms::Kms,
+    policy::UseShare,
     record::{PermittedEnvelope, RecordError, ShareDescription, ShareRecord},
 };
 
-use bench::{Bench, Failed, SLOTS, payload, soon};
+use bench::{Bench, Failed, SLOTS, payload, signing, soon};
 pub use vectors::Vectors;
 
 // === positive ===
@@ -77,6 +78,41 @@ fn positive_vectors_open_and_sign() {
     }
 }
 
+/// A stream holds exactly one slot, signs frame by frame, and gives it back.
+#[test]
+fn positive_vectors_open_in_a_stream() {
+    let bench = Bench::new();
+    for vector in &Vectors::read().positive {
+        let name = &vector.name;
+        let description = vector.description();
+        let permitted = bench
+            .permitted(
+                description.clone(),
+                vector.envelope.clone(),
+                UseShare::default(),
+            )
+            .expect(name);
+        let opened = bench.enclave.open(permitted, bench.dek(&vector.dek));
+        match (&vector.enclave_refuses, opened) {
+            (Some(error), Err(found)) => assert_eq!(&format!("{found:?}"), error, "{name}"),
+            (None, Ok(open)) => {
+                assert_eq!(bench.enclave.pool().free(), SLOTS - 1, "{name}");
+                for _ in 0..2 {
+                    let frame = bench
+                        .policy
+                        .authorize_frame(open.permit(), signing(&description));
+                    let signed = open.sign(frame.ok().unwrap()).expect(name);
+                    let signature = &signed.signature.bytes;
+                    signer::verify(&description.public_key, &payload(&description), signature)
+                        .expect(name);
+                }
+            }
+            (expected, opened) => panic!("{name}: {expected:?}, {:?}", opened.err()),
+        }
+        bench.assert_nothing_held(name);
+    }
+}
+
 /// The chains' own addresses, computed by the generator from the share.
 #[test]
 fn derived_addresses_are_the_chains() {
@@ -101,7 +137,11 @@ async fn the_local_kek_unwraps_its_vectors() {
         }
         let name = &vector.name;
         let permitted = bench
-            .permitted(description, vector.envelope.clone())
+            .permitted(
+                description.clone(),
+                vector.envelope.clone(),
+                signing(&description),
+            )
             .expect(name);
         let slot = bench.enclave.reserve().unwrap();
         let dek = kms
@@ -199,7 +239,8 @@ fn an_old_envelope_in_the_new_row_does_not_open() {
     let vectors = Vectors::read();
     let old = vectors.positive(&vectors.rollback.old);
     let new = vectors.positive(&vectors.rollback.new);
-    let refused = bench.permitted(new.description(), old.envelope.clone());
+    let row = new.description();
+    let refused = bench.permitted(row.clone(), old.envelope.clone(), signing(&row));
     assert_eq!(refused.err(), Some(RecordError::Mismatch("record version")));
 }
 
@@ -222,7 +263,7 @@ fn a_row_that_changed_after_the_decision_is_refused() {
     for change in changes {
         let mut description = vector.description();
         change(&mut description, &other.description());
-        let permit = bench.permit(vector.description());
+        let permit = bench.permit(vector.description(), UseShare::default());
         let record = ShareRecord {
             description,
             envelope: vector.envelope.clone(),

@@ -17,7 +17,7 @@ use countersign::{
     key::{Algorithm, Environment},
     kms::{Kms, KmsError, local::Local},
     payload::Payload,
-    policy::{Permit, Policy, Sign},
+    policy::{Opens, Permit, Policy, Sign, UseShare},
     record::{PermittedEnvelope, RecordError, ShareDescription, ShareRecord},
 };
 use tokio::time::Instant;
@@ -40,6 +40,7 @@ impl Bench {
         let permit_all = r#"
             @id("sign") permit (principal, action == Action::"Sign", resource);
             @id("digest") permit (principal, action == Action::"SignDigest", resource);
+            @id("use") permit (principal, action == Action::"UseShare", resource);
             @id("make") permit (principal, action == Action::"GenerateShare", resource);
         "#;
         Self {
@@ -76,20 +77,21 @@ impl Bench {
         .unwrap()
     }
 
-    pub fn permit(&self, description: ShareDescription) -> Permit<Sign> {
-        let payload = payload(&description);
+    pub fn permit<A: Opens>(&self, description: ShareDescription, action: A) -> Permit<A> {
         self.policy
-            .authorize(&self.caller, Arc::new(description), Sign { payload })
+            .authorize(&self.caller, Arc::new(description), action)
             .ok()
             .unwrap()
     }
 
-    pub fn permitted(
+    /// Permitted, fetched, and held against the permit.
+    pub fn permitted<A: Opens>(
         &self,
         description: ShareDescription,
         envelope: Vec<u8>,
-    ) -> Result<PermittedEnvelope<Sign>, RecordError> {
-        let permit = self.permit(description.clone());
+        action: A,
+    ) -> Result<PermittedEnvelope<A>, RecordError> {
+        let permit = self.permit(description.clone(), action);
         let record = ShareRecord {
             description,
             envelope,
@@ -103,8 +105,9 @@ impl Bench {
         envelope: Vec<u8>,
         dek: Dek,
     ) -> Result<Signed, Failed> {
+        let action = signing(&description);
         let permitted = self
-            .permitted(description, envelope)
+            .permitted(description, envelope, action)
             .map_err(Failed::Record)?;
         self.enclave.sign(permitted, dek).map_err(Failed::Enclave)
     }
@@ -132,7 +135,9 @@ impl Bench {
         }
         assert_eq!(decoded.expect(name).encode(), envelope, "{name}");
 
-        let permitted = self.permitted(vector.description(base), envelope);
+        let description = vector.description(base);
+        let action = signing(&description);
+        let permitted = self.permitted(description.clone(), envelope.clone(), action);
         if stage == "mismatch" {
             let Some(RecordError::Mismatch(field)) = permitted.as_ref().err() else {
                 panic!("{name}: {:?}", permitted.err());
@@ -155,6 +160,11 @@ impl Bench {
         let dek = self.dek(vector.dek.as_ref().unwrap_or(&base.dek));
         let found = self.enclave.sign(permitted, dek).expect_err(name);
         assert_eq!(&format!("{found:?}"), error, "{name}");
+
+        let dek = self.dek(vector.dek.as_ref().unwrap_or(&base.dek));
+        let permitted = self.permitted(description, envelope, UseShare::default());
+        let opened = self.enclave.open(permitted.ok().unwrap(), dek);
+        assert_eq!(opened.err(), Some(found), "{name}: in a stream");
     }
 }
 
@@ -163,6 +173,13 @@ impl Bench {
 pub enum Failed {
     Record(RecordError),
     Enclave(EnclaveError),
+}
+
+/// The action of signing [`payload`].
+pub fn signing(description: &ShareDescription) -> Sign {
+    Sign {
+        payload: payload(description),
+    }
 }
 
 /// A payload that the share's algorithm signs.

@@ -12,7 +12,7 @@ use countersign::{
 };
 use serde_json::{Value, json};
 
-use super::bench::{Bench, payload, soon};
+use super::bench::{Bench, payload, signing, soon};
 use crate::support::python;
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/envelope.json");
@@ -135,7 +135,11 @@ async fn signed(bench: &Bench, kms: &Local, record: &ShareRecord) -> Value {
         Payload::Digest(digest) => digest.to_vec(),
     };
     let permitted = bench
-        .permitted(description.clone(), record.envelope.clone())
+        .permitted(
+            description.clone(),
+            record.envelope.clone(),
+            signing(&description),
+        )
         .unwrap();
     let slot = bench.enclave.reserve().unwrap();
     let unwrapped = kms.unwrap(permitted.dek(), slot, soon()).await.unwrap();

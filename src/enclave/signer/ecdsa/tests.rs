@@ -34,12 +34,9 @@ fn rfc_6979_answers_for_p256() {
             "019f4113742a2b14bd25926b49c649155f267e60d3814b4c0cc84250e46f0083",
         ),
     ] {
-        let message = Payload::Message(message.into());
-        let Payload::Message(content) = &message else {
-            unreachable!()
-        };
         // A message is hashed here, a digest was hashed by the caller.
-        for payload in [Payload::Digest(sha256(content)), message] {
+        let digest = Payload::Digest(sha256(message.as_bytes()));
+        for payload in [Payload::Message(message.into()), digest] {
             let signed = key.sign(&secret, &payload).unwrap();
             assert_eq!(signed.bytes[..], bytes(&format!("{r}{s}")));
             assert_eq!(signed.recovery_id, None);
