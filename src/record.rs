@@ -111,6 +111,10 @@ impl<A: Opens> PermittedEnvelope<A> {
             ("record version", *version == expected.version),
             ("account address", *address == expected.address),
             ("algorithm", *algorithm == expected.algorithm),
+            (
+                "public key's algorithm",
+                permitted.public_key.algorithm() == expected.algorithm,
+            ),
             ("KEK", envelope.header().kek == permitted.kek),
         ] {
             if !same {

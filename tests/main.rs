@@ -6,13 +6,17 @@
     missing_docs
 )]
 
-mod store;
 mod support;
 
+mod boundary;
 mod config;
 mod contract;
+mod envelope;
+mod fuzz;
 mod limits;
 mod process;
 mod refusals;
+mod secrets;
 mod sign;
+mod store;
 mod streams;

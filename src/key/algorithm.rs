@@ -110,7 +110,8 @@ impl PublicKey {
     ///
     /// # Errors
     /// The length is wrong, or the bytes are not the canonical encoding of a
-    /// point that the algorithm accepts (a weak Ed25519 point is refused).
+    /// point that the algorithm accepts. For Ed25519, y at or above the field's
+    /// prime and points of small order are refused: one key has one encoding.
     pub fn parse(algorithm: Algorithm, encoded: &[u8]) -> Result<Self, PublicKeyError> {
         let error = PublicKeyError(algorithm);
         let valid = match algorithm {
@@ -118,7 +119,9 @@ impl PublicKey {
                 .try_into()
                 .ok()
                 .and_then(|bytes: &[u8; 32]| ed25519_dalek::VerifyingKey::from_bytes(bytes).ok())
-                .is_some_and(|key| !key.is_weak() && key.to_bytes() == *encoded),
+                .is_some_and(|key| {
+                    !key.is_weak() && key.to_edwards().compress().to_bytes() == *encoded
+                }),
             Algorithm::EcdsaSecp256k1 => {
                 encoded.len() == 33 && k256::PublicKey::from_sec1_bytes(encoded).is_ok()
             }
@@ -162,5 +165,20 @@ impl PublicKey {
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.algorithm, hex::encode(self.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// y = p + 3, which curve25519-dalek reads as y = 3 (RFC 8032 §5.1.3 forbids it).
+    #[test]
+    fn an_ed25519_key_has_one_encoding() {
+        let mut encoded = [0xff; 32];
+        encoded[0] = 0xf0;
+        encoded[31] = 0x7f;
+        assert!(ed25519_dalek::VerifyingKey::from_bytes(&encoded).is_ok());
+        assert!(PublicKey::parse(Algorithm::Ed25519, &encoded).is_err());
     }
 }

@@ -189,7 +189,9 @@ fn encode(version: usize, bytes: &[u8]) -> Result<WrappedDek, KmsError> {
 fn decode(wrapped: &WrappedDek) -> Option<(usize, Vec<u8>)> {
     let text = std::str::from_utf8(wrapped.as_bytes()).ok()?;
     let (version, bytes) = text.strip_prefix("local:v")?.split_once(':')?;
-    Some((version.parse().ok()?, STANDARD.decode(bytes).ok()?))
+    // One spelling per version: no sign, no leading zero.
+    let number: usize = version.parse().ok()?;
+    (number.to_string() == version).then_some((number, STANDARD.decode(bytes).ok()?))
 }
 
 fn failed(error: EnclaveError) -> KmsError {

@@ -1,10 +1,14 @@
 //! ECDSA over secp256k1 and P-256 with RFC 6979 nonces. The share is the 32-byte
 //! big-endian scalar.
 
+#[cfg(test)]
+mod tests;
+
 use ::ecdsa::{hazmat::sign_prehashed_rfc6979, signature::hazmat::PrehashVerifier};
 use k256::{Secp256k1, elliptic_curve};
 use p256::NistP256;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::Signature;
 use crate::enclave::EnclaveError;
@@ -34,9 +38,8 @@ where
 /// Low-s (BIP-62 rule 5) with the recovery id that goes with it: the library
 /// normalises s for this curve.
 pub(super) fn sign_secp256k1(share: &[u8], digest: &[u8; 32]) -> Result<Signature, EnclaveError> {
-    let scalar = k256::SecretKey::from_slice(share)
-        .map_err(|_| EnclaveError::Share)?
-        .to_nonzero_scalar();
+    let secret = k256::SecretKey::from_slice(share).map_err(|_| EnclaveError::Share)?;
+    let scalar = Zeroizing::new(secret.to_nonzero_scalar());
     let (signature, recovery_id) =
         sign_prehashed_rfc6979::<Secp256k1, Sha256>(&scalar, digest, b"");
     Ok(Signature {
@@ -46,9 +49,8 @@ pub(super) fn sign_secp256k1(share: &[u8], digest: &[u8; 32]) -> Result<Signatur
 }
 
 pub(super) fn sign_p256(share: &[u8], digest: &[u8; 32]) -> Result<Signature, EnclaveError> {
-    let scalar = p256::SecretKey::from_slice(share)
-        .map_err(|_| EnclaveError::Share)?
-        .to_nonzero_scalar();
+    let secret = p256::SecretKey::from_slice(share).map_err(|_| EnclaveError::Share)?;
+    let scalar = Zeroizing::new(secret.to_nonzero_scalar());
     let (signature, _) = sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, b"");
     Ok(Signature {
         bytes: signature.to_bytes().into(),

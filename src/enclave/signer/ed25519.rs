@@ -1,5 +1,8 @@
 //! Ed25519, pure (RFC 8032 §5.1). The share is the 32-byte seed.
 
+#[cfg(test)]
+mod tests;
+
 use ed25519_dalek::{
     Signature as DalekSignature, SigningKey, VerifyingKey,
     hazmat::{ExpandedSecretKey, raw_sign},

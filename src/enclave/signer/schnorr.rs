@@ -1,6 +1,9 @@
 //! BIP-340 Schnorr over secp256k1, 32-byte messages. The share is the 32-byte
 //! big-endian scalar.
 
+#[cfg(test)]
+mod tests;
+
 use k256::schnorr::{Signature as SchnorrSignature, SigningKey, VerifyingKey};
 
 use super::Signature;

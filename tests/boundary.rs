@@ -1,0 +1,143 @@
+//! The rules of the trust boundary that the compiler does not check, read off
+//! the source. Comments and string literals do not count.
+
+mod source;
+
+use source::{File, files};
+
+const SECMEM: &str = "src/enclave/secmem.rs";
+const ENCLAVE_LINES: usize = 1200;
+const FILE_LINES: usize = 500;
+
+#[test]
+fn unsafe_has_one_address() {
+    for file in files() {
+        let found = file.lines_with(&["unsafe"]);
+        if file.path == SECMEM {
+            assert!(!found.is_empty(), "the search finds nothing anywhere");
+        } else {
+            assert!(found.is_empty(), "{}: unsafe at {found:?}", file.path);
+        }
+    }
+}
+
+/// Lint levels are set where they are read: denied at the root, expected for
+/// one module, forbidden elsewhere.
+#[test]
+fn unsafe_is_let_in_once() {
+    let mut let_in = Vec::new();
+    for file in files() {
+        for number in file.lines_with(&["unsafe_code"]) {
+            let line = &file.code[number - 1];
+            if !line.contains("forbid(unsafe_code)") && !line.contains("deny(unsafe_code)") {
+                let_in.push(file.path.clone());
+            }
+        }
+    }
+    assert_eq!(let_in, ["src/enclave.rs"]);
+    let root = files().into_iter().find(|file| file.path == "src/lib.rs");
+    let denied = |line: &String| line.contains("#![deny(unsafe_code)]");
+    assert!(root.unwrap().code.iter().any(denied));
+}
+
+#[test]
+fn every_unsafe_says_why_it_is_sound() {
+    for file in files() {
+        for number in file.lines_with(&["unsafe"]) {
+            let comment: Vec<_> = file.text[..number - 1]
+                .iter()
+                .rev()
+                .map(|line| line.trim_start())
+                .take_while(|line| line.starts_with("//"))
+                .collect();
+            let says = comment.iter().any(|line| line.contains("SAFETY:"));
+            assert!(says, "{}:{number} has no SAFETY: comment", file.path);
+        }
+    }
+}
+
+#[test]
+fn secrets_are_read_in_the_enclave_and_by_the_kms_only() {
+    let mut readers = 0;
+    for file in files() {
+        let found = file.lines_with(&["reveal"]);
+        readers += found.len();
+        let allowed = file.in_enclave() || file.path.starts_with("src/kms");
+        assert!(allowed || found.is_empty(), "{}: {found:?}", file.path);
+    }
+    assert!(readers > 0, "the search finds nothing anywhere");
+}
+
+#[test]
+fn memsec_has_one_address() {
+    for file in files() {
+        let found = file.lines_with(&["memsec"]);
+        assert_eq!(found.is_empty(), file.path != SECMEM, "{}", file.path);
+    }
+}
+
+/// Comments count, tests do not: this is what a reviewer reads.
+#[test]
+fn the_enclave_stays_small_enough_to_review() {
+    let enclave = files().into_iter().filter(File::in_enclave);
+    let lines: usize = enclave.map(|file| file.without_tests().text.len()).sum();
+    assert!(lines > 100, "the search finds no enclave");
+    assert!(
+        lines <= ENCLAVE_LINES,
+        "src/enclave has {lines} lines, {ENCLAVE_LINES} are allowed"
+    );
+}
+
+#[test]
+fn no_file_grows_too_long() {
+    for file in files() {
+        let lines = file.text.len();
+        assert!(lines <= FILE_LINES, "{} has {lines} lines", file.path);
+    }
+}
+
+/// No I/O, no logging, no suspension, nothing of the outer layers.
+#[test]
+fn the_enclave_is_a_closed_room() {
+    let words = [
+        "async",
+        "await",
+        "tokio",
+        "tonic",
+        "prost",
+        "hyper",
+        "reqwest",
+        "vaultrs",
+        "rusqlite",
+        "tokio_postgres",
+        "tracing",
+        "log",
+        "print",
+        "println",
+        "eprint",
+        "eprintln",
+        "dbg",
+    ];
+    let paths = ["std::fs", "std::net", "std::io", "std::process", "std::env"];
+    for file in files().into_iter().filter(File::in_enclave) {
+        let file = file.without_tests();
+        let found = file.lines_with(&words);
+        assert!(found.is_empty(), "{}: {found:?}", file.path);
+        for (index, line) in file.code.iter().enumerate() {
+            let path = paths.iter().find(|path| line.contains(**path));
+            assert_eq!(path, None, "{}:{}", file.path, index + 1);
+        }
+        // `use std::{fs, …}` over one or several lines.
+        let squeezed: String = file.code.concat().split_whitespace().collect();
+        for import in squeezed.split("usestd::{").skip(1) {
+            let imported = import.split(';').next().unwrap_or_default();
+            for word in ["fs", "net", "io", "process", "env"] {
+                assert!(
+                    !source::has_word(imported, word),
+                    "{} uses std::{word}",
+                    file.path
+                );
+            }
+        }
+    }
+}
