@@ -51,6 +51,7 @@
 //! 10. A process that cannot lock the memory that it needs refuses to start and
 //!     says what to change. *Holds from: secret memory* for memory that other
 //!     processes cannot read; locked memory is required already.
+#![deny(unsafe_code)]
 
 pub mod cli;
 pub mod client;
