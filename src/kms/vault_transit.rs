@@ -143,12 +143,12 @@ impl VaultTransit {
             let detail = format!("no {} login is configured", role.as_str());
             KmsError::new(KmsErrorKind::NoLogin, detail)
         })?;
-        if Instant::now() >= deadline {
+        let started = Instant::now();
+        if started >= deadline {
             let detail = format!("transit/{operation} was not tried: the deadline is past");
             return Err(KmsError::new(KmsErrorKind::Timeout, detail));
         }
-        self.breaker.admit()?;
-        let started = Instant::now();
+        self.breaker.admit(started)?;
         let path = format!("{}/{operation}/{}", self.kek.mount(), self.kek.name());
         let attempt = |token: Arc<Token>| {
             let (path, body) = (path.as_str(), body.clone());
@@ -158,7 +158,8 @@ impl VaultTransit {
             }
         };
         let result = self.retries.run(session, deadline, attempt).await;
-        self.breaker.record(result.as_ref().err(), started);
+        self.breaker
+            .record(result.as_ref().err(), started, Instant::now());
         result
     }
 }

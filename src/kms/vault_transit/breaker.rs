@@ -33,12 +33,11 @@ struct State {
 
 impl Breaker {
     /// Lets a call through, or refuses it with the kind that opened the breaker.
-    pub(super) fn admit(&self) -> Result<(), KmsError> {
+    pub(super) fn admit(&self, now: Instant) -> Result<(), KmsError> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(kind), Some(probe_at)) = (state.last, state.probe_at) else {
             return Ok(());
         };
-        let now = Instant::now();
         if now >= probe_at {
             // This call is the probe. Should it be cancelled, the next follows
             // after the same time.
@@ -53,9 +52,9 @@ impl Breaker {
     }
 
     /// Takes note of how a call ended that was let through at `started`.
-    pub(super) fn record(&self, error: Option<&KmsError>, started: Instant) {
+    pub(super) fn record(&self, error: Option<&KmsError>, started: Instant, now: Instant) {
         let timed_out = error.is_some_and(|error| error.kind == KmsErrorKind::Timeout);
-        if timed_out && started.elapsed() < PATIENCE {
+        if timed_out && now - started < PATIENCE {
             return;
         }
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,7 +75,7 @@ impl Breaker {
                 state.failures = state.failures.saturating_add(1);
                 state.last = Some(kind);
                 if state.failures >= FAILURES {
-                    state.probe_at = Some(Instant::now() + OPEN);
+                    state.probe_at = Some(now + OPEN);
                 }
             }
         }
@@ -91,56 +90,68 @@ mod tests {
         KmsError::new(KmsErrorKind::Sealed, "")
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn it_opens_probes_and_closes() {
-        let breaker = Breaker::default();
+    fn open(breaker: &Breaker, now: Instant) {
         for _ in 0..FAILURES {
-            breaker.admit().unwrap();
-            breaker.record(Some(&down()), Instant::now());
+            breaker.admit(now).unwrap();
+            breaker.record(Some(&down()), now, now);
         }
-        let refused = breaker.admit().unwrap_err();
+    }
+
+    #[test]
+    fn it_opens_probes_and_closes() {
+        let breaker = Breaker::default();
+        let now = Instant::now();
+        open(&breaker, now);
+        let refused = breaker.admit(now).unwrap_err();
         assert_eq!(refused.kind, KmsErrorKind::Sealed);
         assert_eq!(refused.retry_after, Some(OPEN));
 
-        tokio::time::advance(OPEN).await;
-        breaker.admit().unwrap();
-        breaker.admit().unwrap_err();
-        breaker.record(Some(&down()), Instant::now());
-        breaker.admit().unwrap_err();
+        let now = now + OPEN;
+        breaker.admit(now).unwrap();
+        breaker.admit(now).unwrap_err();
+        breaker.record(Some(&down()), now, now);
+        breaker.admit(now).unwrap_err();
 
-        tokio::time::advance(OPEN).await;
-        breaker.admit().unwrap();
-        breaker.record(None, Instant::now());
-        breaker.admit().unwrap();
-        breaker.admit().unwrap();
+        let now = now + OPEN;
+        breaker.admit(now).unwrap();
+        breaker.record(None, now, now);
+        breaker.admit(now).unwrap();
+        breaker.admit(now).unwrap();
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_is_an_answer() {
+    #[test]
+    fn a_cancelled_probe_is_followed_by_another() {
         let breaker = Breaker::default();
+        let now = Instant::now();
+        open(&breaker, now);
+        breaker.admit(now + OPEN).unwrap();
+        breaker.admit(now + OPEN).unwrap_err();
+        breaker.admit(now + OPEN * 2).unwrap();
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer() {
+        let breaker = Breaker::default();
+        let now = Instant::now();
         for _ in 0..FAILURES * 2 {
-            breaker.admit().unwrap();
-            breaker.record(
-                Some(&KmsError::new(KmsErrorKind::Denied, "")),
-                Instant::now(),
-            );
+            breaker.admit(now).unwrap();
+            breaker.record(Some(&KmsError::new(KmsErrorKind::Denied, "")), now, now);
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_impatient_caller_does_not_open_it() {
+    #[test]
+    fn an_impatient_caller_does_not_open_it() {
         let breaker = Breaker::default();
         let timeout = KmsError::new(KmsErrorKind::Timeout, "");
+        let now = Instant::now();
         for _ in 0..FAILURES * 2 {
-            breaker.admit().unwrap();
-            breaker.record(Some(&timeout), Instant::now());
+            breaker.admit(now).unwrap();
+            breaker.record(Some(&timeout), now, now);
         }
-        breaker.admit().unwrap();
-        let started = Instant::now();
-        tokio::time::advance(PATIENCE).await;
+        let later = now + PATIENCE;
         for _ in 0..FAILURES {
-            breaker.record(Some(&timeout), started);
+            breaker.record(Some(&timeout), now, later);
         }
-        breaker.admit().unwrap_err();
+        breaker.admit(later).unwrap_err();
     }
 }
