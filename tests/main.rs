@@ -6,4 +6,6 @@
     missing_docs
 )]
 
+mod kms;
 mod support;
+mod vault;

@@ -1,0 +1,7 @@
+//! Vault Transit: rights, logins, faults and what must not leak.
+
+mod faults;
+mod logins;
+mod network;
+mod rights;
+mod secrecy;
