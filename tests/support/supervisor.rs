@@ -7,7 +7,7 @@
 //! children go too.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufRead, BufReader},
     os::unix::process::CommandExt,
     path::Path,
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 const SUPERVISE: &str = r#"
     "$@" >&2 &
@@ -74,9 +74,17 @@ impl Server {
         self.pid
     }
 
-    /// Whether the server still runs.
+    /// Whether the server still runs. One that has ended stays a zombie, since the
+    /// shell that is its parent reads and does not wait.
     pub fn is_running(&self) -> bool {
-        test_kill_process(self.pid).is_ok()
+        let stat = format!("/proc/{}/stat", self.pid.as_raw_nonzero());
+        fs::read_to_string(stat).is_ok_and(|stat| {
+            let state = stat
+                .rsplit(')')
+                .next()
+                .and_then(|rest| rest.trim_start().chars().next());
+            state != Some('Z')
+        })
     }
 
     /// Asks the server to stop and waits until it has.

@@ -114,11 +114,6 @@ impl VaultServer {
         self.directory.path().join("ca.pem")
     }
 
-    /// Where certificate and key of the server are, for other servers.
-    pub fn pki(&self) -> &Path {
-        self.directory.path()
-    }
-
     /// The Kubernetes API server that this Vault asks.
     pub fn token_review(&self) -> &HttpsServer {
         &self.token_review
@@ -127,8 +122,8 @@ impl VaultServer {
     /// Whether the Kubernetes method is a plugin of its own.
     async fn has_plugin(&self) -> bool {
         let path = format!("sys/plugins/catalog/auth/{PLUGIN}");
-        let token = &self.root_token;
-        self.call(Method::GET, &path, token, None).await.0 == 200
+        let plugin = self.call_as_root(Method::GET, &path, Value::Null).await;
+        plugin.0 == 200
     }
 
     /// What the audit log says so far.
@@ -139,13 +134,18 @@ impl VaultServer {
     /// A request as root, which has to succeed; its `data`, or the whole answer
     /// where there is none.
     pub async fn root(&self, method: Method, path: &str, body: Value) -> Value {
-        let body = Some(body).filter(|body| !body.is_null());
-        let (status, answer) = self.call(method, path, &self.root_token, body).await;
+        let (status, answer) = self.call_as_root(method, path, body).await;
         assert!((200..300).contains(&status), "{path}: {status} {answer}");
         match answer.get("data") {
             Some(data) if !data.is_null() => data.clone(),
             _ => answer,
         }
+    }
+
+    /// A request as root, which may fail; status and body.
+    pub async fn call_as_root(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let body = Some(body).filter(|body| !body.is_null());
+        self.call(method, path, &self.root_token, body).await
     }
 
     /// A request with any token; status and body.

@@ -57,8 +57,10 @@ struct Inner {
 #[derive(Clone, Default)]
 struct State {
     token: Option<Arc<Token>>,
-    /// What the last login failed with; none once one has succeeded.
+    /// What the last login failed with, when there is no token.
     failure: Option<KmsError>,
+    /// Counts the logins and renewals that have ended.
+    attempts: u64,
     /// The token that Vault refused last: a file that still holds it is no news.
     dead: Option<Arc<Token>>,
     closed: bool,
@@ -107,6 +109,7 @@ impl Session {
             return Ok(!is_current(&self.inner.state.borrow()));
         }
         let mut state = self.inner.state.subscribe();
+        let attempts = state.borrow().attempts;
         self.inner.state.send_if_modified(|state| {
             let drop = dead && is_current(state);
             if drop {
@@ -120,7 +123,8 @@ impl Session {
         }
         self.inner.wake.notify_one();
         let settled = state.wait_for(|state| {
-            state.failure.is_some() || (state.token.is_some() && !is_current(state))
+            let other = state.token.is_some() && !is_current(state);
+            other || state.failure.is_some() || (!dead && state.attempts > attempts)
         });
         match timeout_at(deadline, settled).await {
             Ok(Ok(state)) if dead && state.token.is_none() => Err(self.inner.failure(&state)),
@@ -201,9 +205,18 @@ impl Inner {
                 Err(error) => {
                     let role = self.role.as_str();
                     tracing::warn!(role, %error, "Vault login failed");
-                    self.state.send_modify(|state| state.failure = Some(error));
-                    sleep(backoff.mul_f64(1.0 - spread() / 4.0)).await;
+                    let mut pause = backoff.mul_f64(1.0 - spread() / 4.0);
                     backoff = (backoff * 2).min(BACKOFF_MAX);
+                    self.state.send_modify(|state| {
+                        state.attempts += 1;
+                        match state.usable() {
+                            // Nobody has to be told yet, and nobody will be, if
+                            // a login succeeds as soon as the token has expired.
+                            Some(token) => pause = pause.min(token.remaining().unwrap_or(pause)),
+                            None => state.failure = Some(error),
+                        }
+                    });
+                    sleep(pause).await;
                 }
             }
         }
@@ -223,7 +236,7 @@ impl Inner {
     }
 
     /// Renews a token, or logs in anew where renewing does not help. A renewal
-    /// that Vault did not answer is tried again while the token lives.
+    /// that Vault could not answer is tried again while the token lives.
     async fn prolong(&self, token: &Token) -> Result<Token, KmsError> {
         if !token.renewable || token.is_expired() {
             return self.log_in().await;
@@ -236,14 +249,23 @@ impl Inner {
                 Err(_) => Ok(renewed),
             },
             Ok(renewed) => Ok(renewed),
-            Err(error) if error.kind == KmsErrorKind::Login => self.log_in().await,
-            Err(error) => Err(error),
+            Err(error) => match error.kind {
+                KmsErrorKind::Unreachable
+                | KmsErrorKind::Timeout
+                | KmsErrorKind::Tls
+                | KmsErrorKind::Redirected
+                | KmsErrorKind::Sealed
+                | KmsErrorKind::RateLimited => Err(error),
+                // A token at its maximum gets anything from 400 to 500.
+                _ => self.log_in().await,
+            },
         }
     }
 
     fn put(&self, token: Arc<Token>) {
         self.state.send_modify(|state| {
             if !state.closed {
+                state.attempts += 1;
                 state.token = Some(token);
                 state.failure = None;
             }

@@ -78,6 +78,12 @@ impl Token {
             .is_some_and(|expires| expires <= Instant::now())
     }
 
+    /// How long it lives yet, none where it does not expire.
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        let expires = self.expires?;
+        Some(expires.saturating_duration_since(Instant::now()))
+    }
+
     pub(super) fn age(&self) -> Duration {
         self.obtained.elapsed()
     }

@@ -249,12 +249,12 @@ pub(super) fn unanswered(operation: &str, error: &(dyn Error + 'static)) -> Fail
             return Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail);
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            // `source` of an I/O error skips the error that it holds.
-            let held = error.get_ref().and_then(|held| held.downcast_ref());
-            if let Some(tls) = held {
-                return tls_failed(operation, tls);
-            }
             system = Some(error.kind());
+            // `source` of an I/O error skips the error that it holds.
+            if let Some(held) = error.get_ref() {
+                cause = Some(held);
+                continue;
+            }
         }
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return tls_failed(operation, tls);

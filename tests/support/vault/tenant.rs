@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -53,11 +53,6 @@ impl<'a> Tenant<'a> {
             tenant.set_role(role, ttl, max).await;
         }
         tenant
-    }
-
-    /// The server.
-    pub fn vault(&self) -> &'a VaultServer {
-        self.vault
     }
 
     /// The environment, which only this test uses.
@@ -150,11 +145,6 @@ impl<'a> Tenant<'a> {
         let path = self.files.path().join(name);
         fs::write(&path, content).unwrap();
         path
-    }
-
-    /// The directory of those files.
-    pub fn files(&self) -> &Path {
-        self.files.path()
     }
 
     /// Creates the Transit key.
