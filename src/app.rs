@@ -17,8 +17,9 @@ use crate::{
     },
     key::Environment,
     kms::{
-        Kms, KmsError,
+        Kms,
         local::{KekFileError, Local},
+        vault_transit::{SettingsError, VaultTransit},
     },
     policy::{Policy, PolicyProblem},
     proto::{
@@ -55,9 +56,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] StoreError),
-    /// The KMS cannot be used.
-    #[error("kms: {0}")]
-    Kms(#[from] KmsError),
+    /// Vault's settings are unusable.
+    #[error("vault: {0}")]
+    Vault(#[from] SettingsError),
     /// The KEK file cannot be used.
     #[error("{0}: {1}")]
     KekFile(std::path::PathBuf, KekFileError),
@@ -84,7 +85,7 @@ pub async fn signing(config: &Config) -> Result<Signing, StartError> {
     enclave.self_test().map_err(StartError::SelfTest)?;
     let policy = Policy::load(&config.policies).map_err(StartError::Policy)?;
     let store = store(&config.store).await?;
-    let kms = kms(&config.kms, &config.environment, enclave.pool()).await?;
+    let kms = kms(&config.kms, &config.environment, enclave.pool())?;
     Ok(Signing {
         environment: config.environment.clone(),
         policy: Arc::new(policy),
@@ -101,13 +102,14 @@ async fn store(config: &StoreConfig) -> Result<Arc<dyn ShareStore>, StartError> 
     })
 }
 
-async fn kms(
+fn kms(
     config: &KmsConfig,
     environment: &Environment,
     pool: &SecretPool,
 ) -> Result<Arc<dyn Kms>, StartError> {
     Ok(match config {
         KmsConfig::Local { kek_file } => Arc::new(local(kek_file, environment, pool)?),
+        KmsConfig::VaultTransit(settings) => Arc::new(VaultTransit::start(settings.clone())?),
     })
 }
 

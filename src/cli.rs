@@ -9,6 +9,7 @@ mod proto;
 mod serve;
 mod share;
 mod sign;
+mod vault;
 
 use std::{future::Future, process::ExitCode};
 
@@ -37,6 +38,8 @@ enum Command {
     #[command(subcommand)]
     Share(share::Share),
     Sign(sign::Sign),
+    #[command(subcommand)]
+    Vault(vault::Vault),
     Proto(proto::Proto),
 }
 
@@ -51,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Health(health) => health.run(),
         Command::Share(share) => share.run(),
         Command::Sign(sign) => sign.run(),
+        Command::Vault(vault) => vault.run(),
         Command::Proto(proto) => proto.run(),
     };
     match done {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod document;
+mod kms;
 mod limits;
 mod store;
 
@@ -24,6 +25,7 @@ use crate::{
 
 pub use document::Problem;
 use document::{Problems, Table};
+pub use kms::KmsConfig;
 pub use limits::Limits;
 pub use store::StoreConfig;
 
@@ -61,16 +63,6 @@ pub struct Listen {
     pub custody: Option<PathBuf>,
     /// The mode of both.
     pub mode: u32,
-}
-
-/// A KMS, by kind.
-#[derive(Clone, Debug)]
-pub enum KmsConfig {
-    /// A KEK in a file: development only.
-    Local {
-        /// The file.
-        kek_file: PathBuf,
-    },
 }
 
 /// The problems of one configuration file.
@@ -143,7 +135,7 @@ fn read(root: Table<'_>) -> Option<Config> {
     let policies = policy.path("directory", "the directory of Cedar policies");
     policy.finish();
     let store = store::read(root.table("store"));
-    let kms = kms(root.table("kms"), environment.as_ref());
+    let kms = kms::read(root.table("kms"), root.table("vault"), environment.as_ref());
     let limits = limits::read(root.table("limits"), root.table("session"));
     let log_level = log_level(root.table("log"));
     let metrics = metrics(root.table("metrics"));
@@ -216,18 +208,6 @@ fn callers(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> {
         table.finish();
     }
     Some(callers.into_iter().collect())
-}
-
-fn kms(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsConfig> {
-    table.one_of("kind", &["local"])?;
-    if environment.is_some_and(Environment::is_production) {
-        table.note("the local KEK is for development and refused in a production environment");
-    }
-    let kms = table
-        .path("kek_file", "the path of the KEK file, mode 0600")
-        .map(|kek_file| KmsConfig::Local { kek_file });
-    table.finish();
-    kms
 }
 
 fn log_level(table: Table<'_>) -> Option<Level> {

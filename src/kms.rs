@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod local;
+pub mod vault_transit;
 
 use std::{fmt, time::Duration};
 

@@ -81,7 +81,7 @@ fn each_mistake_says_what_to_write() {
         (
             "kind = \"local\"",
             "kind = \"hsm\"",
-            "line 19: `kms.kind` must be \"local\"",
+            "line 19: `kms.kind` must be \"vault-transit\" or \"local\"",
         ),
         (
             "uid = 10001",
@@ -153,4 +153,93 @@ fn limits_may_be_lowered_but_not_raised_beyond_the_contract() {
     let limits = Config::parse(&lower).unwrap().limits;
     assert_eq!(limits.session.lifetime.as_secs(), 60);
     assert_eq!(limits.session.idle.as_millis(), 500);
+}
+
+const VAULT: &str = r#"
+[vault]
+addresses = ["https://vault-0:8200", "https://vault-1:8200"]
+ca_file = "/etc/countersign/vault-ca.pem"
+[vault.signer]
+method = "kubernetes"
+role = "countersign-signer"
+[vault.custodian]
+method = "approle"
+role_id = "c0de"
+secret_id_file = "/etc/countersign/secret-id"
+"#;
+
+fn with_vault() -> String {
+    let kms = "kind = \"local\"\nkek_file = \"/var/lib/countersign/kek\"";
+    GOOD.replace(kms, "kind = \"vault-transit\"") + VAULT
+}
+
+#[test]
+fn vault_has_a_login_for_each_role() {
+    use countersign::kms::vault_transit::Login;
+
+    let KmsConfig::VaultTransit(settings) = Config::parse(&with_vault()).unwrap().kms else {
+        panic!("it is Vault")
+    };
+    assert_eq!(
+        (&*settings.mount, &*settings.key),
+        ("transit", "countersign-staging")
+    );
+    let Some(Login::Kubernetes {
+        mount,
+        role,
+        token_file,
+    }) = settings.signer
+    else {
+        panic!("kubernetes")
+    };
+    assert_eq!((&*mount, &*role), ("kubernetes", "countersign-signer"));
+    assert_eq!(
+        token_file.to_str().unwrap(),
+        "/var/run/secrets/countersign/token"
+    );
+    assert!(matches!(settings.custodian, Some(Login::AppRole { .. })));
+    assert!(settings.rotator.is_none());
+}
+
+#[test]
+fn mistakes_with_vault_say_what_to_write() {
+    let cases = [
+        (
+            "method = \"kubernetes\"",
+            "method = \"ldap\"",
+            "`vault.signer.method` must be \"kubernetes\" or",
+        ),
+        ("ca_file = ", "cafile = ", "`vault.ca_file` is missing"),
+        (
+            "[vault]\n",
+            "[vault]\nkey = \"countersign-production\"\n",
+            "must end with \"-staging\"",
+        ),
+        (
+            "role = \"countersign-signer\"",
+            "",
+            "`vault.signer.role` is missing",
+        ),
+        (
+            "secret_id_file",
+            "secret_id",
+            "`vault.custodian.secret_id_file` is missing",
+        ),
+        (
+            "kind = \"vault-transit\"",
+            "kind = \"local\"\nkek_file = \"k\"",
+            "remove one of the two",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        let source = with_vault();
+        assert!(source.contains(from));
+        let found = problems(&source.replace(from, to));
+        assert!(
+            found.iter().any(|problem| problem.contains(expected)),
+            "{to}: {found:#?}"
+        );
+    }
+    let without = with_vault().split("[vault]").next().unwrap().to_owned();
+    assert!(problems(&without)[0].contains("needs a table [vault]"));
 }

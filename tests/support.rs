@@ -1,9 +1,15 @@
 //! What the tests share: servers, certificates, policies, Python.
 
+pub mod custody;
 pub mod enclave;
+pub mod https;
+pub mod jwt;
+pub mod logs;
 pub mod permits;
 pub mod pki;
 pub mod postgres;
 pub mod python;
 pub mod refused;
 pub mod supervisor;
+pub mod token_review;
+pub mod vault;

@@ -191,12 +191,11 @@ impl<'d> Table<'d> {
         }
     }
 
-    /// A name with a default.
-    pub fn name_or<T: FromStr<Err = Malformed>>(&self, key: &'static str, default: T) -> Option<T> {
-        match self.take(key) {
-            Some((span, value)) => self.parse(key, &span, value),
-            None => Some(default),
-        }
+    /// A text with a default.
+    pub fn text_or(&self, key: &'static str, default: &str) -> Option<String> {
+        self.or(key, "a text in quotes", default.to_owned(), |value| {
+            value.as_str().map(ToOwned::to_owned)
+        })
     }
 
     /// A path that must be there.

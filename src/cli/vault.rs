@@ -1,0 +1,68 @@
+//! `countersign vault`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::failure::Failure;
+use crate::{
+    key::Environment,
+    kms::vault_transit::{Role, policy},
+};
+
+/// Help with setting up Vault
+#[derive(Subcommand)]
+pub enum Vault {
+    Policy(Policy),
+}
+
+/// Print the least-privilege Vault policy of a role
+///
+/// For example: countersign vault policy --role signer --environment staging |
+/// vault policy write countersign-staging-signer -
+#[derive(Args)]
+pub struct Policy {
+    /// Whose policy
+    #[arg(long, value_enum)]
+    role: RoleName,
+    /// The environment, as in the configuration
+    #[arg(long, value_name = "NAME", value_parser = environment)]
+    environment: Environment,
+    /// Where the Transit engine is mounted
+    #[arg(long, value_name = "PATH", default_value = "transit")]
+    mount: String,
+    /// The Transit key [default: countersign-<environment>]
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleName {
+    /// Unwraps DEKs, for Sign and UseShare
+    Signer,
+    /// Wraps the DEKs of new records, for GenerateShare
+    Custodian,
+    /// Moves wrapped DEKs to the newest key version
+    Rotator,
+}
+
+impl Vault {
+    pub fn run(self) -> Result<(), Failure> {
+        let Self::Policy(Policy {
+            role,
+            environment,
+            mount,
+            key,
+        }) = self;
+        let role = match role {
+            RoleName::Signer => Role::Signer,
+            RoleName::Custodian => Role::Custodian,
+            RoleName::Rotator => Role::Rotator,
+        };
+        let key = key.unwrap_or_else(|| format!("countersign-{environment}"));
+        print!("{}", policy::hcl(role, &mount, &key, &environment));
+        Ok(())
+    }
+}
+
+fn environment(text: &str) -> Result<Environment, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}

@@ -1,0 +1,139 @@
+//! Vault's answers: a status and a coarse class, never the text.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{KmsError, KmsErrorKind};
+
+/// A good answer. The body may hold a DEK and is wiped.
+pub(super) struct Answer {
+    pub(super) operation: &'static str,
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+/// An attempt that failed, and what may help.
+pub(super) struct Failure {
+    pub(super) error: KmsError,
+    pub(super) repeat: Repeat,
+}
+
+/// Whether the same attempt again could succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    Never,
+    Once,
+    Twice,
+    /// This node does not serve; another may.
+    Elsewhere,
+    /// The token is refused: `dead` when Vault does not know it, else it lacks
+    /// the right.
+    WithNewToken {
+        dead: bool,
+    },
+}
+
+/// What an error body says, as far as it decides anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) sealed: bool,
+    invalid_token: bool,
+    key_not_found: bool,
+    too_old: bool,
+}
+
+impl Failure {
+    pub(super) fn new(kind: KmsErrorKind, repeat: Repeat, detail: impl Into<String>) -> Self {
+        Self {
+            error: KmsError::new(kind, detail),
+            repeat,
+        }
+    }
+
+    /// No answer within the time that there was.
+    pub(super) fn too_late(operation: &str) -> Self {
+        let detail = format!("{operation}: no answer in time");
+        Self::new(KmsErrorKind::Timeout, Repeat::Twice, detail)
+    }
+
+    /// What a status means that is not a success.
+    pub(super) fn from_status(
+        operation: &str,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+        said: Said,
+    ) -> Self {
+        use KmsErrorKind as Kind;
+        let (kind, repeat, meaning) = match status.as_u16() {
+            300..=399 => (Kind::Redirected, Repeat::Twice, "a redirect, not followed"),
+            400 if said.key_not_found => (Kind::KeyMissing, Repeat::Never, "no such key"),
+            400 if said.too_old => (
+                Kind::KeyVersion,
+                Repeat::Never,
+                "wrapped by a version below the key's floor",
+            ),
+            400 => (Kind::Rejected, Repeat::Never, "wrong context or altered"),
+            403 if said.invalid_token => (
+                Kind::Login,
+                Repeat::WithNewToken { dead: true },
+                "the token is not valid",
+            ),
+            403 => (
+                Kind::Denied,
+                Repeat::WithNewToken { dead: false },
+                "permission denied",
+            ),
+            404 => (Kind::KeyMissing, Repeat::Never, "no such mount or key"),
+            412 => (Kind::Unavailable, Repeat::Twice, "the node lags behind"),
+            429 => (Kind::RateLimited, Repeat::Twice, "rate limit exceeded"),
+            503 if said.sealed => (Kind::Sealed, Repeat::Elsewhere, "sealed"),
+            503 => (Kind::Unavailable, Repeat::Elsewhere, "not serving"),
+            502 | 504 => (Kind::Unavailable, Repeat::Twice, "the gateway failed"),
+            500..=599 => (Kind::Unavailable, Repeat::Once, "internal error"),
+            _ => (Kind::Protocol, Repeat::Never, "unexpected status"),
+        };
+        let detail = format!("{operation}: {}, {meaning}", status.as_u16());
+        let mut failure = Self::new(kind, repeat, detail);
+        failure.error.retry_after = retry_after;
+        failure
+    }
+}
+
+impl Said {
+    /// Reads an error body; one that is none says nothing.
+    pub(super) fn of(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Errors {
+            errors: Vec<String>,
+        }
+        serde_json::from_slice::<Errors>(body)
+            .map(|body| Self::of_messages(&body.errors))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn of_messages(messages: &[String]) -> Self {
+        let says = |phrase| messages.iter().any(|message| message.contains(phrase));
+        Self {
+            sealed: says("is sealed"),
+            invalid_token: says("invalid token"),
+            key_not_found: says("encryption key not found"),
+            too_old: says("disallowed by policy (too old)"),
+        }
+    }
+}
+
+/// What `sys/health` means. With `standbyok` a standby is as good as the active
+/// node, since it forwards.
+pub(super) fn from_health(status: StatusCode) -> Failure {
+    let (kind, meaning) = match status.as_u16() {
+        300..=399 => (KmsErrorKind::Redirected, "a redirect, not followed"),
+        501 => (KmsErrorKind::Unavailable, "not initialised"),
+        503 => (KmsErrorKind::Sealed, "sealed"),
+        472..=474 | 530 => (KmsErrorKind::Unavailable, "not a node that serves"),
+        _ => (KmsErrorKind::Unavailable, "unhealthy"),
+    };
+    let detail = format!("health: {}, {meaning}", status.as_u16());
+    Failure::new(kind, Repeat::Never, detail)
+}

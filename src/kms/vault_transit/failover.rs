@@ -1,0 +1,164 @@
+//! One pass over the addresses.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reqwest::Url;
+
+use super::{
+    KmsErrorKind,
+    answer::{Failure, Repeat},
+};
+
+/// The addresses of Vault's nodes, and which of them answered last.
+pub(super) struct Addresses {
+    urls: Vec<Url>,
+    preferred: AtomicUsize,
+}
+
+/// A pass: each address once, from the one that answered last, until one
+/// answers. No connection and a redirect are no answers. A 503 is one, but makes
+/// the next pass begin elsewhere.
+pub(super) struct Pass<'a> {
+    addresses: &'a Addresses,
+    first: usize,
+    tried: usize,
+    failed: Option<Failure>,
+}
+
+impl Addresses {
+    pub(super) fn new(urls: Vec<Url>) -> Self {
+        Self {
+            urls,
+            preferred: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.urls.len()
+    }
+
+    pub(super) fn pass(&self) -> Pass<'_> {
+        Pass {
+            addresses: self,
+            first: self.preferred.load(Ordering::Relaxed),
+            tried: 0,
+            failed: None,
+        }
+    }
+}
+
+impl<'a> Pass<'a> {
+    /// The next address to try, none after the last.
+    pub(super) fn next(&mut self) -> Option<&'a Url> {
+        let count = self.addresses.count();
+        if self.tried >= count {
+            return None;
+        }
+        let place = (self.first + self.tried) % count;
+        self.tried += 1;
+        self.addresses.urls.get(place)
+    }
+
+    /// Takes note of what the last address did: `Some` ends the pass.
+    pub(super) fn settle<T>(&mut self, result: Result<T, Failure>) -> Option<Result<T, Failure>> {
+        let place = self.first + self.tried.saturating_sub(1);
+        let failure = match result {
+            Ok(answer) => {
+                self.prefer(place);
+                return Some(Ok(answer));
+            }
+            Err(failure) => failure,
+        };
+        let unanswered = matches!(
+            failure.error.kind,
+            KmsErrorKind::Unreachable
+                | KmsErrorKind::Timeout
+                | KmsErrorKind::Tls
+                | KmsErrorKind::Redirected
+        );
+        if !unanswered {
+            self.prefer(place + usize::from(failure.repeat == Repeat::Elsewhere));
+            return Some(Err(failure));
+        }
+        // "No connection" says less than whatever another address did.
+        match &self.failed {
+            Some(earlier) if earlier.error.kind != KmsErrorKind::Unreachable => {}
+            _ => self.failed = Some(failure),
+        }
+        None
+    }
+
+    /// The pass is over, or its time is: what to report.
+    pub(super) fn exhausted(self, operation: &str) -> Failure {
+        self.failed.unwrap_or_else(|| Failure::too_late(operation))
+    }
+
+    fn prefer(&self, place: usize) {
+        let place = place % self.addresses.count();
+        self.addresses.preferred.store(place, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses() -> Addresses {
+        let url = |host| Url::parse(&format!("https://{host}")).unwrap();
+        Addresses::new(["a", "b", "c"].into_iter().map(url).collect())
+    }
+
+    fn failure(kind: KmsErrorKind, repeat: Repeat) -> Result<(), Failure> {
+        Err(Failure::new(kind, repeat, ""))
+    }
+
+    /// One pass, `results` in turn; which hosts it tried.
+    fn pass(addresses: &Addresses, results: Vec<Result<(), Failure>>) -> String {
+        let mut pass = addresses.pass();
+        let mut tried = String::new();
+        for result in results {
+            let Some(url) = pass.next() else { break };
+            tried.push_str(url.host_str().unwrap());
+            if pass.settle(result).is_some() {
+                break;
+            }
+        }
+        tried
+    }
+
+    #[test]
+    fn the_address_that_answered_comes_first() {
+        let addresses = addresses();
+        let refused = || failure(KmsErrorKind::Unreachable, Repeat::Twice);
+        assert_eq!(pass(&addresses, vec![refused(), Ok(())]), "ab");
+        assert_eq!(pass(&addresses, vec![Ok(())]), "b");
+        assert_eq!(
+            pass(&addresses, vec![refused(), refused(), refused()]),
+            "bca"
+        );
+    }
+
+    #[test]
+    fn a_sealed_node_ends_the_pass_and_is_left() {
+        let addresses = addresses();
+        let sealed = || failure(KmsErrorKind::Sealed, Repeat::Elsewhere);
+        assert_eq!(pass(&addresses, vec![sealed(), Ok(())]), "a");
+        assert_eq!(pass(&addresses, vec![Ok(())]), "b");
+    }
+
+    #[test]
+    fn the_telling_failure_is_reported() {
+        let addresses = addresses();
+        let mut pass = addresses.pass();
+        for kind in [
+            KmsErrorKind::Unreachable,
+            KmsErrorKind::Tls,
+            KmsErrorKind::Unreachable,
+        ] {
+            pass.next().unwrap();
+            assert!(pass.settle(failure(kind, Repeat::Never)).is_none());
+        }
+        assert!(pass.next().is_none());
+        assert_eq!(pass.exhausted("").error.kind, KmsErrorKind::Tls);
+    }
+}

@@ -1,0 +1,99 @@
+//! What is tried again, how often and when.
+//!
+//! | outcome                                   | tried again                       |
+//! |-------------------------------------------|-----------------------------------|
+//! | no connection, no answer in time, 502, 504, 412, redirect | twice             |
+//! | 500                                       | once                              |
+//! | 503, sealed or without an active node     | once; twice with several addresses |
+//! | 429                                       | twice, after `Retry-After`        |
+//! | 403                                       | once, after a new login           |
+//! | any other 4xx, a bad certificate          | never                             |
+//!
+//! Transit operations leave nothing behind, so a repetition costs one line in
+//! Vault's audit log. No retry begins that would not end before the deadline,
+//! and a budget of a fifth of the calls keeps an outage from being amplified.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use tower::retry::budget::{Budget, TpsBudget};
+
+use super::{
+    KmsError,
+    answer::{Failure, Repeat},
+    session::Session,
+    token::Token,
+};
+
+/// The most retries of a call.
+const MOST: u32 = 2;
+/// The pause before the first retry; the second waits twice as long.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The retry policy and its budget.
+pub(super) struct Retries {
+    budget: TpsBudget,
+    addresses: usize,
+}
+
+impl Retries {
+    pub(super) fn new(addresses: usize) -> Self {
+        Self {
+            // Ten seconds of memory, two retries a second for who calls rarely.
+            budget: TpsBudget::new(Duration::from_secs(10), 2, 0.2),
+            addresses,
+        }
+    }
+
+    /// Calls `attempt` with the session's token until it succeeds or no retry
+    /// can help.
+    pub(super) async fn run<T, F>(
+        &self,
+        session: &Session,
+        deadline: Instant,
+        attempt: impl Fn(Arc<Token>) -> F,
+    ) -> Result<T, KmsError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.budget.deposit();
+        let mut retries = 0;
+        let mut logged_in_anew = false;
+        loop {
+            let token = session.token(deadline).await?;
+            let failure = match attempt(Arc::clone(&token)).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let most = match failure.repeat {
+                Repeat::Never => 0,
+                Repeat::Once => 1,
+                Repeat::Elsewhere if self.addresses == 1 => 1,
+                Repeat::Elsewhere | Repeat::Twice => MOST,
+                Repeat::WithNewToken { dead } if !logged_in_anew => {
+                    logged_in_anew = true;
+                    if session.replace(&token, dead, deadline).await? {
+                        continue;
+                    }
+                    0
+                }
+                Repeat::WithNewToken { .. } => 0,
+            };
+            let pause = failure
+                .error
+                .retry_after
+                .unwrap_or_else(|| (PAUSE * 2_u32.pow(retries)).mul_f64(0.5 + spread() / 2.0));
+            let in_time = Instant::now() + pause < deadline;
+            if retries >= most || !in_time || !self.budget.withdraw() {
+                return Err(failure.error);
+            }
+            retries += 1;
+            sleep(pause).await;
+        }
+    }
+}
+
+/// A random number from 0 to 1, so that many processes do not act at once.
+pub(super) fn spread() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+}

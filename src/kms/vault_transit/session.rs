@@ -1,0 +1,285 @@
+//! A role's token: logged in, renewed and replaced by one task, so that there is
+//! one login at a time however many calls want a token.
+//!
+//! ```text
+//!          ┌──── ⅔ of the lease: renew ────┐
+//!          ▼                               │
+//!  login ─▶ token ─── lease shrinks, renewal refused, not renewable ──▶ login
+//!    ▲       │
+//!    │       └── a call is refused: the dead token is dropped ──▶ login
+//!    └─ backoff ─ failure: remembered, and the answer to whoever asks meanwhile
+//! ```
+//! A token that still works is kept until the new one is there.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    select,
+    sync::{Notify, watch},
+    task::AbortHandle,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+
+use super::{
+    KmsError, KmsErrorKind, Login, Role, login, retry::spread, token::Token, transport::Transport,
+};
+
+/// The pause after the first failed login, doubled after each further one …
+const BACKOFF: Duration = Duration::from_millis(250);
+/// … up to this, so that a login works again soon after its cause is gone.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A token younger than this has every right that a new one would have; an older
+/// one may lack what its role was given since.
+const STALE: Duration = Duration::from_secs(30);
+
+/// A role's session. Its task ends with it.
+pub(super) struct Session {
+    inner: Arc<Inner>,
+    task: AbortHandle,
+}
+
+struct Inner {
+    role: Role,
+    login: Login,
+    transport: Arc<Transport>,
+    state: watch::Sender<State>,
+    wake: Notify,
+    /// A call wants a new login although the token lives.
+    wanted: AtomicBool,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    token: Option<Arc<Token>>,
+    /// What the last login failed with, when there is no token.
+    failure: Option<KmsError>,
+    /// Counts the logins and renewals that have ended.
+    attempts: u64,
+    /// The token that Vault refused last: a file that still holds it is no news.
+    dead: Option<Arc<Token>>,
+    closed: bool,
+}
+
+impl Session {
+    /// Begins to log in, in a task of the current runtime.
+    pub(super) fn begin(role: Role, login: Login, transport: Arc<Transport>) -> Self {
+        let inner = Arc::new(Inner {
+            role,
+            login,
+            transport,
+            state: watch::Sender::default(),
+            wake: Notify::new(),
+            wanted: AtomicBool::new(false),
+        });
+        let task = tokio::spawn(Arc::clone(&inner).keep()).abort_handle();
+        Self { inner, task }
+    }
+
+    /// The token, waiting for a login that is under way.
+    pub(super) async fn token(&self, deadline: Instant) -> Result<Arc<Token>, KmsError> {
+        let mut state = self.inner.state.subscribe();
+        let settled = state.wait_for(|state| state.usable().is_some() || state.failure.is_some());
+        match timeout_at(deadline, settled).await {
+            Ok(Ok(state)) => state.usable().ok_or_else(|| self.inner.failure(&state)),
+            _ => Err(self
+                .inner
+                .failed(KmsErrorKind::Timeout, "is still under way")),
+        }
+    }
+
+    /// Asks for another token than `refused`, and says whether there is one.
+    /// However many calls were refused, they share one login.
+    pub(super) async fn replace(
+        &self,
+        refused: &Arc<Token>,
+        dead: bool,
+        deadline: Instant,
+    ) -> Result<bool, KmsError> {
+        let is_current = |state: &State| {
+            let token = state.token.as_ref();
+            token.is_some_and(|token| Arc::ptr_eq(token, refused))
+        };
+        if !dead && refused.age() < STALE {
+            return Ok(!is_current(&self.inner.state.borrow()));
+        }
+        let mut state = self.inner.state.subscribe();
+        let attempts = state.borrow().attempts;
+        self.inner.state.send_if_modified(|state| {
+            let drop = dead && is_current(state);
+            if drop {
+                state.dead = state.token.take();
+                state.failure = None;
+            }
+            drop
+        });
+        if !dead && is_current(&state.borrow()) {
+            self.inner.wanted.store(true, Ordering::Release);
+        }
+        self.inner.wake.notify_one();
+        let settled = state.wait_for(|state| {
+            let other = state.token.is_some() && !is_current(state);
+            other || state.failure.is_some() || (!dead && state.attempts > attempts)
+        });
+        match timeout_at(deadline, settled).await {
+            Ok(Ok(state)) if dead && state.token.is_none() => Err(self.inner.failure(&state)),
+            Ok(Ok(state)) => Ok(!is_current(&state)),
+            _ => Err(self
+                .inner
+                .failed(KmsErrorKind::Timeout, "is still under way")),
+        }
+    }
+
+    /// Whether there is a token now.
+    pub(super) fn status(&self) -> Result<(), KmsError> {
+        let state = self.inner.state.borrow();
+        match state.usable() {
+            Some(_) => Ok(()),
+            None => Err(self.inner.failure(&state)),
+        }
+    }
+
+    /// Ends the session and gives its token back.
+    pub(super) async fn close(&self) {
+        self.task.abort();
+        let state = self.inner.state.send_replace(State {
+            failure: Some(self.inner.failed(KmsErrorKind::Login, "is closed")),
+            closed: true,
+            ..State::default()
+        });
+        let Some(token) = state.token else { return };
+        if matches!(self.inner.login, Login::TokenFile { .. }) {
+            return;
+        }
+        if let Err(error) = login::revoke(&token, &self.inner.transport).await {
+            tracing::warn!(role = self.inner.role.as_str(), %error, "Vault token was not revoked");
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl State {
+    fn usable(&self) -> Option<Arc<Token>> {
+        self.token.clone().filter(|token| !token.is_expired())
+    }
+}
+
+impl Inner {
+    async fn keep(self: Arc<Self>) {
+        let mut backoff = BACKOFF;
+        loop {
+            let current = self.state.borrow().token.clone();
+            let result = match &current {
+                None => self.log_in().await,
+                Some(token) => {
+                    let due = token.due(spread());
+                    select! {
+                        () = self.wake.notified() => {
+                            let dropped = self.state.borrow().token.is_none();
+                            if !self.wanted.swap(false, Ordering::AcqRel) && !dropped {
+                                continue;
+                            }
+                            self.log_in().await
+                        }
+                        () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                            self.prolong(token).await
+                        }
+                    }
+                }
+            };
+            match result {
+                Ok(token) => {
+                    backoff = BACKOFF;
+                    self.put(Arc::new(token));
+                }
+                Err(error) => {
+                    let role = self.role.as_str();
+                    tracing::warn!(role, %error, "Vault login failed");
+                    let mut pause = backoff.mul_f64(1.0 - spread() / 4.0);
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                    self.state.send_modify(|state| {
+                        state.attempts += 1;
+                        match state.usable() {
+                            // Nobody has to be told yet, and nobody will be, if
+                            // a login succeeds as soon as the token has expired.
+                            Some(token) => pause = pause.min(token.remaining().unwrap_or(pause)),
+                            None => state.failure = Some(error),
+                        }
+                    });
+                    sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    async fn log_in(&self) -> Result<Token, KmsError> {
+        let token = login::login(&self.login, &self.transport).await?;
+        let is_dead = {
+            let state = self.state.borrow();
+            state.dead.as_ref().is_some_and(|dead| dead.is_same(&token))
+        };
+        if is_dead {
+            return Err(self.failed(KmsErrorKind::Login, "gives the token that Vault refused"));
+        }
+        tracing::info!(role = self.role.as_str(), "Vault login succeeded");
+        Ok(token)
+    }
+
+    /// Renews a token, or logs in anew where renewing does not help. A renewal
+    /// that Vault could not answer is tried again while the token lives.
+    async fn prolong(&self, token: &Token) -> Result<Token, KmsError> {
+        if !token.renewable || token.is_expired() {
+            return self.log_in().await;
+        }
+        match login::renew(token, &self.transport).await {
+            Ok(renewed) if renewed.nears_its_end() => match self.log_in().await {
+                Ok(token) => Ok(token),
+                // What the renewal gave is better than nothing, for as long as
+                // it lasts.
+                Err(_) => Ok(renewed),
+            },
+            Ok(renewed) => Ok(renewed),
+            Err(error) => match error.kind {
+                KmsErrorKind::Unreachable
+                | KmsErrorKind::Timeout
+                | KmsErrorKind::Tls
+                | KmsErrorKind::Redirected
+                | KmsErrorKind::Sealed
+                | KmsErrorKind::RateLimited => Err(error),
+                // A token at its maximum gets anything from 400 to 500.
+                _ => self.log_in().await,
+            },
+        }
+    }
+
+    fn put(&self, token: Arc<Token>) {
+        self.state.send_modify(|state| {
+            if !state.closed {
+                state.attempts += 1;
+                state.token = Some(token);
+                state.failure = None;
+            }
+        });
+    }
+
+    fn failure(&self, state: &State) -> KmsError {
+        state
+            .failure
+            .clone()
+            .unwrap_or_else(|| self.failed(KmsErrorKind::Login, "has not succeeded yet"))
+    }
+
+    fn failed(&self, kind: KmsErrorKind, problem: &str) -> KmsError {
+        KmsError::new(kind, format!("the {} login {problem}", self.role.as_str()))
+    }
+}

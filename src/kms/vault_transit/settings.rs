@@ -1,0 +1,183 @@
+//! What has to be known to reach Vault, as the configuration gives it.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use http::HeaderValue;
+use reqwest::Url;
+
+use super::PROVIDER;
+use crate::{envelope::KekRef, key::Malformed};
+
+/// How to reach Vault, and as whom.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `https://host:port` of each node, in order of preference.
+    pub addresses: Vec<String>,
+    /// The certificate authority of Vault's listener, PEM; no other is trusted.
+    pub ca_file: PathBuf,
+    /// The namespace, where Vault has them.
+    pub namespace: Option<String>,
+    /// Where the Transit engine is mounted.
+    pub mount: String,
+    /// The Transit key.
+    pub key: String,
+    /// Who unwraps.
+    pub signer: Option<Login>,
+    /// Who wraps.
+    pub custodian: Option<Login>,
+    /// Who rewraps.
+    pub rotator: Option<Login>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+}
+
+/// How a role gets its token. Every file is read anew at each login, and the
+/// white space around its content does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// A service account's token; Vault asks the cluster whether it still holds.
+    Kubernetes {
+        /// Where the auth method is mounted.
+        mount: String,
+        /// The role in Vault.
+        role: String,
+        /// The projected service-account token.
+        token_file: PathBuf,
+    },
+    /// A signed JWT; Vault checks signature and claims.
+    Jwt {
+        /// Where the auth method is mounted.
+        mount: String,
+        /// The role in Vault.
+        role: String,
+        /// The JWT.
+        token_file: PathBuf,
+    },
+    /// A role id and a secret id.
+    AppRole {
+        /// Where the auth method is mounted.
+        mount: String,
+        /// The role id, which is not secret.
+        role_id: String,
+        /// The secret id.
+        secret_id_file: PathBuf,
+    },
+    /// A token that somebody else, such as Vault Agent, keeps alive: it is
+    /// neither renewed nor revoked here, and read anew when Vault refuses it.
+    TokenFile {
+        /// The token.
+        path: PathBuf,
+    },
+}
+
+/// How long to wait. The caller's deadline holds besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection and its TLS handshake.
+    pub connect: Duration,
+    /// For one request, the connection included.
+    pub request: Duration,
+}
+
+/// Why the settings are unusable.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// There is no address.
+    #[error("no Vault address is given")]
+    NoAddress,
+    /// An address is not `https://host:port`.
+    #[error("{0} is no Vault address: write https://host:port, without a path")]
+    Address(String),
+    /// The CA file cannot be read.
+    #[error("the CA file {path} cannot be read: {error}")]
+    CaFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The CA file holds no certificate.
+    #[error("the CA file {0} holds no PEM certificate that can be used")]
+    Ca(PathBuf),
+    /// The namespace cannot be sent.
+    #[error("the namespace is not visible ASCII")]
+    Namespace,
+    /// Mount or key is no such name.
+    #[error("the Transit key is unusable: {0}")]
+    Kek(#[from] Malformed),
+    /// A login's mount is no such name.
+    #[error("{0} is no mount of an auth method")]
+    LoginMount(String),
+    /// The TLS client cannot be built.
+    #[error("the TLS client cannot be built: {0}")]
+    Client(String),
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            request: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Settings {
+    /// The KEK, when mount, key and logins can be parts of a URL.
+    pub(super) fn check(&self) -> Result<KekRef, SettingsError> {
+        let logins = [&self.signer, &self.custodian, &self.rotator];
+        for mount in logins.into_iter().flatten().filter_map(Login::mount) {
+            if !is_path(mount) {
+                return Err(SettingsError::LoginMount(mount.to_owned()));
+            }
+        }
+        let kek = KekRef::new(PROVIDER, &self.mount, &self.key)?;
+        if !is_path(kek.mount()) || !is_path(kek.name()) {
+            return Err(Malformed("a path may not hold empty, . or .. parts").into());
+        }
+        Ok(kek)
+    }
+
+    /// The base URLs.
+    pub(super) fn urls(&self) -> Result<Vec<Url>, SettingsError> {
+        if self.addresses.is_empty() {
+            return Err(SettingsError::NoAddress);
+        }
+        let parse = |address: &String| {
+            Url::parse(address)
+                .ok()
+                .filter(|url| url.scheme() == "https" && url.path() == "/")
+                .filter(|url| url.query().is_none() && url.fragment().is_none())
+                .filter(|url| url.username().is_empty() && url.password().is_none())
+                .ok_or_else(|| SettingsError::Address(address.clone()))
+        };
+        self.addresses.iter().map(parse).collect()
+    }
+
+    /// The namespace header.
+    pub(super) fn namespace_header(&self) -> Result<Option<HeaderValue>, SettingsError> {
+        self.namespace
+            .as_deref()
+            .map(HeaderValue::from_str)
+            .transpose()
+            .map_err(|_| SettingsError::Namespace)
+    }
+}
+
+impl Login {
+    fn mount(&self) -> Option<&str> {
+        match self {
+            Self::Kubernetes { mount, .. }
+            | Self::Jwt { mount, .. }
+            | Self::AppRole { mount, .. } => Some(mount),
+            Self::TokenFile { .. } => None,
+        }
+    }
+}
+
+/// Whether a URL keeps the text as it is: no dots to resolve, nothing to escape.
+fn is_path(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    text.split('/')
+        .all(|part| !matches!(part, "" | "." | "..") && part.chars().all(word))
+}

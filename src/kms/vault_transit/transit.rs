@@ -1,0 +1,127 @@
+//! The bodies of Transit requests and answers.
+//!
+//! The DEK's base64 lives in wiped buffers on both ways; what rustls and hyper
+//! copy is out of this module's reach.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{KmsError, KmsErrorKind, Unwrapped, answer::Answer};
+use crate::{
+    enclave::{Dek, Slot},
+    envelope::{KekContext, WrappedDek},
+};
+
+/// Room for every field of an `encrypt` request, so that the buffer never moves
+/// and leaves no copy behind: 44 + base64 of the longest context, 81 bytes.
+const ENCRYPT_ROOM: usize = 512;
+
+/// The part of an answer that is read, borrowed from its wiped body.
+#[derive(Deserialize)]
+struct Envelope<'a, D> {
+    #[serde(borrow)]
+    request_id: Option<&'a str>,
+    data: D,
+}
+
+#[derive(Deserialize)]
+struct Plaintext<'a> {
+    plaintext: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Ciphertext<'a> {
+    ciphertext: &'a str,
+}
+
+/// `{"plaintext":…,"context":…}`. Base64 needs no escapes.
+pub(super) fn encrypt_body(context: &KekContext, dek: &Dek) -> Bytes {
+    let mut body = Zeroizing::new(Vec::with_capacity(ENCRYPT_ROOM));
+    body.extend_from_slice(br#"{"plaintext":""#);
+    dek.reveal(|bytes| push_base64(&mut body, bytes));
+    body.extend_from_slice(br#"","context":""#);
+    push_base64(&mut body, context.as_bytes());
+    body.extend_from_slice(br#""}"#);
+    debug_assert!(body.len() <= ENCRYPT_ROOM);
+    Bytes::from_owner(body)
+}
+
+/// Encodes in place: `encode_string` would pass the DEK through a buffer on the
+/// stack.
+fn push_base64(body: &mut Vec<u8>, bytes: &[u8]) {
+    let start = body.len();
+    body.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let encoded = STANDARD.encode_slice(bytes, body.get_mut(start..).unwrap_or_default());
+    debug_assert!(encoded.is_ok());
+}
+
+/// `{"ciphertext":…,"context":…}` for `decrypt` and `rewrap`, which take the
+/// same.
+///
+/// # Errors
+/// The wrapped DEK is not of Vault's form. It is not sent, and so needs no
+/// escapes either.
+pub(super) fn ciphertext_body(
+    context: &KekContext,
+    wrapped: &WrappedDek,
+) -> Result<Bytes, KmsError> {
+    let ciphertext = std::str::from_utf8(wrapped.as_bytes())
+        .ok()
+        .filter(|text| is_ciphertext(text))
+        .ok_or_else(|| {
+            KmsError::new(
+                KmsErrorKind::Rejected,
+                "not a DEK that Vault Transit wrapped",
+            )
+        })?;
+    let context = STANDARD.encode(context.as_bytes());
+    let body = format!(r#"{{"ciphertext":"{ciphertext}","context":"{context}"}}"#);
+    Ok(body.into())
+}
+
+/// Reads a `decrypt` answer: base64 straight into the slot.
+pub(super) fn unwrapped(answer: &Answer, slot: Slot) -> Result<Unwrapped, KmsError> {
+    let envelope: Envelope<'_, Plaintext<'_>> = parse(answer)?;
+    let dek = Dek::unwrapped(slot, |dek| {
+        match STANDARD.decode_slice(envelope.data.plaintext, dek) {
+            Ok(length) if length == dek.len() => Ok(()),
+            _ => Err(senseless(answer, "holds no DEK of 32 bytes")),
+        }
+    })?;
+    Ok(Unwrapped {
+        dek,
+        request_id: envelope.request_id.map(Into::into),
+    })
+}
+
+/// Reads an `encrypt` or `rewrap` answer.
+pub(super) fn wrapped_dek(answer: &Answer) -> Result<WrappedDek, KmsError> {
+    let envelope: Envelope<'_, Ciphertext<'_>> = parse(answer)?;
+    let ciphertext = envelope.data.ciphertext;
+    WrappedDek::new(ciphertext.as_bytes())
+        .ok()
+        .filter(|_| is_ciphertext(ciphertext))
+        .ok_or_else(|| senseless(answer, "holds no ciphertext"))
+}
+
+/// The parser's own message may quote the body and is dropped.
+fn parse<'a, D: Deserialize<'a>>(answer: &'a Answer) -> Result<Envelope<'a, D>, KmsError> {
+    serde_json::from_slice(&answer.body).map_err(|_| senseless(answer, "is not as documented"))
+}
+
+fn senseless(answer: &Answer, problem: &str) -> KmsError {
+    let detail = format!("{}: the answer {problem}", answer.operation);
+    KmsError::new(KmsErrorKind::Protocol, detail)
+}
+
+/// `vault:v<version>:<base64>`.
+fn is_ciphertext(text: &str) -> bool {
+    let base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'=');
+    text.strip_prefix("vault:v")
+        .and_then(|rest| rest.split_once(':'))
+        .is_some_and(|(version, bytes)| {
+            version.parse::<u32>().is_ok() && !bytes.is_empty() && bytes.bytes().all(base64)
+        })
+}

@@ -1,0 +1,130 @@
+//! What the policies that we print allow: each role its one operation.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use countersign::{
+    envelope::KekContext,
+    kms::{
+        KmsErrorKind,
+        vault_transit::{Role, VaultTransit},
+    },
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Record, Tenant, shared_vault, soon};
+
+/// Each role may do its own operation and none of the others, nor anything else
+/// with the key.
+#[tokio::test]
+async fn each_role_does_its_one_operation() {
+    let vault = shared_vault!();
+    let tenant = Tenant::new(vault).await;
+    let record = Record::wrap(tenant.environment(), &tenant.kms()).await;
+    let context = STANDARD.encode(record.sealed.context().as_bytes());
+    let ciphertext = std::str::from_utf8(record.wrapped.as_bytes()).unwrap();
+    let unwrap = json!({"ciphertext": ciphertext, "context": context});
+    let wrap = json!({"plaintext": STANDARD.encode([7; 32]), "context": context});
+    for role in Role::ALL {
+        let (token, _) = tenant.token(role).await;
+        let ask = async |method, path: String, body| {
+            vault.call(method, &path, &token, Some(body)).await.0
+        };
+        for (operation, body, whose) in [
+            ("decrypt", &unwrap, Role::Signer),
+            ("encrypt", &wrap, Role::Custodian),
+            ("rewrap", &unwrap, Role::Rotator),
+        ] {
+            let status = ask(Method::POST, tenant.path(operation), body.clone()).await;
+            let expected = if role == whose { 200 } else { 403 };
+            assert_eq!(status, expected, "{role:?} {operation}");
+        }
+        let key = tenant.key();
+        for path in [
+            format!("transit/datakey/plaintext/{key}"),
+            format!("transit/export/encryption-key/{key}"),
+            format!("transit/backup/{key}"),
+            format!("transit/keys/{key}/rotate"),
+            format!("transit/keys/{key}/config"),
+            "auth/token/create".to_owned(),
+        ] {
+            let status = ask(Method::POST, path.clone(), json!({"context": context})).await;
+            assert_eq!(status, 403, "{role:?} {path}");
+        }
+        let reads_key = ask(Method::GET, format!("transit/keys/{key}"), Value::Null).await;
+        let expected = if role == Role::Rotator { 200 } else { 403 };
+        assert_eq!(reads_key, expected, "{role:?}");
+    }
+}
+
+/// The policy pins the environment: no other context, no batch that could hide
+/// one, and no request without.
+#[tokio::test]
+async fn a_role_keeps_to_its_environment() {
+    let vault = shared_vault!();
+    let tenant = Tenant::new(vault).await;
+    let record = Record::wrap(tenant.environment(), &tenant.kms()).await;
+    let (token, _) = tenant.token(Role::Signer).await;
+    let context = STANDARD.encode(record.sealed.context().as_bytes());
+    let ciphertext = std::str::from_utf8(record.wrapped.as_bytes()).unwrap();
+    let elsewhere = KekContext::prefix(&"elsewhere".parse().unwrap());
+    let elsewhere = STANDARD.encode(elsewhere + "0123456789abcdef0123456789abcdef");
+    let item = json!({"ciphertext": ciphertext, "context": context});
+    for (body, expected) in [
+        (item.clone(), 200),
+        (json!({"ciphertext": ciphertext, "context": elsewhere}), 403),
+        (json!({"ciphertext": ciphertext}), 403),
+        (json!({"batch_input": [item]}), 403),
+        (
+            json!({"ciphertext": ciphertext, "context": context, "batch_input": [item]}),
+            403,
+        ),
+    ] {
+        let path = tenant.path("decrypt");
+        let answer = vault.call(Method::POST, &path, &token, Some(body.clone()));
+        assert_eq!(answer.await.0, expected, "{body}");
+    }
+}
+
+/// A role that is not configured has no rights here either.
+#[tokio::test]
+async fn without_a_login_there_is_no_operation() {
+    let vault = shared_vault!();
+    let tenant = Tenant::new(vault).await;
+    let all = tenant.kms();
+    let record = Record::wrap(tenant.environment(), &all).await;
+    let mut settings = tenant.settings();
+    settings.custodian = None;
+    settings.rotator = None;
+    let kms = VaultTransit::start(settings).unwrap();
+    record.unwrap(&kms).await;
+    let wrap = record.sealed.wrap(&kms, soon()).await.unwrap_err();
+    assert_eq!(wrap.kind, KmsErrorKind::NoLogin);
+    assert_eq!(
+        record.rewrap(&kms).await.unwrap_err().kind,
+        KmsErrorKind::NoLogin
+    );
+    assert_eq!(tenant.count("rewrap"), 0);
+}
+
+/// One unwrapping is one `decrypt` in Vault's audit log, under the id that the
+/// caller is told; rewrapping is none.
+#[tokio::test]
+async fn vault_counts_what_we_count() {
+    let vault = shared_vault!();
+    let tenant = Tenant::new(vault).await;
+    let kms = tenant.kms();
+    let record = Record::wrap(tenant.environment(), &kms).await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        let unwrapped = record.unwrap(&kms).await;
+        ids.push(unwrapped.request_id.unwrap().into_string());
+    }
+    assert_eq!(vault.answers().ids(&tenant.path("decrypt")), ids);
+    tenant.rotate_key().await;
+    record.rewrap(&kms).await.unwrap();
+    assert_eq!(tenant.count("rewrap"), 1);
+    assert_eq!(tenant.count("decrypt"), ids.len());
+    let past = record.unwrap_by(&kms, tokio::time::Instant::now()).await;
+    assert_eq!(past.err().unwrap().kind, KmsErrorKind::Timeout);
+    assert_eq!(tenant.count("decrypt"), ids.len());
+}
