@@ -11,7 +11,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
 use crate::support::{
-    enclave::{Enclave, Setup, Share, digest, message},
+    enclave::{Enclave, Setup, Share, bare_client, digest, message},
     refused::{assert_invalid, assert_refused},
 };
 
@@ -289,7 +289,7 @@ async fn expectations_that_do_not_hold_are_refused() {
 async fn a_deadline_that_passed_is_not_worked_for() {
     let enclave = Enclave::start().await;
     let share = enclave.share(Algorithm::Ed25519).await;
-    let mut client = enclave.client().await;
+    let mut client = bare_client(enclave.socket()).await;
     let mut request = Request::new(share.sign_request(0));
     request
         .metadata_mut()

@@ -359,3 +359,30 @@ impl Kms for CountedKms {
         self.0.status(deadline).await
     }
 }
+
+/// A client that passes a deadline on without watching it itself, as tonic's own
+/// channel does: the server has to answer.
+pub async fn bare_client(
+    socket: PathBuf,
+) -> SigningEnclaveClient<
+    impl tonic::client::GrpcService<
+        tonic::body::Body,
+        ResponseBody = hyper::body::Incoming,
+        Error = hyper::Error,
+        Future: Send,
+    > + Clone,
+> {
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let stream = tokio::net::UnixStream::connect(socket).await.unwrap();
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let service = tower::service_fn(move |request| {
+        let mut sender = sender.clone();
+        async move { sender.send_request(request).await }
+    });
+    SigningEnclaveClient::with_origin(service, http::Uri::from_static("http://localhost"))
+}
