@@ -19,6 +19,7 @@ mod process;
 mod refusals;
 mod secrets;
 mod sign;
+mod stack;
 mod store;
 mod streams;
 mod vault;

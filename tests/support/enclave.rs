@@ -17,7 +17,7 @@ use countersign::{
     config::{Config, KmsConfig, Limits, Listen, StoreConfig},
     enclave::{Dek, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
-    key::{Algorithm, PublicKey, Revision, ShareId, ShareState, WalletId},
+    key::{Algorithm, Environment, PublicKey, Revision, ShareId, ShareState, WalletId},
     kms::{Kms, KmsError, Unwrapped},
     policy::{Opening, Policy},
     proto::{
@@ -63,6 +63,11 @@ pub struct Setup {
     pub policy: &'static str,
     pub limits: Limits,
     pub callers: Callers,
+    pub environment: Environment,
+    /// SQLite in the enclave's directory when left out.
+    pub store: Option<StoreConfig>,
+    /// A KEK in the enclave's directory when left out.
+    pub kms: Option<KmsConfig>,
 }
 
 /// A running enclave. Ends with the value.
@@ -90,6 +95,9 @@ impl Default for Setup {
             policy: PERMISSIVE,
             limits: Limits::default(),
             callers: [app_caller()].into_iter().collect(),
+            environment: "test".parse().unwrap(),
+            store: None,
+            kms: None,
         }
     }
 }
@@ -250,7 +258,7 @@ impl Counts {
 fn config(dir: &TempDir, setup: &Setup) -> Config {
     let path = |name: &str| dir.path().join(name);
     Config {
-        environment: "test".parse().unwrap(),
+        environment: setup.environment.clone(),
         listen: Listen {
             enclave: path("enclave.sock"),
             custody: Some(path("custody.sock")),
@@ -258,12 +266,12 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
         },
         callers: setup.callers.clone(),
         policies: path("policies"),
-        store: StoreConfig::Sqlite {
+        store: setup.store.clone().unwrap_or_else(|| StoreConfig::Sqlite {
             path: path("shares.db"),
-        },
-        kms: KmsConfig::Local {
+        }),
+        kms: setup.kms.clone().unwrap_or_else(|| KmsConfig::Local {
             kek_file: path("kek"),
-        },
+        }),
         limits: setup.limits,
         log_level: tracing::Level::WARN,
         metrics: None,
