@@ -13,9 +13,9 @@
 //! sections that are running on it, if any, return.
 #![forbid(unsafe_code)]
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::{Stream, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokio::{
     sync::mpsc,
     task::{self, JoinHandle},
@@ -104,11 +104,12 @@ impl Signing {
         answers: Answers,
         draining: impl Future<Output = ()> + Send,
     ) {
+        let (frames, draining) = (pin!(frames), pin!(draining));
         let session = async {
-            let end = self
-                .converse(&call, limits, pin!(frames), &answers, pin!(draining))
-                .await;
-            if let Err(refusal) = end {
+            // A task that just died would end the stream with OK.
+            let conversing = self.converse(&call, limits, frames, &answers, draining);
+            let end = AssertUnwindSafe(conversing).catch_unwind().await;
+            if let Err(refusal) = end.unwrap_or(Err(Refusal::Panicked)) {
                 let _ = answers.send(Err(refusal)).await;
             }
         };

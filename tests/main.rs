@@ -14,6 +14,7 @@ mod contract;
 mod envelope;
 mod fuzz;
 mod kms;
+mod lifecycle;
 mod limits;
 mod process;
 mod refusals;

@@ -5,8 +5,9 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -56,6 +57,10 @@ pub struct Counts {
     pub written: AtomicUsize,
     pub unwrapped: AtomicUsize,
     pub wrapped: AtomicUsize,
+    /// Milliseconds by which an unwrap is delayed.
+    pub slow_unwrap_ms: AtomicU64,
+    /// Whether the next unwrap panics: a fault that no real KMS produces.
+    pub panic_in_unwrap: AtomicBool,
 }
 
 /// What a test may choose.
@@ -351,6 +356,12 @@ impl Kms for CountedKms {
         deadline: Instant,
     ) -> Result<Unwrapped, KmsError> {
         self.1.unwrapped.fetch_add(1, Ordering::SeqCst);
+        let slow = self.1.slow_unwrap_ms.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(slow)).await;
+        assert!(
+            !self.1.panic_in_unwrap.swap(false, Ordering::SeqCst),
+            "a fault"
+        );
         self.0.unwrap(dek, slot, deadline).await
     }
 
