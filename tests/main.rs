@@ -6,6 +6,7 @@
     missing_docs
 )]
 
+mod errors;
 mod support;
 
 mod boundary;
