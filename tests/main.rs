@@ -6,13 +6,14 @@
     missing_docs
 )]
 
-mod errors;
 mod support;
 
 mod boundary;
 mod config;
 mod contract;
 mod envelope;
+mod errors;
+mod examples;
 mod fuzz;
 mod kms;
 mod limits;
