@@ -49,13 +49,11 @@ fn sqlite_local() {
 }
 
 #[test]
-#[ignore = "holds from: Vault"]
 fn sqlite_vault() {
     load("sqlite-vault.toml");
 }
 
 #[test]
-#[ignore = "holds from: Vault"]
 fn postgres_vault() {
     load("postgres-vault.toml");
 }
