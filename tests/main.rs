@@ -12,6 +12,8 @@ mod boundary;
 mod config;
 mod contract;
 mod envelope;
+mod errors;
+mod examples;
 mod fuzz;
 mod kms;
 mod lifecycle;
