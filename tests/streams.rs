@@ -155,7 +155,8 @@ async fn a_second_open_ends_the_stream_after_what_was_accepted() {
         frames.send(share.frame(id)).await.unwrap();
     }
     frames.send(share.open()).await.unwrap();
-    frames.send(share.frame(4)).await.unwrap();
+    // The stream may be over by now.
+    let _ = frames.send(share.frame(4)).await;
     let (ids, end) = rest(&mut answers).await;
     assert_eq!(ids, [1, 2, 3]);
     assert_refused(
@@ -282,7 +283,8 @@ async fn a_stream_has_so_many_operations() {
     let share = enclave.share(Algorithm::Ed25519).await;
     let (frames, mut answers) = opened(&enclave, &share).await;
     for id in 0..9 {
-        frames.send(share.frame(id)).await.unwrap();
+        // The stream may be over before the last.
+        let _ = frames.send(share.frame(id)).await;
     }
     let (ids, end) = rest(&mut answers).await;
     assert_eq!(ids, [0, 1, 2, 3, 4]);
