@@ -7,7 +7,15 @@
 //!
 //! A body panics when what it promises does not hold; errors are fine.
 
-use countersign::envelope::{ENVELOPE_MAX, Envelope, KekContext};
+use countersign::{
+    config::Config,
+    envelope::{ENVELOPE_MAX, Envelope, KekContext},
+    grpc,
+    payload::{MESSAGE_MAX, Payload},
+    proto::UseShareRequest,
+    session::Frame,
+};
+use prost::Message;
 
 /// Whatever decodes is canonical: it encodes to the very same bytes, so that no
 /// two byte strings are one envelope.
@@ -25,4 +33,49 @@ pub fn envelope(input: &[u8]) {
     let context = KekContext::of(&header.identity);
     let prefix = KekContext::prefix(&header.identity.environment);
     assert!(context.as_bytes().starts_with(prefix.as_bytes()));
+}
+
+/// A configuration is accepted, or refused with at least one problem, each at a
+/// line of the document.
+pub fn configuration(input: &[u8]) {
+    let Ok(source) = std::str::from_utf8(input) else {
+        return;
+    };
+    match Config::parse(source) {
+        Ok(config) => {
+            assert!(config.limits.deadline <= config.limits.longest_deadline);
+            assert!(
+                config
+                    .metrics
+                    .is_none_or(|address| address.ip().is_loopback())
+            );
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            let lines = source.split('\n').count();
+            for problem in problems {
+                assert!((1..=lines).contains(&problem.line), "{problem}");
+                assert!(!problem.message.is_empty());
+            }
+        }
+    }
+}
+
+/// A frame of a stream is parsed into names and payloads that keep their rules,
+/// or refused.
+pub fn frame(input: &[u8]) {
+    let Ok(request) = UseShareRequest::decode(input) else {
+        return;
+    };
+    match grpc::frame(request) {
+        Ok(Frame::Open(target)) => {
+            assert!((1..=128).contains(&target.wallet.as_str().len()));
+            assert_eq!(target.share.to_string().len(), 36);
+        }
+        Ok(Frame::Sign { payload, .. }) => match payload {
+            Payload::Message(message) => assert!((1..=MESSAGE_MAX).contains(&message.len())),
+            Payload::Digest(_) => {}
+        },
+        Err(refusal) => assert!(refusal.reason().as_str().starts_with("INVALID_REQUEST")),
+    }
 }

@@ -8,6 +8,7 @@
 
 mod admission;
 mod answer;
+mod authority;
 mod custody;
 mod deadline;
 mod enclave;
@@ -31,6 +32,7 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 
 use crate::{shutdown::Draining, telemetry::Metrics};
+use authority::LenientAuthority;
 
 pub use admission::{Admission, Room};
 pub use custody::ShareCustody;
@@ -110,7 +112,7 @@ pub async fn serve(
             });
         let connection = server
             .serve_connection(
-                TokioIo::new(bounded(stream, limits.idle)),
+                TokioIo::new(LenientAuthority::new(bounded(stream, limits.idle))),
                 TowerToHyperService::new(service),
             )
             .into_owned();

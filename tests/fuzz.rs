@@ -8,7 +8,12 @@ mod mutation;
 
 use std::{env, panic, str::FromStr};
 
+use countersign::{
+    key::ShareId,
+    proto::{self, use_share_request::Frame as Kind},
+};
 use mutation::Mutator;
+use prost::Message;
 
 use crate::envelope::Vectors;
 
@@ -32,13 +37,60 @@ fn envelope() {
     run(bodies::envelope, &seeds);
 }
 
+#[test]
+fn configuration() {
+    let examples = [
+        include_str!("../examples/sqlite-local.toml"),
+        include_str!("../examples/sqlite-vault.toml"),
+        include_str!("../examples/postgres-vault.toml"),
+        include_str!("config/five-mistakes.toml"),
+    ];
+    // Without the comments, so that mutations hit what is read.
+    let seeds: Vec<_> = examples
+        .iter()
+        .map(|example| {
+            let lines = example.lines().filter(|line| !line.starts_with('#'));
+            lines.collect::<Vec<_>>().join("\n").into_bytes()
+        })
+        .collect();
+    run_for(20_000, bodies::configuration, &seeds);
+}
+
+#[test]
+fn frame() {
+    let open = proto::OpenFrame {
+        share_id: ShareId::random().to_string(),
+        wallet_id: "wallet".to_owned(),
+        expected_address: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf".to_owned(),
+        min_record_version: 1,
+    };
+    let sign = |kind| proto::SignFrame {
+        id: 7,
+        payload: Some(proto::Payload { kind: Some(kind) }),
+        encoding: 2,
+    };
+    let message = proto::payload::Kind::Message(b"message".to_vec().into());
+    let digest = proto::payload::Kind::Digest(vec![1; 32].into());
+    let seeds = [
+        Kind::Open(open),
+        Kind::Sign(sign(message)),
+        Kind::Sign(sign(digest)),
+    ]
+    .map(|frame| proto::UseShareRequest { frame: Some(frame) }.encode_to_vec());
+    run(bodies::frame, &seeds);
+}
+
 /// Runs a body on every seed as it is, and then on mutations of them.
 fn run(body: fn(&[u8]), seeds: &[Vec<u8>]) {
+    run_for(EXECUTIONS, body, seeds);
+}
+
+fn run_for(executions: u64, body: fn(&[u8]), seeds: &[Vec<u8>]) {
     for seed in seeds {
         body(seed);
     }
     let first = from_environment("FUZZ_SEED").unwrap_or(1);
-    let executions = from_environment("FUZZ_EXECUTIONS").unwrap_or(EXECUTIONS);
+    let executions = from_environment("FUZZ_EXECUTIONS").unwrap_or(executions);
     let mut mutator = Mutator::new(first, seeds);
     for execution in 0..executions {
         let input = mutator.next();

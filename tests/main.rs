@@ -9,6 +9,7 @@
 mod support;
 
 mod boundary;
+mod clients;
 mod config;
 mod contract;
 mod envelope;
