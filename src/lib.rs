@@ -84,6 +84,8 @@ pub mod envelope;
 
 pub mod key;
 
+pub mod manual;
+
 /// The contract, generated from `proto/`.
 #[allow(
     missing_docs,
