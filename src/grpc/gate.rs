@@ -17,7 +17,13 @@ use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 use tracing::{Instrument, Span, field};
 
-use super::{admission::Admission, answer::Guarded, deadline, peer::Peer, status};
+use super::{
+    admission::{Admission, Admitted},
+    answer::Guarded,
+    deadline,
+    peer::Peer,
+    status,
+};
 use crate::{
     caller::{Call, Callers},
     key::RequestId,
@@ -64,6 +70,45 @@ impl Gate {
     }
 }
 
+impl Gate {
+    fn admit(
+        &self,
+        request: &Request<Body>,
+        method: &'static str,
+        request_id: &RequestId,
+        started: Instant,
+        span: &Span,
+    ) -> Result<(Call, Admitted), Refusal> {
+        // 3. Caller identity: before anything that a stranger could use up.
+        let uid = request.extensions().get::<Peer>().and_then(|peer| peer.uid);
+        span.record("uid", uid);
+        let caller = uid.and_then(|uid| self.callers.by_uid(uid));
+        let caller = caller.ok_or(Refusal::CallerUnknown { uid })?;
+        span.record("caller", &*caller.name);
+
+        // 4. Deadline: before admission, so that a request whose time is over
+        //    takes no room.
+        let (own, longest, room) = match method {
+            "UseShare" => (self.stream_deadline, self.stream_deadline, &self.streams),
+            _ => (self.own_deadline, self.longest_deadline, &self.unary),
+        };
+        let allowed = deadline::allowed(request.headers(), own, longest)?;
+        if allowed.is_zero() {
+            return Err(Refusal::Deadline);
+        }
+
+        // 5. In-flight limits: last, because only what passed the rest deserves
+        //    room. Held until the body of the answer ends.
+        let admitted = room.admit(caller.uid)?;
+        let call = Call {
+            caller,
+            request_id: request_id.clone(),
+            deadline: started + allowed,
+        };
+        Ok((call, admitted))
+    }
+}
+
 impl<S> Gated<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -102,43 +147,14 @@ where
             span.in_scope(|| status::refuse(refusal, &request_id).into_http::<Body>())
         };
 
-        // 3. Caller identity: before anything that a stranger could use up.
-        let uid = request.extensions().get::<Peer>().and_then(|peer| peer.uid);
-        span.record("uid", uid);
-        let caller = uid.and_then(|uid| gate.callers.by_uid(uid));
-        let admitted = match &caller {
-            None => Err(Refusal::CallerUnknown { uid }),
-            Some(_) if malformed_id => Err(Refusal::invalid(
+        // 3. to 5. Caller identity, deadline, in-flight limits.
+        let admitted = if malformed_id {
+            Err(Refusal::invalid(
                 REQUEST_ID,
                 "is 1 to 64 of A-Z a-z 0-9 - _ .",
-            )),
-            Some(caller) => {
-                span.record("caller", &*caller.name);
-                // 4. Deadline: before admission, so that a request whose time is
-                //    over takes no room.
-                let streams = method == "UseShare";
-                let (own, longest) = if streams {
-                    (gate.stream_deadline, gate.stream_deadline)
-                } else {
-                    (gate.own_deadline, gate.longest_deadline)
-                };
-                deadline::allowed(request.headers(), own, longest).and_then(|allowed| {
-                    if allowed.is_zero() {
-                        return Err(Refusal::Deadline);
-                    }
-                    // 5. In-flight limits: last, because only what passed the
-                    //    rest deserves room. Held until the body ends.
-                    let room = if streams { &gate.streams } else { &gate.unary };
-                    Ok((
-                        Call {
-                            caller: caller.clone(),
-                            request_id: request_id.clone(),
-                            deadline: started + allowed,
-                        },
-                        room.admit(caller.uid)?,
-                    ))
-                })
-            }
+            ))
+        } else {
+            gate.admit(&request, method, &request_id, started, &span)
         };
         let (call, admitted) = match admitted {
             Ok(admitted) => admitted,
