@@ -5,7 +5,7 @@
 // README.md beside this file says how to get there.
 package main
 
-//go:generate npx --yes @bufbuild/buf@1.75.0 generate
+//go:generate npx --yes @bufbuild/buf@1.74.0 generate
 
 import (
 	"context"
