@@ -109,7 +109,7 @@ fn kms(
 ) -> Result<Arc<dyn Kms>, StartError> {
     Ok(match config {
         KmsConfig::Local { kek_file } => Arc::new(local(kek_file, environment, pool)?),
-        KmsConfig::VaultTransit(settings) => Arc::new(VaultTransit::start(settings.clone())?),
+        KmsConfig::VaultTransit(settings) => Arc::new(VaultTransit::start((**settings).clone())?),
     })
 }
 
@@ -134,10 +134,12 @@ impl App {
     /// # Errors
     /// A listener cannot be bound.
     pub async fn over(signing: Signing, config: Config) -> Result<Self, StartError> {
-        let mode = config.listen.mode;
-        let enclave = Socket::bind(&config.listen.enclave, mode)?;
-        let custody = config.listen.custody.as_deref();
-        let custody = custody.map(|path| Socket::bind(path, mode)).transpose()?;
+        let listen = &config.listen;
+        let enclave = Socket::bind(&listen.enclave, listen.mode)?;
+        let custody = listen.custody.as_deref();
+        let custody = custody
+            .map(|path| Socket::bind(path, listen.custody_mode))
+            .transpose()?;
         let metrics_listener = match config.metrics {
             None => None,
             Some(address) => Some(

@@ -61,8 +61,10 @@ pub struct Listen {
     pub enclave: PathBuf,
     /// The operators' socket, if custody is offered at all.
     pub custody: Option<PathBuf>,
-    /// The mode of both.
+    /// The mode of the application's socket.
     pub mode: u32,
+    /// The mode of the operators' socket.
+    pub custody_mode: u32,
 }
 
 /// The problems of one configuration file.
@@ -158,17 +160,20 @@ fn read(root: Table<'_>) -> Option<Config> {
 fn listen(table: Table<'_>) -> Option<Listen> {
     let enclave = table.path("enclave", "the path of the application's socket");
     let custody = table.optional_text("custody").map(PathBuf::from);
-    let mode = table.or(
-        "mode",
-        "\"0600\", \"0660\" or \"0666\"",
-        0o660,
-        |value| match value.as_str()? {
-            "0600" => Some(0o600),
-            "0660" => Some(0o660),
-            "0666" => Some(0o666),
-            _ => None,
-        },
-    );
+    let mode = |key| {
+        table.or(
+            key,
+            "\"0600\", \"0660\" or \"0666\"",
+            0o660,
+            |value| match value.as_str()? {
+                "0600" => Some(0o600),
+                "0660" => Some(0o660),
+                "0666" => Some(0o666),
+                _ => None,
+            },
+        )
+    };
+    let (mode, custody_mode) = (mode("mode"), mode("custody_mode"));
     if enclave.is_some() && enclave == custody {
         table.note("`listen.enclave` and `listen.custody` must be different sockets");
     }
@@ -177,6 +182,7 @@ fn listen(table: Table<'_>) -> Option<Listen> {
         enclave: enclave?,
         custody,
         mode: mode?,
+        custody_mode: custody_mode?,
     })
 }
 

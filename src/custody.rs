@@ -107,10 +107,16 @@ impl Custody {
         limit: usize,
     ) -> Result<Page, Refusal> {
         let environment = self.0.environment.clone();
-        self.0
+        let permit = self
+            .0
             .policy
             .authorize(&call.caller, environment, ListShares)?;
-        let mut shares = self.0.store.list(wallet, after, limit + 1).await?;
+        let environment = permit.into_subject();
+        let mut shares = self
+            .0
+            .store
+            .list(&environment, wallet, after, limit + 1)
+            .await?;
         let more = shares.len() > limit;
         shares.truncate(limit);
         let next = shares.last().map(|share| share.identity.share);
@@ -181,7 +187,9 @@ impl Custody {
         expected: Option<Revision>,
     ) -> Result<ShareDescription, Refusal> {
         if expected.is_some_and(|expected| expected != share.revision) {
-            return Err(Refusal::ShareChanged("it is not at the expected revision"));
+            return Err(Refusal::RevisionMismatch {
+                recorded: share.revision,
+            });
         }
         let mut changed = ShareDescription::clone(&share);
         if share.state != state {

@@ -6,7 +6,7 @@ use std::io;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// Core dumps off, `/proc/PID/mem` closed to the same user, no privileges to be
-/// gained by `execve`.
+/// gained by `execve`, new files and sockets for the same user only.
 ///
 /// # Errors
 /// The kernel refuses one of them; the process must not go on.
@@ -20,5 +20,7 @@ pub fn harden() -> io::Result<()> {
     setrlimit(Resource::Core, no_core)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     rustix::thread::set_no_new_privs(true)?;
+    // What this process makes is its own until it says otherwise.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     Ok(())
 }

@@ -7,7 +7,7 @@
 
 use crate::{
     enclave::EnclaveError,
-    key::{AccountAddress, Malformed, PublicKey, RecordVersion},
+    key::{AccountAddress, Malformed, PublicKey, RecordVersion, Revision},
     kms::{KmsError, KmsErrorKind},
     payload::Unfit,
     policy::{Denied, DeniedReason},
@@ -28,6 +28,20 @@ pub enum Refusal {
         /// The id of the frame that holds it, in a stream.
         frame: Option<u64>,
     },
+    /// The payload, or the encoding of the signature, does not go with the share's
+    /// algorithm. For the caller, as it is.
+    #[error("{field}: {rule}")]
+    Unfit {
+        /// `payload` or `encoding`.
+        field: &'static str,
+        /// What would fit.
+        rule: &'static str,
+        /// The id of the frame that holds it, in a stream.
+        frame: Option<u64>,
+    },
+    /// There is no such call, or a message has an encoding that is not offered.
+    #[error("no such call or encoding")]
+    Unsupported,
     /// The peer is nobody whom the configuration names.
     #[error("uid {uid:?} is no known caller")]
     CallerUnknown {
@@ -61,9 +75,15 @@ pub enum Refusal {
     /// Another share has this id.
     #[error("the share id is taken")]
     ShareIdTaken,
-    /// The share was written meanwhile, or is not at the expected revision.
+    /// The share was written meanwhile.
     #[error("the share changed: {0}")]
     ShareChanged(&'static str),
+    /// The share is not at the revision that the request expects.
+    #[error("the share is at revision {}", recorded.get())]
+    RevisionMismatch {
+        /// Its revision.
+        recorded: Revision,
+    },
     /// The fetched record is not the one that was permitted.
     #[error(transparent)]
     Record(RecordError),
@@ -118,6 +138,7 @@ pub enum StreamEnd {
 pub enum Reason {
     InvalidRequest,
     PayloadUnfit,
+    Unsupported,
     StreamNotOpened,
     StreamOpenedTwice,
     CallerUnknown,
@@ -129,6 +150,7 @@ pub enum Reason {
     ShareExists,
     ShareIdTaken,
     ShareChanged,
+    RevisionMismatch,
     EnvelopeInvalid,
     EnvelopeMismatch,
     EnvelopeUnopened,
@@ -180,6 +202,11 @@ impl Refusal {
                 rule,
                 frame: Some(id),
             },
+            Self::Unfit { field, rule, .. } => Self::Unfit {
+                field,
+                rule,
+                frame: Some(id),
+            },
             other => other,
         }
     }
@@ -187,8 +214,10 @@ impl Refusal {
     /// The stable name.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Invalid { field, .. } if *field == PAYLOAD_FIELD => Reason::PayloadUnfit,
             Self::Invalid { .. } => Reason::InvalidRequest,
+            Self::Unfit { .. } => Reason::PayloadUnfit,
+            Self::Unsupported => Reason::Unsupported,
+            Self::RevisionMismatch { .. } => Reason::RevisionMismatch,
             Self::CallerUnknown { .. } => Reason::CallerUnknown,
             Self::Denied(denied) => match denied.reason {
                 DeniedReason::NotPermitted => Reason::PolicyDenied,
@@ -220,9 +249,10 @@ impl Refusal {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::InvalidRequest,
         Self::PayloadUnfit,
+        Self::Unsupported,
         Self::StreamNotOpened,
         Self::StreamOpenedTwice,
         Self::CallerUnknown,
@@ -234,6 +264,7 @@ impl Reason {
         Self::ShareExists,
         Self::ShareIdTaken,
         Self::ShareChanged,
+        Self::RevisionMismatch,
         Self::EnvelopeInvalid,
         Self::EnvelopeMismatch,
         Self::EnvelopeUnopened,
@@ -271,6 +302,7 @@ impl Reason {
         match self {
             Self::InvalidRequest => "INVALID_REQUEST",
             Self::PayloadUnfit => "PAYLOAD_UNFIT",
+            Self::Unsupported => "UNSUPPORTED",
             Self::StreamNotOpened => "STREAM_NOT_OPENED",
             Self::StreamOpenedTwice => "STREAM_OPENED_TWICE",
             Self::CallerUnknown => "CALLER_UNKNOWN",
@@ -282,6 +314,7 @@ impl Reason {
             Self::ShareExists => "SHARE_EXISTS",
             Self::ShareIdTaken => "SHARE_ID_TAKEN",
             Self::ShareChanged => "SHARE_CHANGED",
+            Self::RevisionMismatch => "REVISION_MISMATCH",
             Self::EnvelopeInvalid => "ENVELOPE_INVALID",
             Self::EnvelopeMismatch => "ENVELOPE_MISMATCH",
             Self::EnvelopeUnopened => "ENVELOPE_UNOPENED",
@@ -315,9 +348,6 @@ impl Reason {
         }
     }
 }
-
-/// The field that a payload which does not fit its algorithm is reported under.
-const PAYLOAD_FIELD: &str = "payload.kind";
 
 fn store_reason(kind: StoreErrorKind) -> Reason {
     match kind {
@@ -399,7 +429,11 @@ impl From<EnclaveError> for Refusal {
 
 impl From<Unfit> for Refusal {
     fn from(unfit: Unfit) -> Self {
-        Self::invalid(PAYLOAD_FIELD, unfit.0)
+        Self::Unfit {
+            field: "payload",
+            rule: unfit.0,
+            frame: None,
+        }
     }
 }
 

@@ -155,7 +155,11 @@ pub(crate) fn require_signable(
     let algorithm: Algorithm = share.identity.algorithm;
     payload.fits(algorithm)?;
     if encoding == Encoding::Der && !algorithm.is_ecdsa() {
-        return Err(Refusal::invalid("encoding", "DER exists for ECDSA only"));
+        return Err(Refusal::Unfit {
+            field: "encoding",
+            rule: "DER exists for ECDSA only",
+            frame: None,
+        });
     }
     Ok(())
 }

@@ -15,13 +15,10 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    key::{Revision, ShareId, ShareState, WalletId},
+    key::{Environment, Revision, ShareId, ShareState, WalletId},
     policy::Opening,
     record::{ShareDescription, ShareRecord},
 };
-
-/// The most shares on one page.
-pub const PAGE_MAX: usize = 1000;
 
 /// Where records are kept.
 ///
@@ -45,10 +42,11 @@ pub trait ShareStore: Send + Sync {
         expected: Option<Revision>,
     ) -> Result<Revision, StoreError>;
 
-    /// At most `limit` (1 to [`PAGE_MAX`]) descriptions after `after`, ordered by
-    /// share id, of one wallet or of all.
+    /// At most `limit` descriptions of an environment's shares
+    /// after `after`, ordered by share id, of one wallet or of all.
     async fn list(
         &self,
+        environment: &Environment,
         wallet: Option<&WalletId>,
         after: Option<ShareId>,
         limit: usize,

@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
-use countersign::{grpc::status::told, refusal::Reason};
-use tonic::Code;
+use countersign::{
+    grpc::status::{code_name, told},
+    refusal::Reason,
+};
 
 const DOCUMENT: &str = include_str!("../docs/errors.md");
 
@@ -25,7 +27,7 @@ fn every_reason_is_in_the_table_as_it_is_told() {
     for reason in Reason::ALL {
         let told = told(reason);
         let expected = Row {
-            code: name(told.code),
+            code: code_name(told.code),
             retry: if told.retry.is_some() { "yes" } else { "no" },
         };
         let row = rows.remove(reason.as_str());
@@ -62,22 +64,4 @@ fn row(line: &str) -> Option<(&str, Row<'_>)> {
     assert_eq!(rest.len(), 3, "{reason}: meaning, application, operator");
     assert!(rest.iter().all(|text| !text.is_empty()), "{reason}");
     Some((reason, Row { code, retry }))
-}
-
-/// The gRPC documents' spelling of the codes that refusals have.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-        other => panic!("no refusal has the code {other:?}"),
-    }
 }

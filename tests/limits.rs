@@ -109,10 +109,13 @@ async fn five_thousand_half_open_streams() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn overload_is_refused_at_once_and_passes() {
-    let mut limits = Limits::default();
-    limits.unary = Room {
+    let unary = Room {
         total: 2,
         per_caller: 1,
+    };
+    let limits = Limits {
+        unary,
+        ..Limits::default()
     };
     let enclave = Enclave::with(Setup {
         limits,

@@ -12,7 +12,7 @@ use tonic_types::StatusExt;
 
 use crate::support::{
     enclave::{Enclave, Setup, Share, bare_client, digest, message},
-    refused::{assert_invalid, assert_refused},
+    refused::{assert_invalid, assert_refused, assert_unfit},
 };
 
 /// Runs a call that must be refused, and proves that it cost nothing.
@@ -109,14 +109,14 @@ async fn payloads_must_fit_the_algorithm() {
     for (algorithm, payload) in misfits {
         let share = enclave.share(algorithm).await;
         let request = with(&share, |request| request.payload = payload);
-        assert_invalid(&sign_refused(&enclave, request).await, "payload.kind");
+        assert_unfit(&sign_refused(&enclave, request).await, "payload");
     }
     for algorithm in [Algorithm::Ed25519, Algorithm::SchnorrSecp256k1] {
         let share = enclave.share(algorithm).await;
         let request = with(&share, |request| {
             request.set_encoding(proto::SignatureEncoding::Der);
         });
-        assert_invalid(&sign_refused(&enclave, request).await, "encoding");
+        assert_unfit(&sign_refused(&enclave, request).await, "encoding");
     }
 }
 
@@ -133,7 +133,7 @@ async fn digests_are_refused_where_the_algorithm_hashes() {
     for algorithm in [Algorithm::Ed25519, Algorithm::SchnorrSecp256k1] {
         let share = enclave.share(algorithm).await;
         let request = with(&share, |request| request.payload = digest(&[1; 32]));
-        assert_invalid(&sign_refused(&enclave, request).await, "payload.kind");
+        assert_unfit(&sign_refused(&enclave, request).await, "payload");
     }
 }
 
@@ -246,8 +246,8 @@ async fn disabled_shares_are_not_used() {
 
     // The revision moved on: the same request again is refused, and changes nothing.
     let status = refused(&enclave, custody.disable_share(request)).await;
-    assert_refused(&status, Code::Aborted, "SHARE_CHANGED");
-    assert!(status.get_error_details().retry_info().is_some());
+    assert_refused(&status, Code::Aborted, "REVISION_MISMATCH");
+    assert!(status.get_error_details().retry_info().is_none());
 
     let enable = proto::EnableShareRequest {
         share_id: share.id.clone(),
@@ -495,4 +495,44 @@ async fn shares_are_listed_in_pages() {
     let page = custody.list_shares(request).await.unwrap().into_inner();
     assert_eq!((page.shares.len(), &*page.next_page_token), (5, ""));
     assert!(page.shares.iter().all(|share| share.environment == "test"));
+}
+
+/// The longest page has 1,000 shares, and more may follow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_page_is_not_the_last() {
+    let enclave = Enclave::start().await;
+    enclave.share(Algorithm::Ed25519).await;
+    let copy = "CREATE TEMP TABLE copy AS SELECT * FROM server_wallet_key_shares LIMIT 1;";
+    let another = "UPDATE copy SET id = randomblob(16);
+        INSERT INTO server_wallet_key_shares SELECT * FROM copy;";
+    let all = format!("{copy} BEGIN; {} COMMIT;", another.repeat(1000));
+    enclave.database().execute_batch(&all).unwrap();
+    let mut custody = enclave.custody().await;
+    let mut list = async |page_token| {
+        let request = proto::ListSharesRequest {
+            page_size: 1000,
+            page_token,
+            ..Default::default()
+        };
+        custody.list_shares(request).await.unwrap().into_inner()
+    };
+    let first = list(String::new()).await;
+    assert_eq!(first.shares.len(), 1000);
+    let second = list(first.next_page_token).await;
+    assert_eq!((second.shares.len(), &*second.next_page_token), (1, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_offered_is_unimplemented() {
+    let enclave = Enclave::start().await;
+    let channel = countersign::client::connect(&enclave.socket())
+        .await
+        .unwrap();
+    // Custody is not on the application's socket.
+    let mut custody = proto::share_custody_client::ShareCustodyClient::new(channel);
+    let status = custody
+        .list_shares(proto::ListSharesRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
 }

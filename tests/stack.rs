@@ -32,7 +32,7 @@ use crate::support::{
 async fn enclave(tenant: &Tenant<'_>, database: Option<&Database<'_>>) -> Enclave {
     Enclave::with(Setup {
         environment: tenant.environment().clone(),
-        kms: Some(KmsConfig::VaultTransit(tenant.settings())),
+        kms: Some(KmsConfig::VaultTransit(Box::new(tenant.settings()))),
         store: database.map(|database| StoreConfig::Postgres(database.settings())),
         ..Setup::default()
     })
@@ -256,7 +256,7 @@ async fn without_a_custodian_nothing_is_made() {
     settings.custodian = None;
     let enclave = Enclave::with(Setup {
         environment: tenant.environment().clone(),
-        kms: Some(KmsConfig::VaultTransit(settings)),
+        kms: Some(KmsConfig::VaultTransit(Box::new(settings))),
         ..Setup::default()
     })
     .await;

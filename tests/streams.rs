@@ -14,7 +14,7 @@ use tonic::{Code, Request, Status, Streaming};
 
 use crate::support::{
     enclave::{Enclave, PERMISSIVE, Setup, Share, digest, frame, message},
-    refused::{assert_invalid, assert_refused},
+    refused::{assert_invalid, assert_refused, assert_unfit},
 };
 
 type Frames = mpsc::Sender<proto::UseShareRequest>;
@@ -208,7 +208,7 @@ async fn a_bad_frame_is_named_and_ends_the_stream() {
     let (frames, mut answers) = opened(&enclave, &schnorr).await;
     frames.send(sign(1, message(&[1; 31]), 0)).await.unwrap();
     let (_, end) = rest(&mut answers).await;
-    assert_invalid(&end.unwrap_err(), "payload.kind");
+    assert_unfit(&end.unwrap_err(), "payload");
     wiped(&enclave).await;
 }
 

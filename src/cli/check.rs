@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use tokio::time::Instant;
 
 use super::{block_on, failure::Failure};
-use crate::{app, config::Config, enclave::SecretPool, policy::Policy};
+use crate::{app, config::Config, enclave::SecretPool, harden::harden, policy::Policy};
 
 /// How long store and KMS may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,7 +19,8 @@ pub struct Check {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Also open the store and ask the KMS
+    /// Also open the store, which brings its schema up to date, and ask the KMS,
+    /// which makes a local KEK file that is not there
     #[arg(long)]
     online: bool,
 }
@@ -41,6 +42,7 @@ impl Check {
             config.limits.slots()
         );
         if self.online {
+            harden()?;
             block_on(1, async {
                 let signing = app::signing(&config).await?;
                 let store = tokio::time::timeout(PATIENCE, signing.store.status()).await;

@@ -44,7 +44,7 @@ impl Demo {
         harden()?;
         let temporary = tempfile::tempdir()?;
         let dir = self.dir.clone();
-        let dir = dir.unwrap_or_else(|| temporary.path().to_owned());
+        let dir = std::path::absolute(dir.unwrap_or_else(|| temporary.path().to_owned()))?;
         std::fs::create_dir_all(dir.join("policies"))?;
         std::fs::write(dir.join("policies/demo.cedar"), POLICY)?;
         let config = config(&dir)?;
@@ -111,6 +111,7 @@ fn config(dir: &std::path::Path) -> Result<Config, Failure> {
             enclave: dir.join("enclave.sock"),
             custody: Some(dir.join("custody.sock")),
             mode: 0o600,
+            custody_mode: 0o600,
         },
         callers: [demo].into_iter().collect(),
         policies: dir.join("policies"),

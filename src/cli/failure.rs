@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use crate::{app::StartError, config::ConfigError};
+use crate::{app::StartError, config::ConfigError, grpc::status::code_name};
 
 /// sysexits.h EX_CONFIG.
 const CONFIGURATION: u8 = 78;
@@ -57,10 +57,10 @@ impl From<Status> for Failure {
         let request =
             request.map_or_else(String::new, |info| format!("; request {}", info.request_id));
         Self::new(format!(
-            "{}: {} ({:?}{retry}{request})",
+            "{}: {} ({}{retry}{request})",
             reason(&status),
             status.message(),
-            status.code()
+            code_name(status.code())
         ))
     }
 }

@@ -21,6 +21,9 @@ impl Proto {
             ));
         }
         out.write_all(FILE_DESCRIPTOR_SET)?;
+        // The details of errors. Two encoded sets, one after the other, are one
+        // set: its only field is repeated.
+        out.write_all(tonic_types::pb::FILE_DESCRIPTOR_SET)?;
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ pub enum KmsConfig {
         kek_file: PathBuf,
     },
     /// Vault or OpenBao.
-    VaultTransit(vault_transit::Settings),
+    VaultTransit(Box<vault_transit::Settings>),
 }
 
 /// Where Kubernetes puts a projected token when the pod asks for it there.
@@ -95,7 +95,7 @@ fn transit(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsCon
             request: request?,
         },
     };
-    Some(KmsConfig::VaultTransit(settings))
+    Some(KmsConfig::VaultTransit(Box::new(settings)))
 }
 
 /// The key's name must name the environment, so that one environment's

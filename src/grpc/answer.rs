@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 use tracing::Span;
 
-use super::admission::Admitted;
-use crate::telemetry::Metrics;
+use super::{admission::Admitted, status};
+use crate::{key::RequestId, refusal::Refusal, telemetry::Metrics};
 
 /// The guard of one request. Written to log and metrics when it is dropped: at
 /// the end of the body, or when the client went away before.
@@ -25,6 +25,7 @@ pub struct Guarded {
     metrics: Metrics,
     method: &'static str,
     started: Instant,
+    request_id: RequestId,
     code: Option<Code>,
     admitted: Option<Admitted>,
 }
@@ -40,12 +41,14 @@ impl Guarded {
         metrics: Metrics,
         method: &'static str,
         started: Instant,
+        request_id: RequestId,
     ) -> Self {
         Self {
             span,
             metrics,
             method,
             started,
+            request_id,
             code: None,
             admitted: None,
         }
@@ -75,13 +78,14 @@ impl Drop for Guarded {
         // No status left with the body: the client went away before the end.
         let code = self.code.unwrap_or(Code::Cancelled);
         let elapsed = self.started.elapsed();
-        self.metrics.answered(self.method, code, elapsed);
+        let name = status::code_name(code);
+        self.metrics.answered(self.method, name, elapsed);
         let duration_ms = elapsed.as_secs_f64() * 1000.0;
         match code {
             Code::Ok => {
-                tracing::info!(parent: &self.span, code = ?code, duration_ms, "Request answered");
+                tracing::info!(parent: &self.span, code = name, duration_ms, "Request answered");
             }
-            _ => tracing::warn!(parent: &self.span, code = ?code, duration_ms, "Request refused"),
+            _ => tracing::warn!(parent: &self.span, code = name, duration_ms, "Request refused"),
         }
     }
 }
@@ -112,11 +116,9 @@ impl http_body::Body for GuardedBody {
                 // The body is in no state to be polled again; an empty one ends
                 // the answer after these trailers.
                 self.body = Body::empty();
-                let trailers = Status::internal("a fault of the enclave")
-                    .into_http::<Body>()
-                    .into_parts()
-                    .0
-                    .headers;
+                let request_id = &self.guard.request_id;
+                let refused = span.in_scope(|| status::refuse(&Refusal::Panicked, request_id));
+                let trailers = refused.into_http::<Body>().into_parts().0.headers;
                 self.guard.note(&trailers);
                 Poll::Ready(Some(Ok(Frame::trailers(trailers))))
             }

@@ -9,9 +9,10 @@ use crate::{
     key::{Algorithm, Revision, ShareId},
     proto,
     refusal::Refusal,
-    store::PAGE_MAX,
 };
 
+/// The most shares on one page.
+const PAGE_MAX: usize = 1000;
 /// How many shares a page has when the client does not say.
 const PAGE_DEFAULT: usize = 100;
 

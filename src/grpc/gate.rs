@@ -142,7 +142,13 @@ where
             reason = field::Empty,
             detail = field::Empty,
         );
-        let mut guard = Guarded::new(span.clone(), gate.metrics.clone(), method, started);
+        let mut guard = Guarded::new(
+            span.clone(),
+            gate.metrics.clone(),
+            method,
+            started,
+            request_id.clone(),
+        );
         let refuse = |refusal: &Refusal| {
             span.in_scope(|| status::refuse(refusal, &request_id).into_http::<Body>())
         };

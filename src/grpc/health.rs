@@ -19,7 +19,12 @@ pub const LIVENESS: &str = "liveness";
 pub const READINESS: &str = "readiness";
 
 /// The names that answer with readiness.
-const READY_NAMES: [&str; 3] = ["", READINESS, "countersign.v1.SigningEnclave"];
+const READY_NAMES: [&str; 4] = [
+    "",
+    READINESS,
+    "countersign.v1.SigningEnclave",
+    "countersign.v1.ShareCustody",
+];
 /// How often store and KMS are asked.
 const PERIOD: Duration = Duration::from_secs(2);
 /// How long they may take.

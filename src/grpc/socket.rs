@@ -44,7 +44,8 @@ impl Socket {
     /// Binds `path` with `mode`.
     ///
     /// The socket is bound under a temporary name beside `path`, given its mode,
-    /// and renamed, so that nobody can connect before the mode is right. A
+    /// and renamed, so that nobody can connect before the mode is right (until
+    /// then the process's umask lets the same user only). A
     /// socket file that is there is replaced only when nobody answers on it.
     ///
     /// # Errors

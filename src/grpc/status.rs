@@ -33,12 +33,17 @@ pub fn told(reason: Reason) -> Told {
     use Code::{
         Aborted, AlreadyExists, DataLoss, DeadlineExceeded, FailedPrecondition, Internal,
         InvalidArgument, PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
+        Unimplemented,
     };
     let never = |code, text| (code, text, None);
     let after = |code, text, millis| (code, text, Some(Duration::from_millis(millis)));
     let (code, text, retry) = match reason {
         Reason::InvalidRequest => never(InvalidArgument, "the request is malformed"),
         Reason::PayloadUnfit => never(InvalidArgument, "the payload does not fit the algorithm"),
+        Reason::Unsupported => never(
+            Unimplemented,
+            "there is no such call, or its messages have an encoding that is not offered",
+        ),
         Reason::StreamNotOpened => never(InvalidArgument, "the first frame must be `open`"),
         Reason::StreamOpenedTwice => never(InvalidArgument, "a stream has one `open` only"),
         Reason::CallerUnknown => never(Unauthenticated, "the peer is no known caller"),
@@ -59,6 +64,10 @@ pub fn told(reason: Reason) -> Told {
         Reason::ShareExists => never(AlreadyExists, "this share exists already"),
         Reason::ShareIdTaken => never(AlreadyExists, "another share has this id"),
         Reason::ShareChanged => after(Aborted, "the share changed meanwhile: read it again", 50),
+        Reason::RevisionMismatch => never(
+            Aborted,
+            "the share is not at the expected revision: read it and decide anew",
+        ),
         Reason::EnvelopeInvalid => never(DataLoss, "the record holds no readable envelope"),
         Reason::EnvelopeMismatch => never(DataLoss, "the envelope belongs to another record"),
         Reason::EnvelopeUnopened => never(DataLoss, "the envelope does not open"),
@@ -126,7 +135,8 @@ fn status(refusal: &Refusal, request_id: &RequestId) -> Status {
         details.set_retry_info(retry);
     }
     let mut message = text.to_owned();
-    if let Refusal::Invalid { field, rule, frame } = refusal {
+    if let Refusal::Invalid { field, rule, frame } | Refusal::Unfit { field, rule, frame } = refusal
+    {
         details.add_bad_request_violation(*field, *rule);
         message = frame.map_or_else(String::new, |id| format!("frame {id}: "));
         message.extend([field, ": ", rule]);
@@ -147,6 +157,30 @@ fn metadata(refusal: &Refusal) -> HashMap<String, String> {
         .collect()
 }
 
+/// The name of a code as the gRPC documents write it: in logs, metrics and on the
+/// command line.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
 /// Gives a status that the gRPC library made of an undecodable or oversize
 /// message the form of ours: such input is malformed, and nothing was done.
 pub fn adopt(foreign: &Status, request_id: &RequestId) -> Status {
@@ -154,7 +188,7 @@ pub fn adopt(foreign: &Status, request_id: &RequestId) -> Status {
         Code::OutOfRange | Code::ResourceExhausted => {
             Refusal::invalid("message", "is longer than this service accepts (128 KiB)")
         }
-        Code::Unimplemented => Refusal::invalid("message", "has an encoding that is not offered"),
+        Code::Unimplemented => Refusal::Unsupported,
         Code::Internal | Code::InvalidArgument => {
             Refusal::invalid("message", "is not a protobuf message of the expected type")
         }

@@ -1,6 +1,6 @@
 //! Reading policies: every `*.cedar` file of a directory, all problems at once.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use cedar_policy::{Authorizer, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 
@@ -79,7 +79,7 @@ impl Policy {
     ) -> Result<Self, Vec<PolicyProblem>> {
         let mut policies = PolicySet::new();
         let mut problems = Vec::new();
-        let mut seen = HashSet::new();
+        let mut places = HashMap::new();
         for (file, source) in sources {
             let mut problem = |place: String, problem: String| {
                 problems.push(PolicyProblem { place, problem });
@@ -104,7 +104,7 @@ impl Policy {
                     continue;
                 };
                 let place = format!("{file}, policy {id}");
-                if !seen.insert(id.to_owned()) {
+                if places.insert(id.to_owned(), place.clone()).is_some() {
                     problem(place, "has an @id that is taken: make it unique".to_owned());
                     continue;
                 }
@@ -117,9 +117,13 @@ impl Policy {
             .expect("the shipped schema is valid: a unit test parses it");
         let validator = Validator::new(schema.clone());
         let result = validator.validate(&policies, ValidationMode::Strict);
-        problems.extend(result.validation_errors().map(|error| PolicyProblem {
-            place: format!("policy {}", error.policy_id()),
-            problem: error.to_string(),
+        problems.extend(result.validation_errors().map(|error| {
+            PolicyProblem {
+                place: places
+                    .remove::<str>(error.policy_id().as_ref())
+                    .unwrap_or_else(|| error.policy_id().to_string()),
+                problem: error.to_string(),
+            }
         }));
         if !problems.is_empty() {
             return Err(problems);

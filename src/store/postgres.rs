@@ -30,12 +30,12 @@ use uuid::Uuid;
 
 use self::pool::{Connections, Value};
 use super::{
-    PAGE_MAX, ShareStore, StoreError,
+    ShareStore, StoreError,
     row::{require_size, revision, swapped},
     schema::Migration,
 };
 use crate::{
-    key::{Revision, ShareId, ShareState, WalletId},
+    key::{Environment, Revision, ShareId, ShareState, WalletId},
     policy::Opening,
     record::{ShareDescription, ShareRecord},
 };
@@ -123,18 +123,27 @@ impl ShareStore for Postgres {
 
     async fn list(
         &self,
+        environment: &Environment,
         wallet: Option<&WalletId>,
         after: Option<ShareId>,
         limit: usize,
     ) -> Result<Vec<ShareDescription>, StoreError> {
+        let environment = environment.as_str();
         // No share has the nil id, which sorts first.
         let after = after.map_or(Uuid::nil(), |share| share.as_uuid());
-        let limit = i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = match wallet.map(WalletId::as_str) {
-            None => self.0.read(|all| &all.list, &[&after, &limit]).await?,
+            None => {
+                self.0
+                    .read(|all| &all.list, &[&environment, &after, &limit])
+                    .await?
+            }
             Some(wallet) => {
                 self.0
-                    .read(|all| &all.list_wallet, &[&wallet, &after, &limit])
+                    .read(
+                        |all| &all.list_wallet,
+                        &[&environment, &wallet, &after, &limit],
+                    )
                     .await?
             }
         };

@@ -24,13 +24,13 @@ use self::{
     error::{failed, inserted},
 };
 use super::{
-    PAGE_MAX, ShareStore, StoreError,
+    ShareStore, StoreError,
     row::{micros, require_size, revision, swapped},
     schema::Migration,
     statement,
 };
 use crate::{
-    key::{Revision, ShareId, ShareState, WalletId},
+    key::{Environment, Revision, ShareId, ShareState, WalletId},
     policy::Opening,
     record::{ShareDescription, ShareRecord},
 };
@@ -111,27 +111,27 @@ impl ShareStore for Sqlite {
 
     async fn list(
         &self,
+        environment: &Environment,
         wallet: Option<&WalletId>,
         after: Option<ShareId>,
         limit: usize,
     ) -> Result<Vec<ShareDescription>, StoreError> {
-        let wallet = wallet.cloned();
+        let (environment, wallet) = (environment.clone(), wallet.cloned());
         // Every id sorts after the empty blob.
         let after = after.map_or_else(Vec::new, |share| share.as_bytes().to_vec());
-        let limit = limit.min(PAGE_MAX);
         self.0
             .read(move |connection| {
                 let mut query;
                 let rows = match &wallet {
                     None => {
                         query = connection.prepare_cached(statement::LIST).map_err(failed)?;
-                        query.query(params![after, limit])
+                        query.query(params![environment.as_str(), after, limit])
                     }
                     Some(wallet) => {
                         query = connection
                             .prepare_cached(statement::LIST_WALLET)
                             .map_err(failed)?;
-                        query.query(params![wallet.as_str(), after, limit])
+                        query.query(params![environment.as_str(), wallet.as_str(), after, limit])
                     }
                 };
                 let rows = rows.map_err(failed)?.mapped(|row| Ok(row::describe(row)));

@@ -22,12 +22,16 @@ pub const DESCRIBE: &str = select!(" FROM server_wallet_key_shares WHERE id = $1
 pub const FETCH: &str =
     select!(", encrypted_key_shares FROM server_wallet_key_shares WHERE id = $1");
 
-/// $1 the share before the first, $2 limit.
-pub const LIST: &str = select!(" FROM server_wallet_key_shares WHERE id > $1 ORDER BY id LIMIT $2");
+/// $1 environment, $2 the share before the first, $3 limit.
+pub const LIST: &str = select!(
+    " FROM server_wallet_key_shares WHERE environment = $1 AND id > $2 ORDER BY id LIMIT $3"
+);
 
-/// $1 wallet, $2 the share before the first, $3 limit.
-pub const LIST_WALLET: &str =
-    select!(" FROM server_wallet_key_shares WHERE wallet_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+/// $1 environment, $2 wallet, $3 the share before the first, $4 limit.
+pub const LIST_WALLET: &str = select!(
+    " FROM server_wallet_key_shares WHERE environment = $1 AND wallet_id = $2 AND id > $3 \
+     ORDER BY id LIMIT $4"
+);
 
 /// $1 share, $2 environment, $3 wallet, $4 address, $5 algorithm, $6 created at,
 /// $7 public key, $8 record version, $9 state, $10 to $12 the KEK's parts, $13

@@ -5,20 +5,27 @@ use std::time::Duration;
 use countersign::{
     key::{Algorithm, Revision, ShareId, ShareState},
     record::ShareRecord,
-    store::{PAGE_MAX, ShareStore, StoreErrorKind},
+    store::{ShareStore, StoreErrorKind},
 };
 use futures_util::future::join_all;
 
 use super::{
     kind,
-    records::{oversize, record, successor},
+    records::{environment, oversize, record, successor},
 };
 use crate::support::permits;
 
 /// Runs on an empty store, and leaves it full.
 pub async fn conformance(store: &dyn ShareStore) {
     store.status().await.unwrap();
-    assert!(store.list(None, None, PAGE_MAX).await.unwrap().is_empty());
+    let environment = environment();
+    assert!(
+        store
+            .list(&environment, None, None, 1000)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     unknown_shares_are_none(store).await;
     every_field_comes_back(store).await;
     an_id_is_taken_once(store).await;
@@ -161,21 +168,45 @@ async fn pages_are_ordered_and_complete(store: &dyn ShareStore) {
     expected.sort_by_key(|description| description.identity.share);
     let share = |index: usize| Some(expected[index].identity.share);
 
-    let list = async |after, limit| store.list(Some(&ours), after, limit).await.unwrap();
-    assert_eq!(list(None, PAGE_MAX).await, expected);
+    let environment = environment();
+    let list = async |after, limit| {
+        store
+            .list(&environment, Some(&ours), after, limit)
+            .await
+            .unwrap()
+    };
+    assert_eq!(list(None, 1000).await, expected);
     assert_eq!(list(None, 7).await, expected);
     assert_eq!(list(None, 3).await, expected[..3]);
     assert_eq!(list(share(2), 3).await, expected[3..6]);
     assert_eq!(list(share(5), 3).await, expected[6..]);
     assert_eq!(list(share(6), 1).await, []);
-    assert_eq!(store.list(Some(&theirs), None, 100).await.unwrap().len(), 7);
+    assert_eq!(
+        store
+            .list(&environment, Some(&theirs), None, 100)
+            .await
+            .unwrap()
+            .len(),
+        7
+    );
     let unknown = "pages-3".parse().unwrap();
-    assert_eq!(store.list(Some(&unknown), None, 100).await, Ok(Vec::new()));
+    assert_eq!(
+        store.list(&environment, Some(&unknown), None, 100).await,
+        Ok(Vec::new())
+    );
 
-    let all = store.list(None, None, PAGE_MAX).await.unwrap();
+    let elsewhere = "elsewhere".parse().unwrap();
+    assert_eq!(
+        store.list(&elsewhere, None, None, 100).await,
+        Ok(Vec::new())
+    );
+    let all = store.list(&environment, None, None, 1000).await.unwrap();
     assert!(all.is_sorted_by_key(|description| description.identity.share));
     let mut paged = Vec::new();
-    while let page = store.list(None, paged.last().copied(), 5).await.unwrap()
+    while let page = store
+        .list(&environment, None, paged.last().copied(), 5)
+        .await
+        .unwrap()
         && !page.is_empty()
     {
         assert!(page.len() <= 5);

@@ -15,7 +15,7 @@ use countersign::{
 pub fn record(wallet: &str, algorithm: Algorithm) -> ShareRecord {
     let public_key = public_key(algorithm);
     let identity = Identity {
-        environment: "testing".parse().unwrap(),
+        environment: environment(),
         wallet: wallet.parse().unwrap(),
         share: ShareId::random(),
         version: RecordVersion::FIRST,
@@ -75,4 +75,9 @@ fn envelope(identity: Identity) -> Envelope {
 fn now() -> SystemTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     UNIX_EPOCH + Duration::from_micros(since.as_micros().try_into().unwrap())
+}
+
+/// The environment of every record here.
+pub fn environment() -> countersign::key::Environment {
+    "testing".parse().unwrap()
 }

@@ -268,6 +268,7 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
             enclave: path("enclave.sock"),
             custody: Some(path("custody.sock")),
             mode: 0o600,
+            custody_mode: 0o600,
         },
         callers: setup.callers.clone(),
         policies: path("policies"),
@@ -309,11 +310,12 @@ impl ShareStore for CountedStore {
 
     async fn list(
         &self,
+        environment: &Environment,
         wallet: Option<&WalletId>,
         after: Option<ShareId>,
         limit: usize,
     ) -> Result<Vec<ShareDescription>, StoreError> {
-        self.0.list(wallet, after, limit).await
+        self.0.list(environment, wallet, after, limit).await
     }
 
     async fn set_state(

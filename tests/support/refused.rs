@@ -32,11 +32,17 @@ pub fn assert_refused(status: &Status, code: Code, reason: &str) {
 /// Asserts a refusal for bad input, of this field.
 #[track_caller]
 pub fn assert_invalid(status: &Status, field: &str) {
-    let reason = if field == "payload.kind" {
-        "PAYLOAD_UNFIT"
-    } else {
-        "INVALID_REQUEST"
-    };
+    assert_bad(status, field, "INVALID_REQUEST");
+}
+
+/// Asserts a refusal for input that does not go with the share's algorithm.
+#[track_caller]
+pub fn assert_unfit(status: &Status, field: &str) {
+    assert_bad(status, field, "PAYLOAD_UNFIT");
+}
+
+#[track_caller]
+fn assert_bad(status: &Status, field: &str, reason: &str) {
     assert_refused(status, Code::InvalidArgument, reason);
     let details = status.get_error_details();
     let bad = details.bad_request().expect("bad input has a BadRequest");

@@ -16,10 +16,6 @@ from grpc_status import rpc_status
 from countersign.v1 import enclave_pb2, enclave_pb2_grpc, share_pb2
 
 MESSAGE = b"a first call"
-# gRPC's C core (Python, Ruby, PHP, C++) names the server by the escaped path of
-# its socket, which is no host name; the server's HTTP/2 resets such a stream
-# with PROTOCOL_ERROR.
-OPTIONS = [("grpc.default_authority", "localhost")]
 
 
 def reason(error: grpc.RpcError) -> str:
@@ -34,7 +30,7 @@ def reason(error: grpc.RpcError) -> str:
 
 def main(socket: str, share_id: str, wallet_id: str) -> None:
     target = f"unix:{os.path.abspath(socket)}"
-    with grpc.insecure_channel(target, options=OPTIONS) as channel:
+    with grpc.insecure_channel(target) as channel:
         enclave = enclave_pb2_grpc.SigningEnclaveStub(channel)
 
         # As recorded in the database: a program that must not trust it keeps the

@@ -45,7 +45,7 @@ pub(super) struct RefusalReport {
     pub(super) attempt: &'static str,
     /// Refused for the reason that was expected.
     pub(super) refused: bool,
-    pub(super) code: String,
+    pub(super) code: &'static str,
     pub(super) reason: String,
     pub(super) message: String,
 }
@@ -111,6 +111,8 @@ impl Report {
     /// What to try next, for `--serve`.
     pub(super) fn print_next(&self, out: &mut impl Write, dir: &Path) -> io::Result<()> {
         let dir = dir.display();
+        let program = std::env::current_exe()?;
+        let program = program.display();
         writeln!(
             out,
             "\nServing on {dir}/enclave.sock and {dir}/custody.sock until Ctrl-C."
@@ -126,16 +128,13 @@ impl Report {
         writeln!(out, "Try in another terminal:\n")?;
         writeln!(
             out,
-            "  countersign sign --socket {dir}/enclave.sock --share-id {share_id} \\\n    \
+            "  {program} sign --socket {dir}/enclave.sock --share-id {share_id} \\\n    \
              --wallet-id {wallet_id} --message hello\n"
         )?;
+        writeln!(out, "  {program} share list --socket {dir}/custody.sock\n")?;
         writeln!(
             out,
-            "  countersign share list --socket {dir}/custody.sock\n"
-        )?;
-        writeln!(
-            out,
-            "  countersign proto > countersign.binpb\n  \
+            "  {program} proto > countersign.binpb\n  \
              grpcurl -protoset countersign.binpb -plaintext -unix -d '{{\"share_id\":\"{share_id}\",\n    \
              \"wallet_id\":\"{wallet_id}\",\"payload\":{{\"message\":\"aGVsbG8=\"}}}}' \\\n    \
              {dir}/enclave.sock countersign.v1.SigningEnclave/Sign"

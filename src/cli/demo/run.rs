@@ -13,6 +13,7 @@ use crate::{
     cli::failure::{self, Failure},
     client,
     enclave::signer,
+    grpc::status::code_name,
     key::{Algorithm, PublicKey, ShareId},
     payload::Payload,
     proto::{self, signing_enclave_client::SigningEnclaveClient},
@@ -181,7 +182,7 @@ fn report<T>(
         Ok(_) => RefusalReport {
             attempt,
             refused: false,
-            code: "OK".to_owned(),
+            code: "OK",
             reason: String::new(),
             message: "answered, and must not have been".to_owned(),
         },
@@ -190,7 +191,7 @@ fn report<T>(
             RefusalReport {
                 attempt,
                 refused: reason == expected,
-                code: format!("{:?}", status.code()),
+                code: code_name(status.code()),
                 reason,
                 message: status.message().to_owned(),
             }
