@@ -110,7 +110,7 @@ impl VaultTransit {
         };
         Ok(Self {
             kek,
-            retries: Retries::new(transport.addresses().count()),
+            retries: Retries::default(),
             breaker: Breaker::default(),
             signer: begin(Role::Signer, settings.signer),
             custodian: begin(Role::Custodian, settings.custodian),

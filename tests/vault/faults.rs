@@ -1,10 +1,10 @@
 //! Faults of a real Vault: each has its kind, and ends without a restart.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use countersign::kms::{
     Kms, KmsErrorKind,
-    vault_transit::{Role, VaultTransit},
+    vault_transit::{Login, Role, VaultTransit},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -50,6 +50,33 @@ async fn sealed_stopped_and_back() {
         record.recover(kms).await;
         ready(kms).await;
     }
+}
+
+/// A sealed node among several: the others are asked, for readiness, too, which
+/// needs no traffic.
+#[tokio::test]
+async fn one_of_two_is_sealed() {
+    let vault = shared_vault!();
+    let Some(sealed) = VaultServer::dedicated().await else {
+        return;
+    };
+    sealed.seal().await;
+    let tenant = Tenant::new(vault).await;
+    let mut settings = tenant.settings();
+    settings.addresses.insert(0, sealed.url());
+    let authorities = [sealed.ca_file(), vault.ca_file()].map(|file| fs::read(file).unwrap());
+    let authorities = String::from_utf8(authorities.concat()).unwrap();
+    settings.ca_file = tenant.file("ca.pem", &authorities);
+    let token = tenant.token(Role::Signer).await.0;
+    let path = tenant.file("token", &token);
+    settings.signer = Some(Login::TokenFile { path });
+    settings.custodian = None;
+    settings.rotator = None;
+    // A token from a file needs no login, which would find the serving node.
+    let kms = VaultTransit::start(settings).unwrap();
+    ready(&kms).await;
+    let record = Record::wrap(tenant.environment(), &tenant.kms()).await;
+    record.unwrap(&kms).await;
 }
 
 async fn status(kms: &VaultTransit) -> KmsErrorKind {

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -135,6 +135,54 @@ async fn failover() {
     assert_eq!(second.seen().len(), 3);
     drop(second);
     assert_eq!(record.fail(&kms).await.kind, KmsErrorKind::Sealed);
+}
+
+/// Readiness asks every node before it gives up, needs no traffic for that, and
+/// does not lead later calls to a node that does not serve.
+#[tokio::test]
+async fn health_passes_a_node_that_does_not_serve() {
+    let pki = pki();
+    for status in [429, 472, 473, 501, 503, 530] {
+        let bad = HttpsServer::start(pki.path(), move |_| error(status, "Vault is sealed"));
+        let good = HttpsServer::start(pki.path(), unwrapped);
+        let kms = backend(pki.path(), &[&bad, &good]);
+        for _ in 0..3 {
+            kms.status(soon()).await.unwrap();
+        }
+        Record::canned().unwrap_by(&kms, soon()).await.unwrap();
+        assert_eq!(bad.seen().len(), 1, "{status}: the good node is remembered");
+        drop(good);
+        let error = kms.status(soon()).await.unwrap_err();
+        assert_ne!(error.kind, KmsErrorKind::Unreachable, "{status}: {error}");
+    }
+}
+
+/// A node that was sealed since the login does not keep the others from ending
+/// the token.
+#[tokio::test]
+async fn a_token_is_revoked_at_the_next_address() {
+    let pki = pki();
+    let sealed = Arc::new(AtomicBool::new(false));
+    let seals = Arc::clone(&sealed);
+    let first = HttpsServer::start(pki.path(), move |_| {
+        if seals.load(Ordering::Relaxed) {
+            return error(503, "Vault is sealed");
+        }
+        Reply::json(200, login("hvs.given", 3600))
+    });
+    let second = HttpsServer::start(pki.path(), |_| Reply::json(204, ""));
+    let mut settings = scripted(pki.path(), &[first.url(), second.url()]);
+    settings.signer = Some(approle(pki.path()));
+    let kms = start(settings);
+    ready(&kms).await;
+    sealed.store(true, Ordering::Relaxed);
+    kms.close().await;
+    let seen = second.seen();
+    let [revocation] = &seen[..] else {
+        panic!("{} requests", seen.len())
+    };
+    assert_eq!(revocation.uri().path(), "/v1/auth/token/revoke-self");
+    assert_eq!(revocation.headers()["x-vault-token"], "hvs.given");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub(super) enum Repeat {
     Never,
     Once,
     Twice,
-    /// This node does not serve; another may.
+    /// This node does not serve; another may, and after a while this one.
     Elsewhere,
     /// The token is refused: `dead` when Vault does not know it, else it lacks
     /// the right.
@@ -125,7 +125,7 @@ impl Said {
 }
 
 /// What `sys/health` means. With `standbyok` a standby is as good as the active
-/// node, since it forwards.
+/// node, since it forwards; whatever is not, gives way to the next address.
 pub(super) fn from_health(status: StatusCode) -> Failure {
     let (kind, meaning) = match status.as_u16() {
         300..=399 => (KmsErrorKind::Redirected, "a redirect, not followed"),
@@ -135,5 +135,5 @@ pub(super) fn from_health(status: StatusCode) -> Failure {
         _ => (KmsErrorKind::Unavailable, "unhealthy"),
     };
     let detail = format!("health: {}, {meaning}", status.as_u16());
-    Failure::new(kind, Repeat::Never, detail)
+    Failure::new(kind, Repeat::Elsewhere, detail)
 }

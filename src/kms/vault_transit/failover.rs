@@ -16,8 +16,8 @@ pub(super) struct Addresses {
 }
 
 /// A pass: each address once, from the one that answered last, until one
-/// answers. No connection and a redirect are no answers. A 503 is one, but makes
-/// the next pass begin elsewhere.
+/// answers. No connection and a redirect are no answers, nor is what a node says
+/// that does not serve.
 pub(super) struct Pass<'a> {
     addresses: &'a Addresses,
     first: usize,
@@ -69,21 +69,21 @@ impl<'a> Pass<'a> {
             }
             Err(failure) => failure,
         };
-        let unanswered = matches!(
-            failure.error.kind,
-            KmsErrorKind::Unreachable
-                | KmsErrorKind::Timeout
-                | KmsErrorKind::Tls
-                | KmsErrorKind::Redirected
-        );
+        let unanswered = failure.repeat == Repeat::Elsewhere
+            || matches!(
+                failure.error.kind,
+                KmsErrorKind::Unreachable
+                    | KmsErrorKind::Timeout
+                    | KmsErrorKind::Tls
+                    | KmsErrorKind::Redirected
+            );
         if !unanswered {
-            self.prefer(place + usize::from(failure.repeat == Repeat::Elsewhere));
+            self.prefer(place);
             return Some(Err(failure));
         }
-        // "No connection" says less than whatever another address did.
-        match &self.failed {
-            Some(earlier) if earlier.error.kind != KmsErrorKind::Unreachable => {}
-            _ => self.failed = Some(failure),
+        let earlier = self.failed.as_ref().map(telling);
+        if earlier.is_none_or(|earlier| earlier < telling(&failure)) {
+            self.failed = Some(failure);
         }
         None
     }
@@ -93,9 +93,22 @@ impl<'a> Pass<'a> {
         self.failed.unwrap_or_else(|| Failure::too_late(operation))
     }
 
+    /// Lets later passes begin here, unless another pass has moved them since
+    /// this one began: what that one saw is newer.
     fn prefer(&self, place: usize) {
+        let (preferred, order) = (&self.addresses.preferred, Ordering::Relaxed);
         let place = place % self.addresses.count();
-        self.addresses.preferred.store(place, Ordering::Relaxed);
+        let _ = preferred.compare_exchange(self.first, place, order, order);
+    }
+}
+
+/// How much a failure says: what a node of Vault says of itself is more than
+/// whatever else happened, and that is more than "no connection".
+fn telling(failure: &Failure) -> u8 {
+    match (failure.repeat, failure.error.kind) {
+        (Repeat::Elsewhere, _) => 2,
+        (_, KmsErrorKind::Unreachable) => 0,
+        _ => 1,
     }
 }
 
@@ -139,11 +152,24 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_node_ends_the_pass_and_is_left() {
+    fn a_sealed_node_gives_way_and_is_left() {
         let addresses = addresses();
         let sealed = || failure(KmsErrorKind::Sealed, Repeat::Elsewhere);
-        assert_eq!(pass(&addresses, vec![sealed(), Ok(())]), "a");
+        assert_eq!(pass(&addresses, vec![sealed(), Ok(())]), "ab");
         assert_eq!(pass(&addresses, vec![Ok(())]), "b");
+        assert_eq!(pass(&addresses, vec![sealed(), sealed(), sealed()]), "bca");
+        assert_eq!(pass(&addresses, vec![Ok(())]), "b", "nobody serves");
+    }
+
+    #[test]
+    fn a_slow_pass_does_not_undo_a_later_one() {
+        let addresses = addresses();
+        let refused = || failure(KmsErrorKind::Unreachable, Repeat::Twice);
+        let mut slow = addresses.pass();
+        slow.next().unwrap();
+        assert_eq!(pass(&addresses, vec![refused(), refused(), Ok(())]), "abc");
+        slow.settle(Ok(())).unwrap().ok().unwrap();
+        assert_eq!(pass(&addresses, vec![Ok(())]), "c");
     }
 
     #[test]
@@ -160,5 +186,16 @@ mod tests {
         }
         assert!(pass.next().is_none());
         assert_eq!(pass.exhausted("").error.kind, KmsErrorKind::Tls);
+
+        let mut pass = addresses.pass();
+        for (kind, repeat) in [
+            (KmsErrorKind::Tls, Repeat::Never),
+            (KmsErrorKind::Sealed, Repeat::Elsewhere),
+            (KmsErrorKind::Unavailable, Repeat::Elsewhere),
+        ] {
+            pass.next().unwrap();
+            assert!(pass.settle(failure(kind, repeat)).is_none());
+        }
+        assert_eq!(pass.exhausted("").error.kind, KmsErrorKind::Sealed);
     }
 }

@@ -4,7 +4,7 @@
 //! |-------------------------------------------|-----------------------------------|
 //! | no connection, no answer in time, 502, 504, 412, redirect | twice             |
 //! | 500                                       | once                              |
-//! | 503, sealed or without an active node     | once; twice with several addresses |
+//! | 503, sealed or without an active node     | once                              |
 //! | 429                                       | twice, after `Retry-After`        |
 //! | 403                                       | once, after a new login           |
 //! | any other 4xx, a bad certificate          | never                             |
@@ -33,18 +33,18 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The retry policy and its budget.
 pub(super) struct Retries {
     budget: TpsBudget,
-    addresses: usize,
 }
 
-impl Retries {
-    pub(super) fn new(addresses: usize) -> Self {
+impl Default for Retries {
+    fn default() -> Self {
         Self {
             // Ten seconds of memory, two retries a second for who calls rarely.
             budget: TpsBudget::new(Duration::from_secs(10), 2, 0.2),
-            addresses,
         }
     }
+}
 
+impl Retries {
     /// Calls `attempt` with the session's token until it succeeds or no retry
     /// can help.
     pub(super) async fn run<T, F>(
@@ -67,9 +67,8 @@ impl Retries {
             };
             let most = match failure.repeat {
                 Repeat::Never => 0,
-                Repeat::Once => 1,
-                Repeat::Elsewhere if self.addresses == 1 => 1,
-                Repeat::Elsewhere | Repeat::Twice => MOST,
+                Repeat::Once | Repeat::Elsewhere => 1,
+                Repeat::Twice => MOST,
                 Repeat::WithNewToken { dead } if !logged_in_anew => {
                     logged_in_anew = true;
                     if session.replace(&token, dead, deadline).await? {
