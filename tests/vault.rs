@@ -1,10 +1,11 @@
-//! Vault Transit: rights, logins, faults, the network and what must not leak.
+//! Vault Transit: rights, logins, faults, the network, sessions and what must not leak.
 
 mod faults;
 mod logins;
 mod network;
 mod rights;
 mod secrecy;
+mod sessions;
 
 use std::{path::Path, time::Duration};
 

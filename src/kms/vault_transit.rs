@@ -213,7 +213,10 @@ impl Kms for VaultTransit {
             .send(&Request::health(), deadline)
             .await
             .map_err(|failure| failure.error)?;
-        self.sessions().try_for_each(Session::status)
+        for session in self.sessions() {
+            session.status(deadline).await?;
+        }
+        Ok(())
     }
 
     async fn close(&self) {

@@ -190,6 +190,15 @@ async fn calls_share_the_first_login() {
     assert_eq!(tenant.logins(), logins + 1);
 }
 
+/// Whoever asks for the status at once waits for the logins.
+#[tokio::test]
+async fn the_status_awaits_the_first_login() {
+    let vault = shared_vault!();
+    let tenant = Tenant::new(vault).await;
+    tenant.kms().status(soon()).await.unwrap();
+    assert_eq!(tenant.logins(), 3);
+}
+
 /// After a shutdown no token of ours is left, and nothing logs in again.
 #[tokio::test]
 async fn a_shutdown_revokes() {

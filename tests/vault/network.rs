@@ -28,7 +28,7 @@ use crate::support::{
 };
 
 /// A directory with a certificate for servers and the authority behind it.
-fn pki() -> TempDir {
+pub(super) fn pki() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     authority.write_certificate(directory.path());
@@ -36,7 +36,7 @@ fn pki() -> TempDir {
     directory
 }
 
-fn start(settings: Settings) -> VaultTransit {
+pub(super) fn start(settings: Settings) -> VaultTransit {
     VaultTransit::start(settings).unwrap()
 }
 
@@ -46,7 +46,7 @@ fn backend(directory: &Path, servers: &[&HttpsServer]) -> VaultTransit {
 }
 
 /// The answer of a Vault that unwraps everything to the same DEK.
-fn unwrapped(_: &Seen) -> Reply {
+pub(super) fn unwrapped(_: &Seen) -> Reply {
     let plaintext = STANDARD.encode([7; 32]);
     Reply::json(
         200,
@@ -54,7 +54,7 @@ fn unwrapped(_: &Seen) -> Reply {
     )
 }
 
-fn error(status: u16, message: &str) -> Reply {
+pub(super) fn error(status: u16, message: &str) -> Reply {
     Reply::json(status, json!({"errors": [message]}))
 }
 

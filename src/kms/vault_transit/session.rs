@@ -135,13 +135,10 @@ impl Session {
         }
     }
 
-    /// Whether there is a token now.
-    pub(super) fn status(&self) -> Result<(), KmsError> {
-        let state = self.inner.state.borrow();
-        match state.usable() {
-            Some(_) => Ok(()),
-            None => Err(self.inner.failure(&state)),
-        }
+    /// Whether there is a token, waiting for a login that is under way, such as
+    /// the first.
+    pub(super) async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
+        self.token(deadline).await.map(drop)
     }
 
     /// Ends the session and gives its token back.

@@ -1,0 +1,46 @@
+//! The life of a session with a server that the test plays: what a real one
+//! answers rarely, late or never.
+
+use std::time::Duration;
+
+use countersign::kms::{Kms, KmsErrorKind, vault_transit::VaultTransit};
+use tokio::time::Instant;
+
+use super::{
+    network::{approle, login, pki, start},
+    scripted, soon,
+};
+use crate::support::https::{HttpsServer, Reply, Seen};
+
+/// A backend whose signer logs in at a played server; every other role has a
+/// token.
+fn signing(server: &HttpsServer, directory: &std::path::Path) -> VaultTransit {
+    let mut settings = scripted(directory, &[server.url()]);
+    settings.signer = Some(approle(directory));
+    start(settings)
+}
+
+/// The answer of a server that knows health and logins.
+fn logging_in(request: &Seen, lease: u64) -> Reply {
+    match request.uri().path() {
+        "/v1/sys/health" => Reply::json(200, "{}"),
+        _ => Reply::json(200, login("hvs.given", lease)),
+    }
+}
+
+/// The status waits for the first login, but not longer than it may.
+#[tokio::test]
+async fn the_status_keeps_its_deadline() {
+    let pki = pki();
+    let server = HttpsServer::start(pki.path(), |request| match request.uri().path() {
+        "/v1/sys/health" => logging_in(request, 60),
+        _ => logging_in(request, 60).after(Duration::from_secs(2)),
+    });
+    let kms = signing(&server, pki.path());
+    let begun = Instant::now();
+    let by = begun + Duration::from_millis(500);
+    let error = kms.status(by).await.unwrap_err();
+    assert_eq!(error.kind, KmsErrorKind::Timeout, "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    kms.status(soon()).await.unwrap();
+}
