@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use countersign::kms::{Kms, KmsErrorKind, vault_transit::VaultTransit};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
     network::{approle, login, pki, start},
-    scripted, soon,
+    ready, scripted, soon,
 };
 use crate::support::https::{HttpsServer, Reply, Seen};
+
+const LOGIN: &str = "/v1/auth/approle/login";
 
 /// A backend whose signer logs in at a played server; every other role has a
 /// token.
@@ -43,4 +45,33 @@ async fn the_status_keeps_its_deadline() {
     assert_eq!(error.kind, KmsErrorKind::Timeout, "{error}");
     assert!(begun.elapsed() < Duration::from_secs(1));
     kms.status(soon()).await.unwrap();
+}
+
+/// A renewal that gives no time is the end of a token, not its eternal life; nor
+/// is a login that does.
+#[tokio::test]
+async fn no_lease_is_no_life() {
+    let pki = pki();
+    let server = HttpsServer::start(pki.path(), |request| match request.uri().path() {
+        "/v1/auth/token/renew-self" => Reply::json(200, login("hvs.given", 0)),
+        _ => logging_in(request, 1),
+    });
+    let kms = signing(&server, pki.path());
+    ready(&kms).await;
+    sleep(Duration::from_millis(2500)).await;
+    let logins = |server: &HttpsServer| {
+        let seen = server.seen();
+        let logins = seen.iter().filter(|seen| seen.uri().path() == LOGIN);
+        logins.count()
+    };
+    let found = logins(&server);
+    assert!((3..=6).contains(&found), "{found} logins");
+
+    let server = HttpsServer::start(pki.path(), |request| logging_in(request, 0));
+    let kms = signing(&server, pki.path());
+    let error = kms.status(soon()).await.unwrap_err();
+    assert_eq!(error.kind, KmsErrorKind::Login, "{error}");
+    sleep(Duration::from_secs(1)).await;
+    let found = logins(&server);
+    assert!((2..=4).contains(&found), "{found} logins");
 }

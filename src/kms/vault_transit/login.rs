@@ -40,7 +40,7 @@ pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token,
         Login::AppRole { secret_id_file, .. } => read(secret_id_file),
         Login::TokenFile { path } => {
             let token = read(path).await?;
-            return Token::new(token, Duration::ZERO, false).map_err(not_a_token);
+            return Token::of_file(token).map_err(not_a_token);
         }
     };
     let credential = credential.await?;
@@ -48,7 +48,12 @@ pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token,
     let auth = exchange(transport, call).await?.ok_or_else(undocumented)?;
     let lease = Duration::from_secs(auth.lease_duration);
     let token = Zeroizing::new(auth.client_token);
-    Token::new(token, lease, auth.renewable).map_err(not_a_token)
+    let token = Token::of_login(token, lease, auth.renewable).map_err(not_a_token)?;
+    if token.is_expired() {
+        let detail = "login: the token has expired already";
+        return Err(KmsError::new(KmsErrorKind::Login, detail));
+    }
+    Ok(token)
 }
 
 /// Prolongs a token.

@@ -234,16 +234,24 @@ impl Inner {
 
     /// Renews a token, or logs in anew where renewing does not help. A renewal
     /// that Vault could not answer is tried again while the token lives.
-    async fn prolong(&self, token: &Token) -> Result<Token, KmsError> {
+    async fn prolong(&self, token: &Arc<Token>) -> Result<Token, KmsError> {
         if !token.renewable || token.is_expired() {
             return self.log_in().await;
         }
+        let role = self.role.as_str();
         match login::renew(token, &self.transport).await {
+            Ok(renewed) if renewed.is_expired() => {
+                self.drop(token);
+                self.log_in().await
+            }
             Ok(renewed) if renewed.nears_its_end() => match self.log_in().await {
                 Ok(token) => Ok(token),
-                // What the renewal gave is better than nothing, for as long as
-                // it lasts.
-                Err(_) => Ok(renewed),
+                Err(error) => {
+                    // What the renewal gave is better than nothing, for as long
+                    // as it lasts.
+                    tracing::warn!(role, %error, "Vault login failed, the old token lives on");
+                    Ok(renewed)
+                }
             },
             Ok(renewed) => Ok(renewed),
             Err(error) => match error.kind {
@@ -254,9 +262,19 @@ impl Inner {
                 | KmsErrorKind::Sealed
                 | KmsErrorKind::RateLimited => Err(error),
                 // A token at its maximum gets anything from 400 to 500.
-                _ => self.log_in().await,
+                _ => {
+                    tracing::info!(role, %error, "Vault token was not renewed");
+                    self.log_in().await
+                }
             },
         }
+    }
+
+    /// Gives a token to nobody any more.
+    fn drop(&self, token: &Arc<Token>) {
+        self.state.send_modify(|state| {
+            state.token.take_if(|current| Arc::ptr_eq(current, token));
+        });
     }
 
     fn put(&self, token: Arc<Token>) {

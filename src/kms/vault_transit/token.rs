@@ -23,26 +23,31 @@ pub(super) struct Token {
 pub(super) struct NotAToken;
 
 impl Token {
-    /// A token of a login. A `ttl` of zero is a token that does not expire.
-    pub(super) fn new(
+    /// A token of a login. Vault says zero of one that is at its end.
+    pub(super) fn of_login(
         text: Zeroizing<String>,
         ttl: Duration,
         renewable: bool,
     ) -> Result<Self, NotAToken> {
-        // The header shares this one wiped buffer with every request.
-        let bytes = Bytes::from_owner(Wiped(text));
-        let mut header = HeaderValue::from_maybe_shared(bytes)
-            .ok()
-            .filter(|header| !header.is_empty() && header.to_str().is_ok())
-            .ok_or(NotAToken)?;
-        header.set_sensitive(true);
         let obtained = Instant::now();
         Ok(Self {
-            header,
+            header: header(text)?,
             renewable,
             ttl,
             obtained,
-            expires: (!ttl.is_zero()).then(|| obtained + ttl),
+            expires: Some(obtained + ttl),
+        })
+    }
+
+    /// A token that somebody else keeps alive: as far as is known here, it does
+    /// not expire.
+    pub(super) fn of_file(text: Zeroizing<String>) -> Result<Self, NotAToken> {
+        Ok(Self {
+            header: header(text)?,
+            renewable: false,
+            ttl: Duration::ZERO,
+            obtained: Instant::now(),
+            expires: None,
         })
     }
 
@@ -55,7 +60,7 @@ impl Token {
             renewable,
             ttl: self.ttl,
             obtained,
-            expires: (!lease.is_zero()).then(|| obtained + lease),
+            expires: Some(obtained + lease),
         }
     }
 
@@ -101,6 +106,17 @@ impl Token {
         let life = self.expires?.duration_since(self.obtained);
         Some(self.obtained + life.mul_f64(2.0 / 3.0 - spread / 10.0))
     }
+}
+
+/// The header shares one wiped buffer with every request.
+fn header(text: Zeroizing<String>) -> Result<HeaderValue, NotAToken> {
+    let bytes = Bytes::from_owner(Wiped(text));
+    let mut header = HeaderValue::from_maybe_shared(bytes)
+        .ok()
+        .filter(|header| !header.is_empty() && header.to_str().is_ok())
+        .ok_or(NotAToken)?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 struct Wiped(Zeroizing<String>);
