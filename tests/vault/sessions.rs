@@ -1,12 +1,24 @@
 //! The life of a session with a server that the test plays: what a real one
 //! answers rarely, late or never.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use countersign::kms::{Kms, KmsErrorKind, vault_transit::VaultTransit};
 use tokio::time::{Instant, sleep};
+use tracing::{Dispatch, Event, Subscriber, field::Field};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+    util::SubscriberInitExt,
+};
 
 use super::{
+    Record,
     network::{approle, login, pki, start},
     ready, scripted, soon,
 };
@@ -16,7 +28,7 @@ const LOGIN: &str = "/v1/auth/approle/login";
 
 /// A backend whose signer logs in at a played server; every other role has a
 /// token.
-fn signing(server: &HttpsServer, directory: &std::path::Path) -> VaultTransit {
+fn signing(server: &HttpsServer, directory: &Path) -> VaultTransit {
     let mut settings = scripted(directory, &[server.url()]);
     settings.signer = Some(approle(directory));
     start(settings)
@@ -74,4 +86,58 @@ async fn no_lease_is_no_life() {
     sleep(Duration::from_secs(1)).await;
     let found = logins(&server);
     assert!((2..=4).contains(&found), "{found} logins");
+}
+
+/// However large the numbers of a server, nothing overflows: the role goes on.
+#[tokio::test]
+async fn numbers_beyond_time() {
+    let pki = pki();
+    for lease in [u64::MAX, u64::MAX / 2, i64::MAX as u64, 1 << 40] {
+        let server = HttpsServer::start(pki.path(), move |request| logging_in(request, lease));
+        let kms = signing(&server, pki.path());
+        kms.status(soon()).await.unwrap();
+        sleep(Duration::from_millis(50)).await;
+        kms.status(soon()).await.unwrap();
+        kms.close().await;
+        let logins = server.seen();
+        let logins = logins.iter().filter(|seen| seen.uri().path() == LOGIN);
+        assert_eq!(logins.count(), 1, "{lease}");
+    }
+    for seconds in ["61", "86400", "18446744073709551615"] {
+        let server = HttpsServer::start(pki.path(), move |_| {
+            Reply::json(429, "").with("retry-after", seconds)
+        });
+        let kms = start(scripted(pki.path(), &[server.url()]));
+        let error = Record::canned().fail(&kms).await;
+        assert_eq!(error.retry_after, Some(Duration::from_secs(60)));
+    }
+}
+
+/// Panics at the first login that succeeds.
+struct Trap(AtomicBool);
+
+impl<S: Subscriber> Layer<S> for Trap {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut text = String::new();
+        event.record(&mut |_: &Field, value: &dyn fmt::Debug| text += &format!("{value:?}"));
+        if text.contains("Vault login succeeded") {
+            assert!(self.0.swap(true, Ordering::Relaxed), "trapped");
+        }
+    }
+}
+
+/// A task that dies is said to be dead, and begins again.
+#[tokio::test]
+async fn a_session_survives_a_panic() {
+    // While there is but one subscriber, an event that another test's thread
+    // meets first, which has none, is off for every thread.
+    let _second = Dispatch::new(tracing_subscriber::registry());
+    let trap = tracing_subscriber::registry().with(Trap(AtomicBool::new(false)));
+    let _guard = trap.set_default();
+    let pki = pki();
+    let server = HttpsServer::start(pki.path(), |request| logging_in(request, 60));
+    let kms = signing(&server, pki.path());
+    let error = kms.status(soon()).await.unwrap_err();
+    assert_eq!(error.kind, KmsErrorKind::Login, "{error}");
+    ready(&kms).await;
 }

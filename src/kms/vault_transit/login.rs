@@ -32,6 +32,9 @@ use super::{
 
 /// How long a login or a renewal may take, over all addresses.
 const WITHIN: Duration = Duration::from_secs(10);
+/// The longest lease: 1 year, where Vault's own maximum is 32 days. Nothing is
+/// lost with a shorter one, and no date is computed that there is not.
+const LEASE_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Gets a token.
 pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token, KmsError> {
@@ -46,7 +49,7 @@ pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token,
     let credential = credential.await?;
     let call = Call::Login(login, &credential);
     let auth = exchange(transport, call).await?.ok_or_else(undocumented)?;
-    let lease = Duration::from_secs(auth.lease_duration);
+    let lease = lease(&auth);
     let token = Zeroizing::new(auth.client_token);
     let token = Token::of_login(token, lease, auth.renewable).map_err(not_a_token)?;
     if token.is_expired() {
@@ -61,7 +64,11 @@ pub(super) async fn renew(token: &Token, transport: &Transport) -> Result<Token,
     let auth = exchange(transport, Call::Renew(token)).await?;
     let mut auth = auth.ok_or_else(undocumented)?;
     auth.client_token.zeroize();
-    Ok(token.renewed(Duration::from_secs(auth.lease_duration), auth.renewable))
+    Ok(token.renewed(lease(&auth), auth.renewable))
+}
+
+fn lease(auth: &AuthInfo) -> Duration {
+    Duration::from_secs(auth.lease_duration).min(LEASE_MAX)
 }
 
 /// Ends a token.

@@ -12,6 +12,7 @@
 //! A token that still works is kept until the new one is there.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::{
     select,
     sync::{Notify, watch},
@@ -34,6 +36,8 @@ use super::{
 const BACKOFF: Duration = Duration::from_millis(250);
 /// … up to this, so that a login works again soon after its cause is gone.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// The pause after a panic, which is a bug, that may be there again at once.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// A token younger than this has every right that a new one would have; an older
 /// one may lack what its role was given since.
 const STALE: Duration = Duration::from_secs(30);
@@ -77,7 +81,7 @@ impl Session {
             wake: Notify::new(),
             wanted: AtomicBool::new(false),
         });
-        let task = tokio::spawn(Arc::clone(&inner).keep()).abort_handle();
+        let task = tokio::spawn(Arc::clone(&inner).run()).abort_handle();
         Self { inner, task }
     }
 
@@ -172,7 +176,22 @@ impl State {
 }
 
 impl Inner {
-    async fn keep(self: Arc<Self>) {
+    /// Keeps the token for as long as the session lasts. A role whose task has
+    /// panicked would never log in again, and so the task begins anew.
+    async fn run(self: Arc<Self>) {
+        while AssertUnwindSafe(self.keep()).catch_unwind().await.is_err() {
+            tracing::error!(role = self.role.as_str(), "Vault session panicked");
+            self.state.send_modify(|state| {
+                state.attempts += 1;
+                if state.usable().is_none() {
+                    state.failure = Some(self.failed(KmsErrorKind::Login, "panicked"));
+                }
+            });
+            sleep(AFTER_PANIC).await;
+        }
+    }
+
+    async fn keep(&self) {
         let mut backoff = BACKOFF;
         loop {
             let current = self.state.borrow().token.clone();

@@ -26,6 +26,9 @@ const ANSWER_MAX: usize = 64 * 1024;
 /// Idle connections kept per address: about the requests in flight of a busy
 /// instance.
 const IDLE_MAX: usize = 64;
+/// The longest pause that an answer can ask for: who calls asks again in any
+/// case.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -151,7 +154,8 @@ impl Transport {
     ) -> Result<Answer, Failure> {
         let mut pass = self.addresses.pass();
         while let Some(address) = pass.next() {
-            let limit = deadline.min(Instant::now() + self.timeout);
+            let limit = Instant::now().checked_add(self.timeout);
+            let limit = limit.map_or(deadline, |limit| limit.min(deadline));
             let result = timeout_at(limit, self.exchange(address, request))
                 .await
                 .unwrap_or_else(|_| Err(Failure::too_late(request.operation)));
@@ -223,11 +227,12 @@ async fn read(operation: &str, response: &mut Response) -> Result<Zeroizing<Vec<
     }
 }
 
-/// The seconds form of `Retry-After`, which is the one that Vault writes.
+/// The seconds form of `Retry-After`, which is the one that Vault writes, up to
+/// [`RETRY_AFTER_MAX`].
 fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(header::RETRY_AFTER)?;
     let seconds = value.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
 /// Why there is no answer. Of the error and its causes only those are quoted
