@@ -150,6 +150,31 @@ async fn a_token_is_replaced_before_its_end() {
     assert_eq!(tenant.count("decrypt"), unwrapped, "none was refused");
 }
 
+/// The token that a new login replaces does not live on until it expires.
+#[tokio::test]
+async fn a_replaced_token_is_revoked() {
+    let vault = shared_vault!();
+    let life = Duration::from_secs(12);
+    let tenant = Tenant::with_tokens(vault, life, life).await;
+    let mut settings = tenant.settings();
+    settings.timeouts.request = Duration::from_millis(500);
+    let begun = Instant::now();
+    let kms = VaultTransit::start(settings).unwrap();
+    ready(&kms).await;
+    while tenant.logins() < 6 {
+        assert!(begun.elapsed() < life, "no new logins");
+        sleep(Duration::from_millis(100)).await;
+    }
+    while tokens(vault, &tenant).await > 3 {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let last = life - Duration::from_secs(1);
+    assert!(begun.elapsed() < last, "the old tokens expired");
+    ready(&kms).await;
+    kms.close().await;
+    assert_eq!(tokens(vault, &tenant).await, 0);
+}
+
 /// However many calls find their token revoked, they log in once and succeed.
 #[tokio::test]
 async fn a_revoked_token_is_replaced_once() {

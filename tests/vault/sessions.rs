@@ -4,7 +4,7 @@
 use std::{
     fmt,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -25,6 +25,7 @@ use super::{
 use crate::support::https::{HttpsServer, Reply, Seen};
 
 const LOGIN: &str = "/v1/auth/approle/login";
+const REVOCATION: &str = "/v1/auth/token/revoke-self";
 
 /// A backend whose signer logs in at a played server; every other role has a
 /// token.
@@ -140,4 +141,50 @@ async fn a_session_survives_a_panic() {
     let error = kms.status(soon()).await.unwrap_err();
     assert_eq!(error.kind, KmsErrorKind::Login, "{error}");
     ready(&kms).await;
+}
+
+/// A replaced token is revoked after the calls that took it, and at the latest by
+/// the shutdown. One of a file is left to whoever keeps it.
+#[tokio::test]
+async fn replaced_tokens_are_revoked_in_the_end() {
+    let pki = pki();
+    let logins = AtomicUsize::new(0);
+    let server = HttpsServer::start(pki.path(), move |request| match request.uri().path() {
+        "/v1/sys/health" => Reply::json(200, "{}"),
+        LOGIN => {
+            let number = logins.fetch_add(1, Ordering::Relaxed);
+            Reply::json(200, login(&format!("hvs.{number}"), 3))
+        }
+        "/v1/auth/token/renew-self" => Reply::json(403, r#"{"errors":["permission denied"]}"#),
+        _ => Reply::json(204, ""),
+    });
+    let revoked = || {
+        let seen = server.seen();
+        let revoked = seen.iter().filter(|seen| seen.uri().path() == REVOCATION);
+        let tokens = revoked.map(|seen| seen.headers()["x-vault-token"].to_str().unwrap());
+        tokens.map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let mut settings = scripted(pki.path(), &[server.url()]);
+    settings.signer = Some(approle(pki.path()));
+    settings.timeouts.request = Duration::from_millis(200);
+    let kms = start(settings);
+    ready(&kms).await;
+    sleep(Duration::from_millis(1500)).await;
+    assert_eq!(revoked(), [""; 0]);
+    sleep(Duration::from_millis(1200)).await;
+    assert_eq!(revoked(), ["hvs.0"]);
+    kms.close().await;
+    assert_eq!(revoked(), ["hvs.0", "hvs.1"]);
+
+    let mut settings = scripted(pki.path(), &[server.url()]);
+    settings.signer = Some(approle(pki.path()));
+    settings.timeouts.request = Duration::from_secs(30);
+    let kms = start(settings);
+    ready(&kms).await;
+    sleep(Duration::from_millis(2300)).await;
+    assert_eq!(revoked().len(), 2);
+    kms.close().await;
+    let mut last = revoked().split_off(2);
+    last.sort();
+    assert_eq!(last, ["hvs.2", "hvs.3"]);
 }

@@ -51,7 +51,8 @@ pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token,
     let auth = exchange(transport, call).await?.ok_or_else(undocumented)?;
     let lease = lease(&auth);
     let token = Zeroizing::new(auth.client_token);
-    let token = Token::of_login(token, lease, auth.renewable).map_err(not_a_token)?;
+    let revocable = auth.token_type != "batch";
+    let token = Token::of_login(token, lease, auth.renewable, revocable).map_err(not_a_token)?;
     if token.is_expired() {
         let detail = "login: the token has expired already";
         return Err(KmsError::new(KmsErrorKind::Login, detail));

@@ -9,7 +9,8 @@
 //!    │       └── a call is refused: the dead token is dropped ──▶ login
 //!    └─ backoff ─ failure: remembered, and the answer to whoever asks meanwhile
 //! ```
-//! A token that still works is kept until the new one is there.
+//! A token that still works is kept until the new one is there, and revoked once
+//! the calls that took it are over.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::join_all};
 use tokio::{
     select,
     sync::{Notify, watch},
@@ -67,6 +68,8 @@ struct State {
     attempts: u64,
     /// The token that Vault refused last: a file that still holds it is no news.
     dead: Option<Arc<Token>>,
+    /// Tokens that were replaced and are not revoked yet.
+    replaced: Vec<Arc<Token>>,
     closed: bool,
 }
 
@@ -145,7 +148,7 @@ impl Session {
         self.token(deadline).await.map(drop)
     }
 
-    /// Ends the session and gives its token back.
+    /// Ends the session and gives its tokens back.
     pub(super) async fn close(&self) {
         self.task.abort();
         let state = self.inner.state.send_replace(State {
@@ -153,13 +156,8 @@ impl Session {
             closed: true,
             ..State::default()
         });
-        let Some(token) = state.token else { return };
-        if matches!(self.inner.login, Login::TokenFile { .. }) {
-            return;
-        }
-        if let Err(error) = login::revoke(&token, &self.inner.transport).await {
-            tracing::warn!(role = self.inner.role.as_str(), %error, "Vault token was not revoked");
-        }
+        let tokens = state.token.iter().chain(&state.replaced);
+        join_all(tokens.map(|token| self.inner.revoke(token))).await;
     }
 }
 
@@ -191,7 +189,7 @@ impl Inner {
         }
     }
 
-    async fn keep(&self) {
+    async fn keep(self: &Arc<Self>) {
         let mut backoff = BACKOFF;
         loop {
             let current = self.state.borrow().token.clone();
@@ -216,7 +214,9 @@ impl Inner {
             match result {
                 Ok(token) => {
                     backoff = BACKOFF;
-                    self.put(Arc::new(token));
+                    if let Some(replaced) = self.put(Arc::new(token)) {
+                        tokio::spawn(Arc::clone(self).retire(replaced));
+                    }
                 }
                 Err(error) => {
                     let role = self.role.as_str();
@@ -296,14 +296,48 @@ impl Inner {
         });
     }
 
-    fn put(&self, token: Arc<Token>) {
+    /// Gives out a token from now on. The one that it replaces is returned if it
+    /// is another, and is to be retired.
+    fn put(&self, token: Arc<Token>) -> Option<Arc<Token>> {
+        let mut replaced = None;
         self.state.send_modify(|state| {
-            if !state.closed {
-                state.attempts += 1;
-                state.token = Some(token);
-                state.failure = None;
+            if state.closed {
+                return;
             }
+            state.attempts += 1;
+            state.failure = None;
+            replaced = state.usable().filter(|old| !old.is_same(&token));
+            state.replaced.extend(replaced.clone());
+            state.token = Some(token);
         });
+        replaced
+    }
+
+    /// Revokes a replaced token when the calls that took it have had their time;
+    /// one that takes longer is repeated with the new token.
+    async fn retire(self: Arc<Self>, token: Arc<Token>) {
+        sleep(self.transport.timeout()).await;
+        let mut is_left = false;
+        self.state.send_if_modified(|state| {
+            let before = state.replaced.len();
+            state.replaced.retain(|other| !Arc::ptr_eq(other, &token));
+            is_left = state.replaced.len() < before;
+            false
+        });
+        // Closing revokes those that it finds.
+        if is_left {
+            self.revoke(&token).await;
+        }
+    }
+
+    /// Ends a token as well as can be: one that cannot be revoked expires.
+    async fn revoke(&self, token: &Token) {
+        if !token.revocable || token.is_expired() {
+            return;
+        }
+        if let Err(error) = login::revoke(token, &self.transport).await {
+            tracing::warn!(role = self.role.as_str(), %error, "Vault token was not revoked");
+        }
     }
 
     fn failure(&self, state: &State) -> KmsError {

@@ -13,6 +13,9 @@ pub(super) struct Token {
     header: HeaderValue,
     /// Whether Vault prolongs it.
     pub(super) renewable: bool,
+    /// Whether it is ours to end: somebody else's is not, and a batch token
+    /// cannot be.
+    pub(super) revocable: bool,
     /// The lifetime that the login gave.
     ttl: Duration,
     obtained: Instant,
@@ -28,11 +31,13 @@ impl Token {
         text: Zeroizing<String>,
         ttl: Duration,
         renewable: bool,
+        revocable: bool,
     ) -> Result<Self, NotAToken> {
         let obtained = Instant::now();
         Ok(Self {
             header: header(text)?,
             renewable,
+            revocable,
             ttl,
             obtained,
             expires: Some(obtained + ttl),
@@ -45,6 +50,7 @@ impl Token {
         Ok(Self {
             header: header(text)?,
             renewable: false,
+            revocable: false,
             ttl: Duration::ZERO,
             obtained: Instant::now(),
             expires: None,
@@ -58,6 +64,7 @@ impl Token {
         Self {
             header: self.header.clone(),
             renewable,
+            revocable: self.revocable,
             ttl: self.ttl,
             obtained,
             expires: Some(obtained + lease),

@@ -135,6 +135,11 @@ impl Transport {
         &self.addresses
     }
 
+    /// How long one request may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The client, for the library that logs in.
     pub(super) fn client(&self) -> Client {
         self.client.clone()
