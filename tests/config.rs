@@ -2,6 +2,8 @@
 
 use countersign::config::{Config, KmsConfig, StoreConfig};
 
+use crate::support::pki::Authority;
+
 const GOOD: &str = r#"
 environment = "staging"
 
@@ -213,7 +215,7 @@ fn mistakes_with_vault_say_what_to_write() {
         (
             "[vault]\n",
             "[vault]\nkey = \"countersign-production\"\n",
-            "must end with \"-staging\"",
+            "line 22: `vault.key` must be a name that ends with \"-staging\"",
         ),
         (
             "role = \"countersign-signer\"",
@@ -242,4 +244,119 @@ fn mistakes_with_vault_say_what_to_write() {
     }
     let without = with_vault().split("[vault]").next().unwrap().to_owned();
     assert!(problems(&without)[0].contains("needs a table [vault]"));
+}
+
+/// What Vault would be asked with is checked where it is written, with the line
+/// of its key.
+#[test]
+fn what_vault_cannot_be_asked_with_is_found() {
+    let addresses = "addresses = [\"https://vault-0:8200\", \"https://vault-1:8200\"]";
+    let approle = "method = \"approle\"";
+    let cases = [
+        (
+            addresses,
+            "addresses = \"https://vault:8200\"",
+            22,
+            "addresses",
+        ),
+        (
+            addresses,
+            "addresses = [\"http://vault:8200\"]",
+            22,
+            "addresses",
+        ),
+        (
+            addresses,
+            "addresses = [\"https://vault:8200\",\n\"https://vault:8200/ui\"]",
+            22,
+            "addresses",
+        ),
+        (addresses, "addresses = [\"vault:8200\"]", 22, "addresses"),
+        (addresses, "addresses = [8200]", 22, "addresses"),
+        ("[vault]\n", "[vault]\nmount = \"../sys\"\n", 22, "mount"),
+        ("[vault]\n", "[vault]\nmount = \"\"\n", 22, "mount"),
+        (
+            "[vault]\n",
+            "[vault]\nnamespace = \"a\\nb\"\n",
+            22,
+            "namespace",
+        ),
+        ("[vault]\n", "[vault]\nkey = \"a/b-staging\"\n", 22, "key"),
+        ("[vault]\n", "[vault]\nkey = \"staging\"\n", 22, "key"),
+        (
+            approle,
+            "method = \"approle\"\nmount = \"/approle\"",
+            29,
+            "custodian.mount",
+        ),
+        (
+            "role = \"countersign-signer\"",
+            "role = \"r\"\nmount = \"a b\"",
+            27,
+            "signer.mount",
+        ),
+    ];
+    for (from, to, line, key) in cases {
+        let source = with_vault();
+        assert!(source.contains(from));
+        let found = problems(&source.replace(from, to));
+        let [found] = &found[..] else {
+            panic!("{to}: {found:#?}")
+        };
+        let expected = format!("line {line}: `vault.{key}` must be ");
+        assert!(found.starts_with(&expected), "{to}: {found}");
+    }
+    let empty = with_vault().replace(addresses, "addresses = []");
+    assert!(problems(&empty)[0].contains("`vault.addresses` is missing"));
+}
+
+/// An unknown kind or method does not hide what else is wrong.
+#[test]
+fn an_unknown_kind_hides_nothing() {
+    let mistakes = with_vault()
+        .replace(
+            "kind = \"vault-transit\"",
+            "kind = \"vault\"\nkekfile = \"k\"",
+        )
+        .replace("https://vault-1:8200", "vault-1")
+        .replace(
+            "method = \"kubernetes\"",
+            "method = \"ldap\"\nmount = \"..\"",
+        )
+        .replace("role_id", "roleid")
+        .replace("role = ", "rolle = ");
+    let found = problems(&mistakes);
+    let expected = [
+        "line 19: `kms.kind` must be \"vault-transit\" or \"local\"",
+        "line 20: unknown key `kekfile` in [kms]; did you mean `kek_file`?",
+        "line 23: `vault.addresses` must be ",
+        "line 26: `vault.signer.method` must be ",
+        "line 27: `vault.signer.mount` must be ",
+        "line 28: unknown key `rolle` in [vault.signer]; did you mean `role`?",
+        "line 29: `vault.custodian.role_id` is missing",
+        "line 31: unknown key `roleid` in [vault.custodian]",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+}
+
+/// Whether the authority's file is there is not the document's matter.
+#[test]
+fn a_missing_authority_is_found_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    let path = format!("{:?}", ca.display().to_string());
+    let source = with_vault().replace("\"/etc/countersign/vault-ca.pem\"", &path);
+    let kms = Config::parse(&source).unwrap().kms;
+    let found = kms.missing_files();
+    assert!(found[0].starts_with("`vault.ca_file`: "), "{found:?}");
+    assert!(found[0].contains("cannot be read"), "{found:?}");
+    std::fs::write(&ca, "no certificate").unwrap();
+    let found = kms.missing_files();
+    assert!(found[0].contains("holds no PEM certificate"), "{found:?}");
+    Authority::new().write_certificate(directory.path());
+    assert_eq!(kms.missing_files(), [""; 0]);
+    assert_eq!(Config::parse(GOOD).unwrap().kms.missing_files(), [""; 0]);
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::document::Table;
 use crate::{
     key::Environment,
-    kms::vault_transit::{self, Login, Timeouts},
+    kms::vault_transit::{self, Login, SettingsError, Timeouts, names},
 };
 
 /// A KMS, by kind.
@@ -23,24 +23,50 @@ pub enum KmsConfig {
 /// Where Kubernetes puts a projected token when the pod asks for it there.
 const PROJECTED_TOKEN: &str = "/var/run/secrets/countersign/token";
 
+/// What a mount in Vault is.
+const MOUNT: &str = "a path of A-Z a-z 0-9 . _ - and /, without empty, . or .. parts";
+/// What the mount of a KEK is, which a record names.
+const TRANSIT_MOUNT: &str =
+    "a path of at most 64 of A-Z a-z 0-9 . _ - and /, without empty, . or .. parts";
+
+impl KmsConfig {
+    /// The problems with files that have to be there before a start. A document
+    /// can be checked where they are not, and so reading it does not look.
+    pub fn missing_files(&self) -> Vec<String> {
+        match self {
+            // Made when it is not there.
+            Self::Local { .. } => Vec::new(),
+            Self::VaultTransit(settings) => {
+                let problem = settings.check_files().err();
+                let problem = problem.map(|error| format!("`vault.ca_file`: {error}"));
+                problem.into_iter().collect()
+            }
+        }
+    }
+}
+
 pub(super) fn read(
     table: Table<'_>,
     vault: Table<'_>,
     environment: Option<&Environment>,
 ) -> Option<KmsConfig> {
-    let kind = table.one_of("kind", &["vault-transit", "local"]);
-    let kms = match kind {
+    let kms = match table.one_of("kind", &["vault-transit", "local"]) {
         Some("local") => local(&table, &vault, environment),
         Some(_) if !vault.is_there() => {
             table.note("kind \"vault-transit\" needs a table [vault] with its addresses");
             None
         }
         Some(_) => transit(vault, environment),
-        None => None,
+        // What else is wrong is worth knowing, of whichever kind it is.
+        None => {
+            table.optional_text("kek_file");
+            if vault.is_there() {
+                transit(vault, environment);
+            }
+            None
+        }
     };
-    if kind.is_some() {
-        table.finish();
-    }
+    table.finish();
     kms
 }
 
@@ -60,16 +86,16 @@ fn local(
 }
 
 fn transit(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsConfig> {
-    let addresses = table.texts("addresses");
-    if addresses.as_ref().is_some_and(Vec::is_empty) {
-        table.note("`vault.addresses` is missing: [\"https://host:port\"], in order of preference");
-    }
+    let addresses = addresses(&table);
     let ca_file = table.path(
         "ca_file",
         "the path of the PEM certificate of the authority to trust",
     );
-    let namespace = table.optional_text("namespace");
-    let mount = table.text_or("mount", "transit");
+    let namespace = table.or("namespace", "a text of visible ASCII", None, |value| {
+        let namespace = value.as_str().filter(is(names::namespace))?;
+        Some(Some(namespace.to_owned()))
+    });
+    let mount = checked(&table, "mount", "transit", TRANSIT_MOUNT, names::mount);
     let key = key(&table, environment);
     let patience = Duration::from_millis(100)..=Duration::from_secs(60);
     let default = Timeouts::default();
@@ -84,7 +110,7 @@ fn transit(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsCon
     let settings = vault_transit::Settings {
         addresses: addresses?,
         ca_file: ca_file?,
-        namespace,
+        namespace: namespace?,
         mount: mount?,
         key: key?,
         signer: signer?,
@@ -98,21 +124,56 @@ fn transit(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsCon
     Some(KmsConfig::VaultTransit(Box::new(settings)))
 }
 
-/// The key's name must name the environment, so that one environment's
-/// configuration cannot use another's key by mistake.
-fn key(table: &Table<'_>, environment: Option<&Environment>) -> Option<String> {
-    let given = table.optional_text("key");
-    let environment = environment?;
-    let Some(key) = given else {
-        return Some(format!("countersign-{environment}"));
-    };
-    if !key.ends_with(&format!("-{environment}")) {
-        table.note(format!(
-            "`vault.key` must end with \"-{environment}\": one key per environment"
-        ));
-        return None;
+/// Vault's nodes.
+fn addresses(table: &Table<'_>) -> Option<Vec<String>> {
+    let what = "a list of \"https://host:port\", without paths, in order of preference";
+    let addresses = table.or("addresses", what, Vec::new(), |value| {
+        let addresses = value.as_array()?.iter();
+        let addresses = addresses.map(|item| item.get_ref().as_str().filter(is(names::address)));
+        addresses
+            .map(|address| address.map(ToOwned::to_owned))
+            .collect()
+    });
+    if addresses.as_ref().is_some_and(Vec::is_empty) {
+        table.note("`vault.addresses` is missing: [\"https://host:port\"], in order of preference");
     }
-    Some(key)
+    addresses
+}
+
+/// The Transit key, which names the environment.
+fn key(table: &Table<'_>, environment: Option<&Environment>) -> Option<String> {
+    let Some(environment) = environment else {
+        // Its problem is known, and leaves the name's end unknown.
+        return checked(table, "key", "", "the name of a Transit key", names::key);
+    };
+    let what = format!(
+        "a name that ends with \"-{environment}\", one key per environment, of at most 64 of \
+         A-Z a-z 0-9 . _ -"
+    );
+    let default = names::key_of(environment);
+    table.or("key", &what, default, |value| {
+        let key = value.as_str().filter(is(names::key))?;
+        names::is_key_of(key, environment).then(|| key.to_owned())
+    })
+}
+
+/// A text with a default, which Vault's settings check as well.
+fn checked<T>(
+    table: &Table<'_>,
+    key: &'static str,
+    default: &str,
+    what: &str,
+    check: fn(&str) -> Result<T, SettingsError>,
+) -> Option<String> {
+    table.or(key, what, default.to_owned(), |value| {
+        let text = value.as_str().filter(is(check))?;
+        Some(text.to_owned())
+    })
+}
+
+/// Whether a check accepts a text.
+fn is<T>(check: fn(&str) -> Result<T, SettingsError>) -> impl Fn(&&str) -> bool {
+    move |text| check(text).is_ok()
 }
 
 /// A login, if its table is there.
@@ -120,21 +181,22 @@ fn login(table: Table<'_>) -> Option<Option<Login>> {
     if !table.is_there() {
         return Some(None);
     }
-    let login = match table.one_of("method", &["kubernetes", "jwt", "approle", "token-file"])? {
-        "kubernetes" => {
+    let methods = ["kubernetes", "jwt", "approle", "token-file"];
+    let login = match table.one_of("method", &methods) {
+        Some("kubernetes") => {
             token_login(&table, "kubernetes").map(|(mount, role, token_file)| Login::Kubernetes {
                 mount,
                 role,
                 token_file,
             })
         }
-        "jwt" => token_login(&table, "jwt").map(|(mount, role, token_file)| Login::Jwt {
+        Some("jwt") => token_login(&table, "jwt").map(|(mount, role, token_file)| Login::Jwt {
             mount,
             role,
             token_file,
         }),
-        "approle" => {
-            let mount = table.text_or("mount", "approle");
+        Some("approle") => {
+            let mount = login_mount(&table, "approle");
             let role_id = table.text("role_id", "the role id of the AppRole");
             let secret_id_file =
                 table.path("secret_id_file", "the path of a file with the secret id");
@@ -147,17 +209,30 @@ fn login(table: Table<'_>) -> Option<Option<Login>> {
                     secret_id_file,
                 })
         }
-        _ => table
+        Some(_) => table
             .path("token_file", "the path of a file with a Vault token")
             .map(|path| Login::TokenFile { path }),
+        // What else is wrong is worth knowing, by whichever method it is.
+        None => {
+            login_mount(&table, "");
+            for key in ["role", "role_id", "token_file", "secret_id_file"] {
+                table.optional_text(key);
+            }
+            None
+        }
     };
     table.finish();
     login.map(Some)
 }
 
 fn token_login(table: &Table<'_>, mount: &str) -> Option<(String, String, PathBuf)> {
-    let mount = table.text_or("mount", mount);
+    let mount = login_mount(table, mount);
     let role = table.text("role", "the role in Vault");
     let token_file = table.text_or("token_file", PROJECTED_TOKEN);
     Some((mount?, role?, token_file?.into()))
+}
+
+/// Where the auth method is mounted.
+fn login_mount(table: &Table<'_>, default: &str) -> Option<String> {
+    checked(table, "mount", default, MOUNT, names::login_mount)
 }

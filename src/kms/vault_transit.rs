@@ -16,9 +16,11 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod authority;
 mod breaker;
 mod failover;
 mod login;
+pub(crate) mod names;
 pub mod policy;
 mod retry;
 mod session;

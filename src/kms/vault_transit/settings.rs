@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 use http::HeaderValue;
 use reqwest::Url;
 
-use super::PROVIDER;
+use super::{authority, names};
 use crate::{envelope::KekRef, key::Malformed};
 
 /// How to reach Vault, and as whom.
@@ -123,19 +123,22 @@ impl Default for Timeouts {
 }
 
 impl Settings {
+    /// Whether the files are there that have to be before a start. Credentials
+    /// are not among them: who writes those may start later.
+    ///
+    /// # Errors
+    /// The CA file cannot be read, or holds no certificate.
+    pub fn check_files(&self) -> Result<(), SettingsError> {
+        authority::read(&self.ca_file).map(drop)
+    }
+
     /// The KEK, when mount, key and logins can be parts of a URL.
     pub(super) fn check(&self) -> Result<KekRef, SettingsError> {
         let logins = [&self.signer, &self.custodian, &self.rotator];
         for mount in logins.into_iter().flatten().filter_map(Login::mount) {
-            if !is_path(mount) {
-                return Err(SettingsError::LoginMount(mount.to_owned()));
-            }
+            names::login_mount(mount)?;
         }
-        let kek = KekRef::new(PROVIDER, &self.mount, &self.key)?;
-        if !is_path(kek.mount()) || !is_path(kek.name()) {
-            return Err(Malformed("a path may not hold empty, . or .. parts").into());
-        }
-        Ok(kek)
+        names::kek(&self.mount, &self.key)
     }
 
     /// The base URLs.
@@ -143,24 +146,13 @@ impl Settings {
         if self.addresses.is_empty() {
             return Err(SettingsError::NoAddress);
         }
-        let parse = |address: &String| {
-            Url::parse(address)
-                .ok()
-                .filter(|url| url.scheme() == "https" && url.path() == "/")
-                .filter(|url| url.query().is_none() && url.fragment().is_none())
-                .filter(|url| url.username().is_empty() && url.password().is_none())
-                .ok_or_else(|| SettingsError::Address(address.clone()))
-        };
-        self.addresses.iter().map(parse).collect()
+        let urls = self.addresses.iter();
+        urls.map(|address| names::address(address)).collect()
     }
 
     /// The namespace header.
     pub(super) fn namespace_header(&self) -> Result<Option<HeaderValue>, SettingsError> {
-        self.namespace
-            .as_deref()
-            .map(HeaderValue::from_str)
-            .transpose()
-            .map_err(|_| SettingsError::Namespace)
+        self.namespace.as_deref().map(names::namespace).transpose()
     }
 }
 
@@ -173,11 +165,4 @@ impl Login {
             Self::TokenFile { .. } => None,
         }
     }
-}
-
-/// Whether a URL keeps the text as it is: no dots to resolve, nothing to escape.
-fn is_path(text: &str) -> bool {
-    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    text.split('/')
-        .all(|part| !matches!(part, "" | "." | "..") && part.chars().all(word))
 }

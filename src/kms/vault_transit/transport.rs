@@ -5,18 +5,14 @@ use std::{error::Error, io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::{Client, Response, Url, redirect::Policy};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
-    version::TLS13,
-};
+use rustls::{ClientConfig, crypto::ring, version::TLS13};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::{
     KmsErrorKind, Settings, SettingsError,
     answer::{self, Answer, Failure, Repeat, Said},
+    authority,
     failover::Addresses,
     token::Token,
 };
@@ -86,20 +82,7 @@ impl<'a> Request<'a> {
 
 impl Transport {
     pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let path = &settings.ca_file;
-        let pem = std::fs::read(path).map_err(|error| SettingsError::CaFile {
-            path: path.clone(),
-            error,
-        })?;
-        let unusable = || SettingsError::Ca(path.clone());
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|_| unusable())?;
-            roots.add(certificate).map_err(|_| unusable())?;
-        }
-        if roots.is_empty() {
-            return Err(unusable());
-        }
+        let roots = authority::read(&settings.ca_file)?;
         let failed = |error: &dyn Error| SettingsError::Client(error.to_string());
         let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&TLS13])
