@@ -5,7 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::failure::Failure;
 use crate::{
     key::Environment,
-    kms::vault_transit::{Role, policy},
+    kms::vault_transit::{Role, names, policy},
 };
 
 /// Help with setting up Vault
@@ -27,10 +27,11 @@ pub struct Policy {
     #[arg(long, value_name = "NAME", value_parser = environment)]
     environment: Environment,
     /// Where the Transit engine is mounted
-    #[arg(long, value_name = "PATH", default_value = "transit")]
+    #[arg(long, value_name = "PATH", default_value = "transit", value_parser = mount)]
     mount: String,
-    /// The Transit key [default: countersign-<environment>]
-    #[arg(long, value_name = "NAME")]
+    /// The Transit key, whose name ends with the environment [default:
+    /// countersign-<environment>]
+    #[arg(long, value_name = "NAME", value_parser = key)]
     key: Option<String>,
 }
 
@@ -57,10 +58,25 @@ impl Vault {
             RoleName::Custodian => Role::Custodian,
             RoleName::Rotator => Role::Rotator,
         };
-        let key = key.unwrap_or_else(|| format!("countersign-{environment}"));
+        let key = key.unwrap_or_else(|| names::key_of(&environment));
+        if !names::is_key_of(&key, &environment) {
+            return Err(Failure::new(format!(
+                "the key {key} must end with \"-{environment}\": one key per environment"
+            )));
+        }
         print!("{}", policy::hcl(role, &mount, &key, &environment));
         Ok(())
     }
+}
+
+fn mount(text: &str) -> Result<String, String> {
+    names::mount(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+fn key(text: &str) -> Result<String, String> {
+    names::key(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 fn environment(text: &str) -> Result<Environment, String> {

@@ -1,5 +1,7 @@
 //! What the policies that we print allow: each role its one operation.
 
+use std::process::Command;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{
     envelope::KekContext,
@@ -49,6 +51,20 @@ async fn each_role_does_its_one_operation() {
         ] {
             let status = ask(Method::POST, path.clone(), json!({"context": context})).await;
             assert_eq!(status, 403, "{role:?} {path}");
+        }
+        for (path, expected) in [
+            ("auth/token/lookup-self", 403),
+            ("auth/token/renew-self", 200),
+            ("auth/token/revoke-self", 204),
+        ] {
+            let (token, _) = tenant.token(role).await;
+            let method = if expected == 403 {
+                Method::GET
+            } else {
+                Method::POST
+            };
+            let answer = vault.call(method, path, &token, None).await;
+            assert_eq!(answer.0, expected, "{role:?} {path}");
         }
         let reads_key = ask(Method::GET, format!("transit/keys/{key}"), Value::Null).await;
         let expected = if role == Role::Rotator { 200 } else { 403 };
@@ -127,4 +143,43 @@ async fn vault_counts_what_we_count() {
     let past = record.unwrap_by(&kms, tokio::time::Instant::now()).await;
     assert_eq!(past.err().unwrap().kind, KmsErrorKind::Timeout);
     assert_eq!(tenant.count("decrypt"), ids.len());
+}
+
+/// The command that prints the policies takes no name that a policy would not
+/// pin, nor another environment's key.
+#[test]
+fn a_policy_is_of_one_key() {
+    let policy = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(["vault", "policy", "--role", "signer"]);
+        let output = command
+            .args(["--environment", "staging"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let (good, text) = policy(&["--mount", "team/transit", "--key", "wallets-staging"]);
+    assert!(good && text.contains("path \"team/transit/decrypt/wallets-staging\""));
+    assert!(
+        policy(&[])
+            .1
+            .contains("transit/decrypt/countersign-staging")
+    );
+    for (arguments, problem) in [
+        (
+            ["--key", "countersign-production"],
+            "must end with \"-staging\"",
+        ),
+        (["--key", "staging"], "must end with"),
+        (["--key", "a/b-staging"], "is unusable"),
+        (["--key", "*-staging"], "is unusable"),
+        (["--mount", "+"], "is unusable"),
+        (["--mount", "a\" {}"], "is unusable"),
+        (["--mount", "../sys"], "is unusable"),
+    ] {
+        let (good, text) = policy(&arguments);
+        assert!(!good && text.contains(problem), "{arguments:?}: {text}");
+    }
 }

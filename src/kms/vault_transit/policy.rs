@@ -67,9 +67,6 @@ path "{mount}/keys/{key}" {{
     hcl.push_str(
         r#"
 # Its own token, nobody else's: for roles without Vault's default policy.
-path "auth/token/lookup-self" {
-  capabilities = ["read"]
-}
 path "auth/token/renew-self" {
   capabilities = ["update"]
 }
