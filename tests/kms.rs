@@ -6,7 +6,11 @@ use async_trait::async_trait;
 use countersign::{
     envelope::{KekRef, WrappedDek},
     key::Environment,
-    kms::{Kms, KmsErrorKind, local::Local, vault_transit::VaultTransit},
+    kms::{
+        Kms, KmsErrorKind,
+        local::{KekFileError, Local},
+        vault_transit::VaultTransit,
+    },
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -23,9 +27,6 @@ trait Backend {
 
     /// Adds a version to the KEK.
     async fn rotate(&mut self);
-
-    /// Whether it waits for anything, and so has a deadline to keep.
-    fn waits(&self) -> bool;
 }
 
 fn soon() -> Instant {
@@ -37,9 +38,7 @@ async fn conformance(backend: &mut dyn Backend, custody: &Custody) {
     refuses_what_it_did_not_wrap(backend.kms(), custody).await;
     refuses_another_kek(backend.kms(), custody).await;
     rewraps(backend, custody).await;
-    if backend.waits() {
-        keeps_the_deadline(backend.kms(), custody).await;
-    }
+    keeps_the_deadline(backend.kms(), custody).await;
     backend.kms().status(soon()).await.unwrap();
     backend.kms().close().await;
 }
@@ -152,6 +151,8 @@ async fn keeps_the_deadline(kms: &dyn Kms, custody: &Custody) {
     assert_eq!(error.kind, KmsErrorKind::Timeout);
     let error = kms.rewrap(&sealed.context(), &wrapped, past).await;
     assert_eq!(error.unwrap_err().kind, KmsErrorKind::Timeout);
+    let error = kms.status(past).await.unwrap_err();
+    assert_eq!(error.kind, KmsErrorKind::Timeout);
 }
 
 /// How an unwrapping fails; its slot has to come back.
@@ -198,10 +199,6 @@ impl Backend for LocalKek {
         let pool = self.custody.enclave().pool();
         self.kms = Local::open(&self.file, &self.environment, pool).unwrap();
     }
-
-    fn waits(&self) -> bool {
-        false
-    }
 }
 
 #[tokio::test]
@@ -221,6 +218,27 @@ async fn local() {
     conformance(&mut backend, &Custody::new(&environment)).await;
 }
 
+/// A pool that is used up is not said to be a bad file.
+#[test]
+fn local_without_memory() {
+    let environment: Environment = "test".parse().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kek");
+    let custody = Custody::new(&environment);
+    let pool = custody.enclave().pool();
+    let open = || Local::open(&file, &environment, pool);
+    let slots: Vec<_> = (0..custody.free()).map(|_| custody.slot()).collect();
+    assert!(matches!(open(), Err(KekFileError::Memory(_))));
+    assert!(!file.exists());
+    drop(slots);
+    drop(open().unwrap());
+    let slots: Vec<_> = (0..custody.free()).map(|_| custody.slot()).collect();
+    assert!(matches!(open(), Err(KekFileError::Memory(_))));
+    drop(slots);
+    File::create(&file).unwrap().write_all(b"short").unwrap();
+    assert!(matches!(open(), Err(KekFileError::Length)));
+}
+
 struct Transit<'a> {
     kms: VaultTransit,
     tenant: Tenant<'a>,
@@ -234,10 +252,6 @@ impl Backend for Transit<'_> {
 
     async fn rotate(&mut self) {
         self.tenant.rotate_key().await;
-    }
-
-    fn waits(&self) -> bool {
-        true
     }
 }
 

@@ -17,19 +17,17 @@ pub struct LocalKek {
 }
 
 impl LocalKek {
-    /// Lets `read` fill the slot with the versions, oldest first, and say how
-    /// many bytes there are.
+    /// Lets `read` fill a slot of `pool` with the versions, oldest first, and say
+    /// how many bytes there are.
     ///
     /// # Errors
-    /// Those of `read`; none (as `Ok(None)`) when the bytes are not one or more
-    /// whole versions, or no slot is free.
-    pub fn load<E>(
+    /// Those of `read`, and `Exhausted` when no slot is free; none (as
+    /// `Ok(None)`) when the bytes are not one or more whole versions.
+    pub fn load<E: From<EnclaveError>>(
         pool: &SecretPool,
         read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Option<Self>, E> {
-        let Some(mut versions) = pool.take() else {
-            return Ok(None);
-        };
+        let mut versions = pool.take().ok_or(EnclaveError::Exhausted)?;
         versions.fill(|page| read(page))?;
         let length = versions.reveal(<[u8]>::len);
         let whole = length > 0 && length.is_multiple_of(KEK_LEN);

@@ -50,6 +50,9 @@ pub enum KekFileError {
     /// It holds no whole number of versions, or more than a slot of them.
     #[error("the KEK file must hold 32 bytes per version, 1 to 128 versions")]
     Length,
+    /// There is no secret memory to hold it.
+    #[error("there is no secret memory for the KEK: {0}")]
+    Memory(#[from] EnclaveError),
 }
 
 impl Local {
@@ -76,7 +79,7 @@ impl Local {
             loop {
                 match file.read(page)? {
                     0 if page.is_empty() && file.read(&mut [0])? > 0 => return Ok(0),
-                    0 => return Ok::<_, io::Error>(length),
+                    0 => return Ok::<_, KekFileError>(length),
                     read => {
                         length += read;
                         page = page.get_mut(read..).unwrap_or_default();
@@ -95,7 +98,7 @@ impl Local {
 
 /// A new KEK goes from the generator through secret memory into the file.
 fn create(path: &Path, pool: &SecretPool) -> Result<File, KekFileError> {
-    let mut slot = pool.take().ok_or(KekFileError::Length)?;
+    let mut slot = pool.take().ok_or(EnclaveError::Exhausted)?;
     slot.fill(|page| {
         let key = page.get_mut(..KEK_LEN).unwrap_or_default();
         getrandom::fill(key).map_err(io::Error::other)?;
@@ -121,8 +124,9 @@ impl Kms for Local {
         &self,
         context: &KekContext,
         dek: &Dek,
-        _deadline: Instant,
+        deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
+        in_time(deadline)?;
         let wrapped = self.key.wrap(context.as_bytes(), dek).map_err(failed)?;
         encode(self.key.newest(), &wrapped)
     }
@@ -131,8 +135,9 @@ impl Kms for Local {
         &self,
         dek: PermittedDek<'_>,
         slot: Slot,
-        _deadline: Instant,
+        deadline: Instant,
     ) -> Result<Unwrapped, KmsError> {
+        in_time(deadline)?;
         require_kek(&self.kek, &dek)?;
         let dek = self.open_dek(&dek.context(), dek.wrapped(), slot)?;
         Ok(Unwrapped {
@@ -147,6 +152,7 @@ impl Kms for Local {
         wrapped: &WrappedDek,
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
+        in_time(deadline)?;
         let slot = self
             .pool
             .take()
@@ -155,8 +161,8 @@ impl Kms for Local {
         self.wrap(context, &dek, deadline).await
     }
 
-    async fn status(&self, _deadline: Instant) -> Result<(), KmsError> {
-        Ok(())
+    async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
+        in_time(deadline)
     }
 }
 
@@ -178,6 +184,17 @@ impl Local {
             .unwrap(version, context.as_bytes(), &bytes, slot)
             .map_err(failed)
     }
+}
+
+/// Nothing here waits, so that a deadline can be past but does not pass.
+fn in_time(deadline: Instant) -> Result<(), KmsError> {
+    if Instant::now() < deadline {
+        return Ok(());
+    }
+    Err(KmsError::new(
+        KmsErrorKind::Timeout,
+        "not tried: the deadline is past",
+    ))
 }
 
 fn encode(version: usize, bytes: &[u8]) -> Result<WrappedDek, KmsError> {
