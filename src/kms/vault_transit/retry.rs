@@ -6,12 +6,19 @@
 //! | 500                                       | once                              |
 //! | 503, sealed or without an active node     | once                              |
 //! | 429                                       | twice, after `Retry-After`        |
-//! | 403                                       | once, after a new login           |
+//! | 403, the token is not valid               | once, after a new login           |
+//! | 403, permission denied                    | the same, unless the token is new |
 //! | any other 4xx, a bad certificate          | never                             |
 //!
+//! One try is a pass over the addresses: what another node may answer, namely no
+//! connection, a bad certificate, no answer in time, a redirect and 503, has been
+//! asked of each.
+//!
 //! Transit operations leave nothing behind, so a repetition costs one line in
-//! Vault's audit log. No retry begins that would not end before the deadline,
-//! and a budget of a fifth of the calls keeps an outage from being amplified.
+//! Vault's audit log. A retry begins before the deadline or not at all, and is
+//! cut off by it. A budget of a fifth of the calls, and two retries a second
+//! besides, keeps an outage from being amplified; the repetition after a new
+//! login is not charged to it, since there is one a call and no outage in it.
 
 use std::{sync::Arc, time::Duration};
 
