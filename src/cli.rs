@@ -3,6 +3,7 @@
 
 mod check;
 mod demo;
+mod embedded;
 mod failure;
 mod health;
 mod proto;
