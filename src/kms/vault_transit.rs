@@ -17,6 +17,7 @@
 
 mod answer;
 mod breaker;
+pub mod client;
 mod failover;
 mod login;
 pub mod policy;
