@@ -25,8 +25,6 @@ pub enum Refusal {
         field: &'static str,
         /// The rule that it breaks.
         rule: &'static str,
-        /// The id of the frame that holds it, in a stream.
-        frame: Option<u64>,
     },
     /// The payload, or the encoding of the signature, does not go with the share's
     /// algorithm. For the caller, as it is.
@@ -36,8 +34,14 @@ pub enum Refusal {
         field: &'static str,
         /// What would fit.
         rule: &'static str,
-        /// The id of the frame that holds it, in a stream.
-        frame: Option<u64>,
+    },
+    /// One frame of a stream is refused, and the stream with it.
+    #[error("frame {id}: {refusal}")]
+    Frame {
+        /// The frame's id.
+        id: u64,
+        /// Why.
+        refusal: Box<Refusal>,
     },
     /// There is no such call, or a message has an encoding that is not offered.
     #[error("no such call or encoding")]
@@ -186,28 +190,15 @@ pub enum Reason {
 impl Refusal {
     /// A field that breaks a rule.
     pub fn invalid(field: &'static str, rule: &'static str) -> Self {
-        Self::Invalid {
-            field,
-            rule,
-            frame: None,
-        }
+        Self::Invalid { field, rule }
     }
 
     /// The same refusal, of a frame in a stream.
     #[must_use]
     pub fn in_frame(self, id: u64) -> Self {
-        match self {
-            Self::Invalid { field, rule, .. } => Self::Invalid {
-                field,
-                rule,
-                frame: Some(id),
-            },
-            Self::Unfit { field, rule, .. } => Self::Unfit {
-                field,
-                rule,
-                frame: Some(id),
-            },
-            other => other,
+        Self::Frame {
+            id,
+            refusal: Box::new(self),
         }
     }
 
@@ -216,6 +207,7 @@ impl Refusal {
         match self {
             Self::Invalid { .. } => Reason::InvalidRequest,
             Self::Unfit { .. } => Reason::PayloadUnfit,
+            Self::Frame { refusal, .. } => refusal.reason(),
             Self::Unsupported => Reason::Unsupported,
             Self::RevisionMismatch { .. } => Reason::RevisionMismatch,
             Self::CallerUnknown { .. } => Reason::CallerUnknown,
@@ -432,7 +424,6 @@ impl From<Unfit> for Refusal {
         Self::Unfit {
             field: "payload",
             rule: unfit.0,
-            frame: None,
         }
     }
 }

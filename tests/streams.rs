@@ -388,3 +388,35 @@ async fn frames_after_half_close_cannot_be() {
     assert_eq!(ids.len(), 50);
     wiped(&enclave).await;
 }
+
+/// An operator's kill switch: open streams end, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn disabling_a_share_ends_its_streams() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let other = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &share).await;
+    let (_others, mut other_answers) = opened(&enclave, &other).await;
+    frames.send(share.frame(1)).await.unwrap();
+    let request = proto::DisableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 0,
+    };
+    let begun = std::time::Instant::now();
+    enclave
+        .custody()
+        .await
+        .disable_share(request)
+        .await
+        .unwrap();
+    let (ids, end) = rest(&mut answers).await;
+    assert_eq!(ids, [1]);
+    assert_refused(
+        &end.unwrap_err(),
+        Code::FailedPrecondition,
+        "SHARE_DISABLED",
+    );
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    let quiet = timeout(Duration::from_millis(100), other_answers.message()).await;
+    assert!(quiet.is_err(), "the other stream goes on");
+}

@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 use tokio::task::JoinHandle;
 
 use super::failure::Failure;
-use crate::{app::App, config::Config, shutdown::Shutdown, sign::Signing};
+use crate::{
+    app::{App, PartFailed},
+    config::Config,
+    shutdown::Shutdown,
+    sign::Signing,
+};
 
 /// What the demo's callers may do.
 const POLICY: &str = include_str!("demo/demo.cedar");
@@ -14,7 +19,7 @@ const POLICY: &str = include_str!("demo/demo.cedar");
 /// A running enclave.
 pub(super) struct Running {
     shutdown: Shutdown,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), PartFailed>>,
 }
 
 /// Writes policies and configuration into `dir`; gives the configuration's file.
