@@ -27,7 +27,7 @@ use crate::{
     enclave::{EnclaveError, OpenShare, Signed},
     key::ShareState,
     payload::Payload,
-    policy::{ShareSubject, Sign, UseShare},
+    policy::{ShareSubject, Sign, StreamLimits, UseShare},
     refusal::{Refusal, StreamEnd},
     sign::{Encoding, Signing, Target, require_signable},
     store::{StoreError, StoreErrorKind},
@@ -46,6 +46,22 @@ pub struct SessionLimits {
     pub in_flight: u32,
     /// How long opening may take.
     pub open_within: Duration,
+}
+
+impl SessionLimits {
+    /// These limits, where policy sets no lower ones.
+    fn lowered_by(self, policy: StreamLimits) -> Self {
+        Self {
+            idle: policy.idle.map_or(self.idle, |idle| idle.min(self.idle)),
+            lifetime: policy
+                .lifetime
+                .map_or(self.lifetime, |lifetime| lifetime.min(self.lifetime)),
+            operations: policy
+                .operations
+                .map_or(self.operations, |most| most.min(self.operations)),
+            ..self
+        }
+    }
 }
 
 /// A frame from the client.
@@ -152,6 +168,7 @@ impl Signing {
         let share = timeout_at(open_by, self.open(call, &target, open_by))
             .await
             .map_err(|_| Refusal::Deadline)??;
+        let limits = limits.lowered_by(self.policy.stream_limits(share.permit()));
         let opened = Answer::Opened(Arc::clone(share.permit().subject()), limits);
         let _ = answers.send(Ok(opened)).await;
 

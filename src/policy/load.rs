@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, path::Path};
 
 use cedar_policy::{Authorizer, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 
-use super::Policy;
+use super::{Policy, StreamLimits};
 
 /// The schema that policies are validated against; shipped, so that an editor
 /// can check them too.
@@ -116,6 +116,10 @@ impl Policy {
                 let place = format!("{file}, policy {id}");
                 if places.insert(id.to_owned(), place.clone()).is_some() {
                     problem(place, "has an @id that is taken: make it unique".to_owned());
+                    continue;
+                }
+                if let Err(message) = StreamLimits::of(policy) {
+                    problem(place, message);
                     continue;
                 }
                 if let Err(error) = policies.add(policy.new_id(PolicyId::new(id))) {
