@@ -1,5 +1,7 @@
 //! `countersign vault`.
 
+use std::io::{self, Write};
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::failure::Failure;
@@ -58,7 +60,11 @@ impl Vault {
             RoleName::Rotator => Role::Rotator,
         };
         let key = key.unwrap_or_else(|| format!("countersign-{environment}"));
-        print!("{}", policy::hcl(role, &mount, &key, &environment));
+        write!(
+            io::stdout(),
+            "{}",
+            policy::hcl(role, &mount, &key, &environment)
+        )?;
         Ok(())
     }
 }
