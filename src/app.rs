@@ -12,8 +12,8 @@ use crate::{
     custody::Custody,
     enclave::{Enclave, EnclaveError, SecretMemoryError, SecretPool},
     grpc::{
-        self, Admission, Gate, Health, MESSAGE_LIMIT, ShareCustody, SigningEnclave, Socket,
-        SocketError,
+        self, Admission, Connections, Gate, Health, MESSAGE_LIMIT, ShareCustody, SigningEnclave,
+        Socket, SocketError,
     },
     key::Environment,
     kms::{
@@ -40,6 +40,11 @@ pub struct App {
     custody: Option<Socket>,
     metrics_listener: Option<TcpListener>,
 }
+
+/// A listener or the watching of readiness panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the server failed")]
+pub struct PartFailed;
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -158,8 +163,16 @@ impl App {
         })
     }
 
+    /// The KMS, for whoever closes it when nothing uses it any more.
+    pub fn kms(&self) -> Arc<dyn Kms> {
+        Arc::clone(&self.signing.kms)
+    }
+
     /// Runs until `draining` starts and what is in flight has finished.
-    pub async fn run(self, draining: Draining) {
+    ///
+    /// # Errors
+    /// A part ended before its time; the others were ended with it.
+    pub async fn run(self, draining: Draining) -> Result<(), PartFailed> {
         let Self {
             signing,
             config,
@@ -170,37 +183,41 @@ impl App {
         } = self;
         let limits = config.limits;
         let gate = gate(&config, &metrics);
+        let room = limits.connections.connections;
+        let connections = Connections::new(room, config.callers.clone(), metrics.clone());
         let (health, health_service) = Health::new(metrics.clone()).await;
+        let mut parts = JoinSet::new();
+        let mut listen = |socket, routes| {
+            let (connections, draining) = (connections.clone(), draining.clone());
+            parts.spawn(grpc::serve(
+                socket,
+                routes,
+                connections,
+                limits.connections,
+                draining,
+            ));
+        };
 
         let service = SigningEnclave::new(signing.clone(), limits.session, draining.clone());
         let service = SigningEnclaveServer::new(service).max_decoding_message_size(MESSAGE_LIMIT);
         let routes = Routes::new(gate.before(service)).add_service(health_service.clone());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(grpc::serve(
-            enclave,
-            routes,
-            limits.connections,
-            metrics.clone(),
-            draining.clone(),
-        ));
+        listen(enclave, routes);
         if let Some(custody) = custody {
             let service = ShareCustodyServer::new(ShareCustody(Custody(signing.clone())))
                 .max_decoding_message_size(MESSAGE_LIMIT);
             let routes = Routes::new(gate.before(service)).add_service(health_service);
-            tasks.spawn(grpc::serve(
-                custody,
-                routes,
-                limits.connections,
-                metrics.clone(),
-                draining.clone(),
-            ));
+            listen(custody, routes);
         }
         if let Some(listener) = metrics_listener {
-            tasks.spawn(endpoint::serve(listener, metrics.clone(), draining.clone()));
+            parts.spawn(endpoint::serve(listener, metrics, draining.clone()));
         }
-        tasks.spawn(health.watch(signing.clone(), draining));
-        tasks.join_all().await;
-        signing.kms.close().await;
+        parts.spawn(health.watch(signing, draining));
+        while let Some(ended) = parts.join_next().await {
+            // The rest is dropped, and with it every socket: a process that serves
+            // in part would look alive.
+            ended.map_err(|_| PartFailed)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The command line: arguments in, exit code out.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
 mod demo;
+mod embedded;
 mod failure;
 mod health;
 mod proto;
@@ -41,6 +43,7 @@ enum Command {
     #[command(subcommand)]
     Vault(vault::Vault),
     Proto(proto::Proto),
+    Bench(bench::Bench),
 }
 
 /// Runs the command line of this process.
@@ -56,6 +59,7 @@ pub fn run() -> ExitCode {
         Command::Sign(sign) => sign.run(),
         Command::Vault(vault) => vault.run(),
         Command::Proto(proto) => proto.run(),
+        Command::Bench(bench) => bench.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

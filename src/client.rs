@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Error};
 
 use crate::proto::{
@@ -14,9 +16,14 @@ use crate::proto::{
 /// # Errors
 /// The path is no socket, or nobody answers on it.
 pub async fn connect(socket: &Path) -> Result<Channel, Error> {
-    let absolute = std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned());
-    Endpoint::from_shared(format!("unix://{}", absolute.display()))?
-        .connect()
+    let socket = socket.to_owned();
+    let connector = tower::service_fn(move |_| {
+        let socket = socket.clone();
+        async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+    });
+    // The name is for the HTTP/2 header alone.
+    Endpoint::from_static("http://localhost")
+        .connect_with_connector(connector)
         .await
 }
 

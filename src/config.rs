@@ -20,6 +20,7 @@ use tracing::Level;
 
 use crate::{
     caller::{Caller, Callers, OVERFLOW_UID},
+    grpc::Socket,
     key::Environment,
 };
 
@@ -174,6 +175,14 @@ fn listen(table: Table<'_>) -> Option<Listen> {
         )
     };
     let (mode, custody_mode) = (mode("mode"), mode("custody_mode"));
+    for socket in [&enclave, &custody].into_iter().flatten() {
+        if Socket::is_too_long(socket) {
+            table.note(format!(
+                "the path {} is too long for a socket: use a shorter directory",
+                socket.display()
+            ));
+        }
+    }
     if enclave.is_some() && enclave == custody {
         table.note("`listen.enclave` and `listen.custody` must be different sockets");
     }

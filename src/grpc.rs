@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod allowance;
 mod answer;
 mod authority;
+mod connections;
 mod custody;
 mod deadline;
 mod enclave;
@@ -31,10 +33,12 @@ use tokio_io_timeout::TimeoutStream;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
-use crate::{shutdown::Draining, telemetry::Metrics};
+use crate::shutdown::Draining;
 use authority::LenientAuthority;
 
 pub use admission::{Admission, Room};
+pub use allowance::Allowed;
+pub use connections::Connections;
 pub use custody::ShareCustody;
 pub use enclave::{SigningEnclave, frame};
 pub use gate::{Gate, Gated};
@@ -46,6 +50,10 @@ pub use socket::{Socket, SocketError};
 pub const MESSAGE_LIMIT: usize = 128 * 1024;
 /// The longest header list, in bytes.
 const HEADER_LIMIT: u32 = 16 * 1024;
+/// Twice the longest message may be under way on a stream.
+const STREAM_WINDOW: u32 = 2 * MESSAGE_LIMIT as u32;
+/// What one connection may have under way in all.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// A client that resets streams faster than they can be refused is cut off.
 const RESET_LIMIT: usize = 64;
 
@@ -67,8 +75,8 @@ pub struct ConnectionLimits {
 pub async fn serve(
     socket: Socket,
     routes: Routes,
+    connections: Connections,
     limits: ConnectionLimits,
-    metrics: Metrics,
     draining: Draining,
 ) {
     let mut server = auto::Builder::new(TokioExecutor::new()).http2_only();
@@ -78,10 +86,10 @@ pub async fn serve(
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(HEADER_LIMIT)
         .max_pending_accept_reset_streams(RESET_LIMIT)
-        .adaptive_window(false);
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     let server = Arc::new(server);
     let routes = routes.prepare();
-    let admission = Admission::new(limits.connections);
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(draining.started());
     loop {
@@ -97,13 +105,9 @@ pub async fn serve(
             }
         };
         let peer = Peer::of(&stream);
-        // Without a uid nobody is a caller; such a peer counts as the overflow uid.
-        let uid = peer.uid.unwrap_or(crate::caller::OVERFLOW_UID);
-        let Ok(admitted) = admission.admit(uid) else {
-            metrics.connection_refused();
+        let Some(open) = connections.admit(peer) else {
             continue;
         };
-        metrics.set_connections(admission.in_flight());
         let service = routes
             .clone()
             .map_request(move |mut request: http::Request<_>| {
@@ -117,13 +121,11 @@ pub async fn serve(
             )
             .into_owned();
         let connection = graceful.watch(connection);
-        let (metrics, admission) = (metrics.clone(), admission.clone());
         tokio::spawn(async move {
             // How a connection ends is the client's affair; its requests are
             // logged one by one.
             let _ = connection.await;
-            drop(admitted);
-            metrics.set_connections(admission.in_flight());
+            drop(open);
         });
     }
     drop(socket);

@@ -15,6 +15,7 @@
 
 mod load;
 mod permit;
+mod stream;
 mod subject;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use permit::{
     Action, DisableShare, EnableShare, GenerateShare, GetPublicKey, GetShare, ListShares, Opening,
     Opens, Permit, Sign, UseShare,
 };
+pub use stream::StreamLimits;
 pub use subject::{NewShare, Subject};
 
 /// A validated set of policies.
@@ -82,8 +84,8 @@ impl Policy {
         subject: A::Subject,
         action: A,
     ) -> Result<Permit<A>, Denied> {
-        self.decide(caller, &subject, action.name(), action.context())?;
-        Ok(Permit::new(Arc::clone(caller), subject, action))
+        let policies = self.decide(caller, &subject, action.name(), action.context())?;
+        Ok(Permit::new(Arc::clone(caller), subject, action, policies))
     }
 
     /// Decides one frame of an open stream: what the same payload needs in
@@ -98,11 +100,27 @@ impl Policy {
         action: Sign,
     ) -> Result<Permit<Sign>, Denied> {
         let share = Arc::clone(open.subject());
-        open.action()
+        let policies = open
+            .action()
             .frames(action.payload.kind())
             .get_or_init(|| self.decide(open.caller(), &share, action.name(), action.context()))
             .clone()?;
-        Ok(Permit::new(Arc::clone(open.caller()), share, action))
+        Ok(Permit::new(
+            Arc::clone(open.caller()),
+            share,
+            action,
+            policies,
+        ))
+    }
+
+    /// The limits that the policies behind a permit set for its stream.
+    pub fn stream_limits(&self, open: &Permit<UseShare>) -> StreamLimits {
+        let permitting = open.policies().iter();
+        let policies = permitting.filter_map(|id| self.policies.policy(&PolicyId::new(id)));
+        // Read once at loading, where a malformed annotation is refused.
+        policies
+            .filter_map(|policy| StreamLimits::of(policy).ok())
+            .fold(StreamLimits::default(), StreamLimits::and)
     }
 
     fn decide(
@@ -111,7 +129,7 @@ impl Policy {
         subject: &impl Subject,
         action: &'static str,
         context: Vec<(String, RestrictedExpression)>,
-    ) -> Result<(), Denied> {
+    ) -> Result<Decided, Denied> {
         let failed = || Denied {
             reason: DeniedReason::Evaluation,
             policies: Vec::new(),
@@ -140,16 +158,19 @@ impl Policy {
             .authorizer
             .is_authorized(&request, &self.policies, &entities);
         let diagnostics = response.diagnostics();
+        let deciding = || diagnostics.reason().map(ToString::to_string);
         let denied = |reason| Denied {
             reason,
-            policies: diagnostics.reason().map(ToString::to_string).collect(),
+            policies: deciding().collect(),
         };
         if diagnostics.errors().next().is_some() {
             return Err(denied(DeniedReason::Evaluation));
         }
         let named = || diagnostics.reason().any(|id| self.names(id, &action));
         match response.decision() {
-            Decision::Allow if action != subject::uid("Action", "SignDigest") || named() => Ok(()),
+            Decision::Allow if action != subject::uid("Action", "SignDigest") || named() => {
+                Ok(deciding().collect())
+            }
             Decision::Allow | Decision::Deny => Err(denied(DeniedReason::NotPermitted)),
         }
     }
@@ -175,6 +196,9 @@ fn signing_action(kind: PayloadKind) -> &'static str {
         PayloadKind::Digest => "SignDigest",
     }
 }
+
+/// The ids of the policies that permit something.
+type Decided = Arc<[String]>;
 
 /// What permits for existing shares are about.
 pub type ShareSubject = Arc<ShareDescription>;

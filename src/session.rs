@@ -19,16 +19,18 @@ use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::Futu
 use tokio::{
     sync::mpsc,
     task::{self, JoinHandle},
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
     caller::Call,
     enclave::{EnclaveError, OpenShare, Signed},
+    key::ShareState,
     payload::Payload,
-    policy::{ShareSubject, Sign, UseShare},
+    policy::{ShareSubject, Sign, StreamLimits, UseShare},
     refusal::{Refusal, StreamEnd},
     sign::{Encoding, Signing, Target, require_signable},
+    store::{StoreError, StoreErrorKind},
 };
 
 /// What bounds a stream.
@@ -44,6 +46,22 @@ pub struct SessionLimits {
     pub in_flight: u32,
     /// How long opening may take.
     pub open_within: Duration,
+}
+
+impl SessionLimits {
+    /// These limits, where policy sets no lower ones.
+    fn lowered_by(self, policy: StreamLimits) -> Self {
+        Self {
+            idle: policy.idle.map_or(self.idle, |idle| idle.min(self.idle)),
+            lifetime: policy
+                .lifetime
+                .map_or(self.lifetime, |lifetime| lifetime.min(self.lifetime)),
+            operations: policy
+                .operations
+                .map_or(self.operations, |most| most.min(self.operations)),
+            ..self
+        }
+    }
 }
 
 /// A frame from the client.
@@ -81,6 +99,11 @@ pub enum Answer {
 /// Where answers go; the last one may be a refusal, which ends the stream.
 pub type Answers = mpsc::Sender<Result<Answer, Refusal>>;
 
+/// How often an open stream looks whether its share may still be used.
+const STATE_REFRESH: Duration = Duration::from_secs(1);
+/// A stream ends when its share's state could not be read for this long.
+const STATE_UNKNOWN: Duration = Duration::from_secs(5);
+
 /// How many answers must fit besides those in flight: `opened` and the end.
 pub const EXTRA_ANSWERS: usize = 2;
 
@@ -89,6 +112,7 @@ type InFlight = FuturesOrdered<BoxFuture<'static, Finished>>;
 
 /// A finished operation, and the place that was kept for its answer.
 struct Finished {
+    id: u64,
     answer: Result<Result<Answer, EnclaveError>, task::JoinError>,
     place: mpsc::OwnedPermit<Result<Answer, Refusal>>,
 }
@@ -129,6 +153,7 @@ impl Signing {
     ) -> Result<(), Refusal> {
         let first = tokio::select! {
             () = &mut draining => return Err(Refusal::ShuttingDown),
+            () = sleep_until(call.deadline) => return Err(Refusal::Deadline),
             first = timeout(limits.idle, frames.next()) => first,
         };
         let target = match first {
@@ -143,6 +168,7 @@ impl Signing {
         let share = timeout_at(open_by, self.open(call, &target, open_by))
             .await
             .map_err(|_| Refusal::Deadline)??;
+        let limits = limits.lowered_by(self.policy.stream_limits(share.permit()));
         let opened = Answer::Opened(Arc::clone(share.permit().subject()), limits);
         let _ = answers.send(Ok(opened)).await;
 
@@ -156,6 +182,7 @@ impl Signing {
         let ended = tokio::select! {
             () = &mut draining => Err(Refusal::ShuttingDown),
             () = sleep_until(at) => Err(end),
+            refusal = self.lose_right(&share) => Err(refusal),
             ended = self.operate(&share, limits, frames, answers, &mut in_flight) => ended,
         };
         // What was accepted is answered, in order, before the end is told. The
@@ -182,6 +209,35 @@ impl Signing {
         Ok(Arc::new(self.enclave.open(envelope, dek)?))
     }
 
+    /// Resolves when the share may no longer be used: disabled, changed or gone, or
+    /// its state unknown for too long. Looks at the store, which other processes
+    /// change as well.
+    async fn lose_right(&self, share: &OpenShare) -> Refusal {
+        let opened = share.permit().share();
+        let mut known = Instant::now();
+        loop {
+            sleep(STATE_REFRESH).await;
+            let asked = Instant::now();
+            let described = timeout(STATE_REFRESH, self.store.describe(opened.identity.share));
+            match described.await {
+                Ok(Ok(Some(now))) if now.identity != opened.identity => {
+                    return Refusal::ShareChanged("while a stream had it open");
+                }
+                Ok(Ok(Some(now))) if now.state == ShareState::Disabled => {
+                    return Refusal::ShareDisabled;
+                }
+                Ok(Ok(Some(_))) => known = asked,
+                Ok(Ok(None)) => return Refusal::ShareChanged("it is gone"),
+                Ok(Err(error)) if known.elapsed() > STATE_UNKNOWN => return error.into(),
+                Err(_) if known.elapsed() > STATE_UNKNOWN => {
+                    let detail = "the share's state could not be read";
+                    return StoreError::new(StoreErrorKind::Timeout, detail).into();
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+    }
+
     /// Reads frames and sends answers until the client half-closes or a frame or
     /// a limit ends it. Cancelling it leaves what is in flight in `in_flight`.
     async fn operate(
@@ -202,13 +258,17 @@ impl Signing {
                 biased;
                 Some(finished) = in_flight.next() => {
                     idle_since = Instant::now();
-                    finished.send()?;
+                    if let Err(refusal) = finished.send() {
+                        // An answer is missing; later ones would hide that.
+                        *in_flight = InFlight::new();
+                        return Err(refusal);
+                    }
                 }
                 reserved = answers.clone().reserve_owned(),
                     if place.is_none() && in_flight.len() < limits.in_flight as usize =>
                 {
-                    // Closed: the client is gone, and nobody wants the end.
-                    place = Some(reserved.map_err(|_| Refusal::ShuttingDown)?);
+                    // Closed: the client is gone, and nobody reads how it ended.
+                    place = Some(reserved.map_err(|_| Refusal::Deadline)?);
                 }
                 frame = frames.next(), if place.is_some() => {
                     idle_since = Instant::now();
@@ -226,7 +286,7 @@ impl Signing {
                         .accept(share, id, payload, encoding)
                         .map_err(|refusal| refusal.in_frame(id))?;
                     in_flight.push_back(Box::pin(async move {
-                        Finished { answer: section.await, place }
+                        Finished { id, answer: section.await, place }
                     }));
                 }
                 () = sleep_until(idle_since + limits.idle) => {
@@ -262,7 +322,9 @@ impl Signing {
 
 impl Finished {
     fn send(self) -> Result<(), Refusal> {
-        let answer = self.answer.map_err(|_| Refusal::Panicked)??;
+        let in_frame = |refusal: Refusal| refusal.in_frame(self.id);
+        let signed = self.answer.map_err(|_| in_frame(Refusal::Panicked))?;
+        let answer = signed.map_err(|error| in_frame(error.into()))?;
         self.place.send(Ok(answer));
         Ok(())
     }

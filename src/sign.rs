@@ -158,7 +158,6 @@ pub(crate) fn require_signable(
         return Err(Refusal::Unfit {
             field: "encoding",
             rule: "DER exists for ECDSA only",
-            frame: None,
         });
     }
     Ok(())

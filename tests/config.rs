@@ -141,6 +141,15 @@ fn contradictions_are_found() {
     assert!(found[1].contains("another caller with the uid 10001"));
     let deadlines = format!("{GOOD}\n[limits]\ndeadline = \"30s\"\nlongest_deadline = \"5s\"\n");
     assert!(problems(&deadlines)[0].contains("longer than"));
+    let impatient = format!("{GOOD}\n[limits]\nconnection_idle = \"20s\"\n");
+    assert!(problems(&impatient)[0].contains("`limits.connection_idle` must be longer"));
+    let long = GOOD.replace("/run/countersign/", &format!("/{}/", "d".repeat(95)));
+    assert!(problems(&long)[0].contains("too long for a socket"));
+    let nobody = GOOD.replace("\"wallet-api\"", "\"\"");
+    assert!(
+        problems(&nobody)[0]
+            .contains("`caller.name` must be the caller's name in policies, not empty")
+    );
     let public = format!("{GOOD}\n[metrics]\nlisten = \"0.0.0.0:9464\"\n");
     assert!(problems(&public)[0].contains("must be a loopback address"));
 }
@@ -151,6 +160,10 @@ fn limits_may_be_lowered_but_not_raised_beyond_the_contract() {
     let found = problems(&longer);
     assert!(found[0].contains("`session.lifetime` must be a duration in quotes from 10ms to 5m"));
     assert!(found[1].contains("`session.operations` must be a whole number from 1 to 100000"));
+    let idle = format!("{GOOD}\n[session]\nidle = \"11s\"\n");
+    assert!(
+        problems(&idle)[0].contains("`session.idle` must be a duration in quotes from 10ms to 10s")
+    );
     let lower = format!("{GOOD}\n[session]\nlifetime = \"1m\"\nidle = \"500ms\"\n");
     let limits = Config::parse(&lower).unwrap().limits;
     assert_eq!(limits.session.lifetime.as_secs(), 60);

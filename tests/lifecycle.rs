@@ -143,7 +143,9 @@ async fn what_is_in_flight_at_shutdown_is_answered() {
         .await
         .unwrap();
     assert_eq!(off.unwrap().unwrap().status(), ServingStatus::NotServing);
-    drop((watch, health));
+    // Whoever watches is told, and does not hold the shutdown up.
+    assert!(watch.message().await.unwrap().is_none());
+    drop(health);
     signing.await.unwrap().expect("it was in flight");
     timeout(Duration::from_secs(5), enclave.stop())
         .await

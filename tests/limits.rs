@@ -185,3 +185,59 @@ async fn long_headers_are_refused() {
     assert!(client.sign(request).await.is_err());
     assert_eq!(enclave.counts.uses(), before);
 }
+
+/// Health needs no known caller, but has an allowance.
+#[tokio::test(flavor = "multi_thread")]
+async fn watching_health_has_an_allowance() {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+    let enclave = Enclave::start().await;
+    let channel = countersign::client::connect(&enclave.socket())
+        .await
+        .unwrap();
+    let health = HealthClient::new(channel);
+    let mut watching = Vec::new();
+    let mut refused = 0;
+    for _ in 0..40 {
+        match health.clone().watch(HealthCheckRequest::default()).await {
+            Ok(watch) => watching.push(watch),
+            Err(status) => {
+                assert_refused(&status, Code::ResourceExhausted, "OVERLOADED");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((watching.len(), refused), (16, 24));
+    drop(watching);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    health
+        .clone()
+        .check(HealthCheckRequest::default())
+        .await
+        .unwrap();
+}
+
+/// Peers that are no caller cannot take the callers' connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_have_few_connections() {
+    let enclave = Enclave::with(Setup {
+        callers: Default::default(),
+        ..Setup::default()
+    })
+    .await;
+    let mut connections: Vec<_> = (0..200)
+        .map(|_| {
+            let connection = UnixStream::connect(enclave.socket()).unwrap();
+            connection.set_nonblocking(true).unwrap();
+            connection
+        })
+        .collect();
+    for _ in 0..100 {
+        connections.retain_mut(is_open);
+        if connections.len() <= 16 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(connections.len(), 16);
+}

@@ -215,6 +215,17 @@ fn the_commands_speak_to_a_served_enclave() {
     assert!(shown.contains("\"state\":\"disabled\""), "{shown}");
     ok(&home.run(&[&["share", "enable", id][..], &custody].concat()));
     ok(&home.run(&[&sign[..], &["--message-file", "config.toml"]].concat()));
+    let piped = format!("{BINARY} share list --socket custody.sock | true");
+    let mut shell = Command::new("/bin/bash");
+    shell
+        .args(["-o", "pipefail", "-c", &piped])
+        .current_dir(home.dir.path());
+    let piped = shell.output().unwrap();
+    assert_eq!(
+        text(&piped.stderr),
+        "",
+        "a reader that has seen enough is no fault"
+    );
     let two = home.run(&[&sign[..], &["--message", "a", "--digest", "00"]].concat());
     assert_eq!(two.status.code(), Some(2), "one payload only");
 }

@@ -535,4 +535,15 @@ async fn what_is_not_offered_is_unimplemented() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
+
+    // A call that this version does not have.
+    let channel = countersign::client::connect(&enclave.socket())
+        .await
+        .unwrap();
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    let path = http::uri::PathAndQuery::from_static("/countersign.v1.SigningEnclave/Mint");
+    let codec: tonic_prost::ProstCodec<SignRequest, proto::SignResponse> = Default::default();
+    let call = client.unary(Request::new(SignRequest::default()), path, codec);
+    assert_refused(&call.await.unwrap_err(), Code::Unimplemented, "UNSUPPORTED");
 }

@@ -388,3 +388,96 @@ async fn frames_after_half_close_cannot_be() {
     assert_eq!(ids.len(), 50);
     wiped(&enclave).await;
 }
+
+/// An operator's kill switch: open streams end, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn disabling_a_share_ends_its_streams() {
+    let enclave = Enclave::start().await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let other = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = opened(&enclave, &share).await;
+    let (_others, mut other_answers) = opened(&enclave, &other).await;
+    frames.send(share.frame(1)).await.unwrap();
+    let request = proto::DisableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 0,
+    };
+    let begun = std::time::Instant::now();
+    enclave
+        .custody()
+        .await
+        .disable_share(request)
+        .await
+        .unwrap();
+    let (ids, end) = rest(&mut answers).await;
+    assert_eq!(ids, [1]);
+    assert_refused(
+        &end.unwrap_err(),
+        Code::FailedPrecondition,
+        "SHARE_DISABLED",
+    );
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    let quiet = timeout(Duration::from_millis(100), other_answers.message()).await;
+    assert!(quiet.is_err(), "the other stream goes on");
+}
+
+/// Policies may lower the limits; of several that permit, the lowest counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn policy_lowers_the_limits_of_a_stream() {
+    let enclave = Enclave::with(Setup {
+        policy: r#"
+            @id("everything") permit (principal, action, resource);
+            @id("short") @max_idle("300ms") @max_lifetime("9m") @max_operations("7")
+            permit (principal, action == Action::"UseShare", resource);
+            @id("shorter") @max_operations("3")
+            permit (principal, action == Action::"UseShare", resource);
+            @id("of no concern") @max_operations("1")
+            permit (principal, action == Action::"Sign", resource);"#,
+        ..Setup::default()
+    })
+    .await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let (frames, mut answers) = stream(&enclave).await;
+    frames.send(share.open()).await.unwrap();
+    let first = answers.message().await.unwrap().unwrap();
+    let Some(Frame::Opened(limits)) = first.frame else {
+        panic!("opened comes first")
+    };
+    assert_eq!(
+        (
+            limits.idle_timeout_ms,
+            limits.lifetime_ms,
+            limits.max_operations
+        ),
+        (300, 300_000, 3)
+    );
+    for id in 0..4 {
+        frames.send(share.frame(id)).await.unwrap();
+    }
+    let (ids, end) = rest(&mut answers).await;
+    assert_eq!(ids, [0, 1, 2]);
+    assert_refused(
+        &end.unwrap_err(),
+        Code::ResourceExhausted,
+        "STREAM_OPERATIONS",
+    );
+}
+
+#[test]
+fn limits_that_are_none_are_refused_at_loading() {
+    for annotation in [
+        "@max_idle(\"soon\")",
+        "@max_lifetime(\"0s\")",
+        "@max_operations(\"0\")",
+    ] {
+        let source = format!("@id(\"p\") {annotation} permit (principal, action, resource);");
+        let problems = countersign::policy::Policy::parse([("p.cedar", &*source)])
+            .err()
+            .unwrap();
+        assert!(
+            problems[0]
+                .problem
+                .starts_with(annotation.split('(').next().unwrap())
+        );
+    }
+}

@@ -1,6 +1,10 @@
 //! `countersign check`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -32,15 +36,17 @@ impl Check {
             let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
             return Err(Failure::configuration(lines.join("\n")));
         }
-        println!("configuration  {}", self.config.display());
-        println!("environment    {}", config.environment);
-        println!("callers        {}", config.callers.iter().count());
-        println!("policies       {}", config.policies.display());
-        println!(
+        let mut out = io::stdout();
+        writeln!(out, "configuration  {}", self.config.display())?;
+        writeln!(out, "environment    {}", config.environment)?;
+        writeln!(out, "callers        {}", config.callers.iter().count())?;
+        writeln!(out, "policies       {}", config.policies.display())?;
+        writeln!(
+            out,
             "secret memory  {} KiB in {} slots",
             SecretPool::budget_kib(config.limits.slots()),
             config.limits.slots()
-        );
+        )?;
         if self.online {
             harden()?;
             block_on(1, async {
@@ -48,15 +54,15 @@ impl Check {
                 let store = tokio::time::timeout(PATIENCE, signing.store.status()).await;
                 let store = store.map_err(|_| Failure::new("store: no answer"))?;
                 store.map_err(|error| Failure::new(format!("store: {error}")))?;
-                println!("store          answers");
+                writeln!(out, "store          answers")?;
                 let kms = signing.kms.status(Instant::now() + PATIENCE).await;
                 kms.map_err(|error| Failure::new(format!("kms: {error}")))?;
-                println!("kms            answers, {}", signing.kms.kek());
+                writeln!(out, "kms            answers, {}", signing.kms.kek())?;
                 signing.kms.close().await;
                 Ok(())
             })?;
         }
-        println!("no problem found");
+        writeln!(out, "no problem found")?;
         Ok(())
     }
 }

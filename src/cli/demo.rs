@@ -4,22 +4,10 @@ mod report;
 mod run;
 mod tamper;
 
-use std::{io::Write, path::PathBuf, time::Duration};
+use std::{io::Write, path::PathBuf};
 
-use tokio::task::JoinHandle;
-
-use super::{block_on, failure::Failure};
-use crate::{
-    app::{self, App},
-    caller::{Caller, Callers},
-    config::{Config, KmsConfig, Limits, Listen, StoreConfig},
-    harden::harden,
-    shutdown::{Shutdown, signalled},
-    sign::Signing,
-};
-
-/// What the demo's callers may do.
-const POLICY: &str = include_str!("demo/demo.cedar");
+use super::{block_on, embedded, failure::Failure};
+use crate::{app, caller::Callers, config::Config, harden::harden, shutdown::signalled};
 
 /// Show everything on this machine: no configuration, no server
 ///
@@ -45,24 +33,21 @@ impl Demo {
         let temporary = tempfile::tempdir()?;
         let dir = self.dir.clone();
         let dir = std::path::absolute(dir.unwrap_or_else(|| temporary.path().to_owned()))?;
-        std::fs::create_dir_all(dir.join("policies"))?;
-        std::fs::write(dir.join("policies/demo.cedar"), POLICY)?;
-        let config = config(&dir)?;
+        let config = Config::load(&embedded::prepare(&dir)?)?;
 
         block_on(config.workers, async {
             let signing = app::signing(&config).await?;
-            let (shutdown, running) = start(signing.clone(), config.clone()).await?;
+            let running = embedded::start(signing.clone(), config.clone()).await?;
 
             // The same enclave for a world in which nobody knows this uid.
             let mut elsewhere = config.clone();
             elsewhere.listen.enclave = dir.join("stranger.sock");
             elsewhere.listen.custody = None;
             elsewhere.callers = Callers::default();
-            let (end_elsewhere, stranger) = start(signing, elsewhere).await?;
+            let stranger = embedded::start(signing, elsewhere).await?;
 
             let report = run::run(&dir).await?;
-            end_elsewhere.start();
-            let _ = stranger.await;
+            stranger.stop().await;
             let mut out = std::io::stdout().lock();
             if self.json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
@@ -77,8 +62,7 @@ impl Demo {
                 drop(out);
                 signalled().await?;
             }
-            shutdown.start();
-            let _ = running.await;
+            running.stop().await;
             if report.is_as_expected() {
                 Ok(())
             } else {
@@ -86,44 +70,4 @@ impl Demo {
             }
         })
     }
-}
-
-async fn start(signing: Signing, config: Config) -> Result<(Shutdown, JoinHandle<()>), Failure> {
-    let app = App::over(signing, config).await?;
-    let (shutdown, draining) = Shutdown::new();
-    Ok((shutdown, tokio::spawn(app.run(draining))))
-}
-
-fn config(dir: &std::path::Path) -> Result<Config, Failure> {
-    let uid = rustix::process::getuid().as_raw();
-    let demo = Caller {
-        name: "demo".into(),
-        uid,
-        groups: Box::default(),
-    };
-    let mut limits = Limits::default();
-    limits.connections.grace = Duration::from_secs(2);
-    Ok(Config {
-        environment: "demo"
-            .parse()
-            .map_err(|error| Failure::new(format!("{error}")))?,
-        listen: Listen {
-            enclave: dir.join("enclave.sock"),
-            custody: Some(dir.join("custody.sock")),
-            mode: 0o600,
-            custody_mode: 0o600,
-        },
-        callers: [demo].into_iter().collect(),
-        policies: dir.join("policies"),
-        store: StoreConfig::Sqlite {
-            path: dir.join("shares.db"),
-        },
-        kms: KmsConfig::Local {
-            kek_file: dir.join("kek"),
-        },
-        limits,
-        log_level: tracing::Level::WARN,
-        metrics: None,
-        workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
-    })
 }

@@ -35,7 +35,9 @@ impl Failure {
 
     /// Prints and exits.
     pub fn report(self) -> ExitCode {
-        eprintln!("{}", self.message);
+        if !self.message.is_empty() {
+            eprintln!("{}", self.message);
+        }
         ExitCode::from(self.code)
     }
 }
@@ -95,6 +97,13 @@ impl From<tonic::transport::Error> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            // Whoever read the output has seen enough.
+            return Self {
+                code: 0,
+                message: String::new(),
+            };
+        }
         Self::new(error.to_string())
     }
 }

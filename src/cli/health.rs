@@ -1,6 +1,9 @@
 //! `countersign health`.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -37,7 +40,7 @@ impl Health {
             let answer = HealthClient::new(channel).check(request).await?;
             match answer.into_inner().status() {
                 ServingStatus::Serving => {
-                    println!("{service}: serving");
+                    writeln!(io::stdout(), "{service}: serving")?;
                     Ok(())
                 }
                 other => Err(Failure::new(format!("{service}: {}", other.as_str_name()))),

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use tokio::task::JoinError;
+
 use super::{block_on, failure::Failure};
 use crate::{
-    app::App,
+    app::{App, PartFailed},
     config::Config,
     harden::harden,
     shutdown::{Shutdown, signalled},
@@ -42,16 +44,35 @@ impl Serve {
                 custody = listen.custody.map(|path| path.display().to_string()),
                 "Listening"
             );
+            let kms = app.kms();
             let (shutdown, draining) = Shutdown::new();
-            let running = tokio::spawn(app.run(draining));
-            let signal = signalled().await?;
-            tracing::info!(signal, "Draining");
+            let mut running = tokio::spawn(app.run(draining));
+            tokio::select! {
+                ended = &mut running => return failed(ended),
+                signal = signalled() => tracing::info!(signal = signal?, "Draining"),
+            }
             shutdown.start();
             tokio::select! {
-                _ = running => tracing::info!("Stopped"),
-                signal = signalled() => tracing::warn!(signal = signal?, "Stopped at once"),
+                ended = running => {
+                    failed(ended)?;
+                    tracing::info!("Stopped");
+                }
+                signal = signalled() => {
+                    let signal = signal?;
+                    tracing::warn!(signal, "Stopped at once");
+                    return Err(Failure::new(format!("{signal} before all was finished")));
+                }
             }
+            kms.close().await;
             Ok(())
         })
+    }
+}
+
+fn failed(ended: Result<Result<(), PartFailed>, JoinError>) -> Result<(), Failure> {
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(failed)) => Err(Failure::new(failed.to_string())),
+        Err(error) => Err(Failure::new(error.to_string())),
     }
 }

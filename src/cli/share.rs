@@ -1,6 +1,9 @@
 //! `countersign share`: the operators' commands, over the custody socket.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -177,21 +180,24 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 }
 
 fn print(to: &Custody, shares: &[proto::Share]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
     if !to.json {
-        println!(
+        writeln!(
+            out,
             "{:36}  {:17}  {:8}  {:20}  PUBLIC KEY",
             "SHARE", "ALGORITHM", "STATE", "WALLET"
-        );
+        )?;
     }
     for share in shares {
         let row = row(share);
         if to.json {
-            println!("{}", serde_json::to_string(&row)?);
+            writeln!(out, "{}", serde_json::to_string(&row)?)?;
         } else {
-            println!(
+            writeln!(
+                out,
                 "{:36}  {:17}  {:8}  {:20}  {}",
                 row.share_id, row.algorithm, row.state, row.wallet_id, row.public_key
-            );
+            )?;
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! `countersign sign`.
 
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write},
     path::PathBuf,
 };
 
@@ -86,10 +86,11 @@ impl Sign {
             recovery_id: signature.recovery_id,
             record_version: answer.record_version,
         };
+        let mut out = io::stdout().lock();
         if self.json {
-            println!("{}", serde_json::to_string(&printed)?);
+            writeln!(out, "{}", serde_json::to_string(&printed)?)?;
         } else {
-            println!("{}", printed.signature);
+            writeln!(out, "{}", printed.signature)?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! `countersign vault`.
 
+use std::io::{self, Write};
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::failure::Failure;
@@ -64,7 +66,11 @@ impl Vault {
                 "the key {key} must end with \"-{environment}\": one key per environment"
             )));
         }
-        print!("{}", policy::hcl(role, &mount, &key, &environment));
+        write!(
+            io::stdout(),
+            "{}",
+            policy::hcl(role, &mount, &key, &environment)
+        )?;
         Ok(())
     }
 }

@@ -164,7 +164,14 @@ impl<'d> Table<'d> {
 
     /// A text that must be there; `what` says what it is.
     pub fn text(&self, key: &'static str, what: &str) -> Option<String> {
-        self.required(key, what, |value| value.as_str().map(ToOwned::to_owned))
+        let Some((span, value)) = self.take(key) else {
+            return self.missing(key, what);
+        };
+        let what = format!("{what}, not empty");
+        self.read(key, &what, &span, value, |value| {
+            let text = value.as_str().filter(|text| !text.is_empty())?;
+            Some(text.to_owned())
+        })
     }
 
     /// A text that may be there.

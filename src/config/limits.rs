@@ -129,10 +129,9 @@ pub(super) fn read(limits: Table<'_>, session: Table<'_>) -> Option<Limits> {
     {
         limits.note("`limits.deadline` is longer than `limits.longest_deadline`");
     }
-    limits.finish();
 
     let base = default.session;
-    let stream_idle = session.duration("idle", base.idle, Duration::from_millis(10)..=seconds(60));
+    let stream_idle = session.duration("idle", base.idle, Duration::from_millis(10)..=base.idle);
     let lifetime = session.duration(
         "lifetime",
         base.lifetime,
@@ -140,6 +139,14 @@ pub(super) fn read(limits: Table<'_>, session: Table<'_>) -> Option<Limits> {
     );
     let operations = session.number("operations", Some(base.operations), 1..=base.operations);
     let in_flight = session.number("in_flight", Some(base.in_flight), 1..=1024);
+    let silent = longest_deadline.max(stream_idle);
+    if idle <= silent && silent.is_some() && idle.is_some() {
+        limits.note(
+            "`limits.connection_idle` must be longer than `limits.longest_deadline` and \
+             `session.idle`, or connections that wait for an answer are closed",
+        );
+    }
+    limits.finish();
     session.finish();
     Some(Limits {
         unary: unary?,

@@ -93,11 +93,9 @@ fn derive(dek: &[u8]) -> (Zeroizing<[u8; 32]>, Commitment) {
     let hkdf = Hkdf::<Sha512>::new(Some(SALT), dek);
     let mut key = Zeroizing::new([0; 32]);
     let mut commitment = [0; 32];
-    // 32 bytes is far below the 255 blocks that HKDF can expand to.
-    let expanded = hkdf
-        .expand_multi_info(&[ENCRYPT, &[SUITE]], &mut *key)
-        .and_then(|()| hkdf.expand_multi_info(&[COMMIT, &[SUITE]], &mut commitment));
-    debug_assert!(expanded.is_ok());
+    hkdf.expand_multi_info(&[ENCRYPT, &[SUITE]], &mut *key)
+        .and_then(|()| hkdf.expand_multi_info(&[COMMIT, &[SUITE]], &mut commitment))
+        .expect("32 bytes are far below the 255 blocks that HKDF expands to");
     (key, Commitment(commitment))
 }
 

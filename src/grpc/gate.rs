@@ -154,13 +154,14 @@ where
         };
 
         // 3. to 5. Caller identity, deadline, in-flight limits.
-        let admitted = if malformed_id {
-            Err(Refusal::invalid(
+        let admitted = gate.admit(&request, method, &request_id, started, &span);
+        let admitted = match malformed_id {
+            // A stranger is told that it is one, whatever else it sent.
+            true => admitted.and(Err(Refusal::invalid(
                 REQUEST_ID,
                 "is 1 to 64 of A-Z a-z 0-9 - _ .",
-            ))
-        } else {
-            gate.admit(&request, method, &request_id, started, &span)
+            ))),
+            false => admitted,
         };
         let (call, admitted) = match admitted {
             Ok(admitted) => admitted,
@@ -173,7 +174,7 @@ where
         //    guarded likewise while it is polled.
         let deadline = call.deadline;
         request.extensions_mut().insert(call);
-        let answer = AssertUnwindSafe(self.service.call(request))
+        let answer = AssertUnwindSafe(async { self.service.call(request).await })
             .catch_unwind()
             .instrument(span.clone());
         let response = match timeout_at(deadline, answer).await {

@@ -11,6 +11,10 @@ use tonic_health::{
     server::{HealthReporter, HealthService as Service, health_reporter},
 };
 
+use super::{
+    admission::{Admission, Room},
+    allowance::Allowed,
+};
 use crate::{shutdown::Draining, sign::Signing, telemetry::Metrics};
 
 /// The service name of liveness.
@@ -30,8 +34,14 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// How long they may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What each peer may ask at once.
+const ROOM: Room = Room {
+    total: 64,
+    per_caller: 16,
+};
+
 /// The health service's type, for the routes.
-pub type HealthService = HealthServer<Service>;
+pub type HealthService = Allowed<HealthServer<Service>>;
 
 /// What the health service answers.
 pub struct Health {
@@ -45,7 +55,7 @@ impl Health {
         metrics: Metrics,
     ) -> (
         Self,
-        HealthServer<impl tonic_health::pb::health_server::Health>,
+        Allowed<HealthServer<impl tonic_health::pb::health_server::Health>>,
     ) {
         let (reporter, service) = health_reporter();
         let health = Self { reporter, metrics };
@@ -54,11 +64,11 @@ impl Health {
             .set_service_status(LIVENESS, ServingStatus::Serving)
             .await;
         health.set_ready(false).await;
-        (health, service)
+        (health, Allowed::new(Admission::new(ROOM), service))
     }
 
     /// Watches store and KMS until shutdown; then readiness is off for good.
-    pub async fn watch(self, signing: Signing, draining: Draining) {
+    pub async fn watch(mut self, signing: Signing, draining: Draining) {
         let mut stop = std::pin::pin!(draining.started());
         let mut ticks = interval(PERIOD);
         let mut ready = None;
@@ -66,6 +76,10 @@ impl Health {
             let now = tokio::select! {
                 () = &mut stop => {
                     self.set_ready(false).await;
+                    // Ends the streams of those who watch, once they were told.
+                    for name in READY_NAMES.into_iter().chain([LIVENESS]) {
+                        self.reporter.clear_service_status(name).await;
+                    }
                     return;
                 }
                 now = async {

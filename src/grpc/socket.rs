@@ -52,10 +52,10 @@ impl Socket {
     /// See [`SocketError`].
     pub fn bind(path: &Path, mode: u32) -> Result<Self, SocketError> {
         let io = |error| SocketError::Io(path.to_owned(), error);
-        let temporary = path.with_extension(format!("{}.new", std::process::id()));
-        if temporary.as_os_str().len() > PATH_MAX {
+        if Self::is_too_long(path) {
             return Err(SocketError::TooLong(path.to_owned()));
         }
+        let temporary = temporary(path);
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io(error)),
@@ -81,12 +81,28 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Whether the path, or the temporary name beside it, does not fit into a
+    /// socket address.
+    pub fn is_too_long(path: &Path) -> bool {
+        // Process ids have at most seven digits (proc(5), pid_max).
+        path.as_os_str()
+            .len()
+            .max(temporary(path).as_os_str().len())
+            > PATH_MAX
+    }
+}
+
 impl Drop for Socket {
     fn drop(&mut self) {
         if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension(format!("{:07}", std::process::id()))
 }
 
 fn inode(path: &Path) -> io::Result<u64> {

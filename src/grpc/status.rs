@@ -127,6 +127,10 @@ fn status(refusal: &Refusal, request_id: &RequestId) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(reason.as_str(), DOMAIN, metadata(refusal));
     details.set_request_info(request_id.as_str(), "");
+    let (frame, refusal) = match refusal {
+        Refusal::Frame { id, refusal } => (Some(id), &**refusal),
+        refusal => (None, refusal),
+    };
     let retry = match refusal {
         Refusal::Kms(error) => error.retry_after.filter(|_| retry.is_some()).or(retry),
         _ => retry,
@@ -134,12 +138,12 @@ fn status(refusal: &Refusal, request_id: &RequestId) -> Status {
     if retry.is_some() {
         details.set_retry_info(retry);
     }
-    let mut message = text.to_owned();
-    if let Refusal::Invalid { field, rule, frame } | Refusal::Unfit { field, rule, frame } = refusal
-    {
+    let mut message = frame.map_or_else(String::new, |id| format!("frame {id}: "));
+    if let Refusal::Invalid { field, rule } | Refusal::Unfit { field, rule } = refusal {
         details.add_bad_request_violation(*field, *rule);
-        message = frame.map_or_else(String::new, |id| format!("frame {id}: "));
         message.extend([field, ": ", rule]);
+    } else {
+        message.push_str(text);
     }
     Status::with_error_details(code, message, details)
 }

@@ -18,6 +18,7 @@
 mod answer;
 mod authority;
 mod breaker;
+pub mod client;
 mod failover;
 mod login;
 pub(crate) mod names;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, path::Path};
 
 use cedar_policy::{Authorizer, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 
-use super::Policy;
+use super::{Policy, StreamLimits};
 
 /// The schema that policies are validated against; shipped, so that an editor
 /// can check them too.
@@ -33,16 +33,26 @@ impl Policy {
         };
         let entries =
             fs::read_dir(directory).map_err(|error| vec![unreadable(directory, error)])?;
-        let mut files: Vec<_> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| {
-                path.extension()
-                    .is_some_and(|extension| extension == "cedar")
-            })
-            .collect();
-        files.sort();
+        let mut files = Vec::new();
         let mut sources = Vec::new();
         let mut problems = Vec::new();
+        for entry in entries {
+            // A file that is passed over could be the one that forbids.
+            match entry.map(|entry| entry.path()) {
+                Err(error) => problems.push(unreadable(directory, error)),
+                Ok(path) => match path.extension() {
+                    Some(extension) if extension == "cedar" => files.push(path),
+                    Some(extension) if extension.eq_ignore_ascii_case("cedar") => {
+                        problems.push(PolicyProblem {
+                            place: path.display().to_string(),
+                            problem: "is not read: write `.cedar` in small letters".to_owned(),
+                        });
+                    }
+                    _ => {}
+                },
+            }
+        }
+        files.sort();
         for file in files {
             match fs::read_to_string(&file) {
                 Ok(source) => sources.push((file.display().to_string(), source)),
@@ -106,6 +116,10 @@ impl Policy {
                 let place = format!("{file}, policy {id}");
                 if places.insert(id.to_owned(), place.clone()).is_some() {
                     problem(place, "has an @id that is taken: make it unique".to_owned());
+                    continue;
+                }
+                if let Err(message) = StreamLimits::of(policy) {
+                    problem(place, message);
                     continue;
                 }
                 if let Err(error) = policies.add(policy.new_id(PolicyId::new(id))) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use cedar_policy::RestrictedExpression;
 
 use super::{
-    Denied, ShareSubject, signing_action,
+    Decided, Denied, ShareSubject, signing_action,
     subject::{NewShare, Subject},
 };
 use crate::{
@@ -24,14 +24,16 @@ use crate::{
 /// # fn forge(caller: std::sync::Arc<countersign::caller::Caller>,
 /// #     subject: countersign::policy::ShareSubject) {
 /// use countersign::policy::{GetPublicKey, Permit};
-/// let forged = Permit { caller, subject, action: GetPublicKey }; // fields are private
+/// let policies = std::sync::Arc::new([]);
+/// let forged = Permit { caller, subject, action: GetPublicKey, policies }; // private fields
 /// # }
 /// ```
 /// ```compile_fail,E0624
 /// # fn forge(caller: std::sync::Arc<countersign::caller::Caller>,
 /// #     subject: countersign::policy::ShareSubject) {
 /// use countersign::policy::{GetPublicKey, Permit};
-/// let forged = Permit::new(caller, subject, GetPublicKey); // so is the constructor
+/// let policies = std::sync::Arc::new([]);
+/// let forged = Permit::new(caller, subject, GetPublicKey, policies); // a private constructor
 /// # }
 /// ```
 /// ```compile_fail,E0599
@@ -55,6 +57,7 @@ pub struct Permit<A: Action> {
     caller: Arc<Caller>,
     subject: A::Subject,
     action: A,
+    policies: Decided,
 }
 
 /// The right to fetch one share's envelope: borrowed from a permit that opens.
@@ -88,8 +91,8 @@ pub struct Sign {
 #[derive(Default)]
 pub struct UseShare {
     /// What was decided for the frames of the stream, by payload kind.
-    message: OnceLock<Result<(), Denied>>,
-    digest: OnceLock<Result<(), Denied>>,
+    message: OnceLock<Result<Decided, Denied>>,
+    digest: OnceLock<Result<Decided, Denied>>,
 }
 
 /// Read the public half of a share.
@@ -114,12 +117,23 @@ pub struct DisableShare;
 pub struct EnableShare;
 
 impl<A: Action> Permit<A> {
-    pub(super) fn new(caller: Arc<Caller>, subject: A::Subject, action: A) -> Self {
+    pub(super) fn new(
+        caller: Arc<Caller>,
+        subject: A::Subject,
+        action: A,
+        policies: Decided,
+    ) -> Self {
         Self {
             caller,
             subject,
             action,
+            policies,
         }
+    }
+
+    /// The ids of the policies that permitted it.
+    pub fn policies(&self) -> &[String] {
+        &self.policies
     }
 
     /// Who was permitted.
@@ -165,7 +179,7 @@ impl Opening<'_> {
 }
 
 impl UseShare {
-    pub(super) fn frames(&self, kind: PayloadKind) -> &OnceLock<Result<(), Denied>> {
+    pub(super) fn frames(&self, kind: PayloadKind) -> &OnceLock<Result<Decided, Denied>> {
         match kind {
             PayloadKind::Message => &self.message,
             PayloadKind::Digest => &self.digest,

@@ -1,13 +1,13 @@
 //! `GET /metrics` over HTTP/1.1 on a loopback port, and nothing else.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use super::Metrics;
 use crate::shutdown::Draining;
@@ -15,9 +15,13 @@ use crate::shutdown::Draining;
 /// A scraper that does not send its request within this time is cut off.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The most connections at once.
+const CONNECTIONS: usize = 16;
+
 /// Serves until `draining` starts.
 pub async fn serve(listener: TcpListener, metrics: Metrics, draining: Draining) {
     let mut stop = pin!(draining.started());
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let stream = tokio::select! {
             () = &mut stop => return,
@@ -29,6 +33,10 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, draining: Draining) 
                 }
             },
         };
+        // Beyond that a scraper is told nothing; there is seldom more than one.
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            continue;
+        };
         let metrics = metrics.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let response = answer(&request, &metrics);
@@ -39,7 +47,10 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, draining: Draining) 
             .header_read_timeout(PATIENCE)
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(tokio::time::timeout(2 * PATIENCE, connection));
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(2 * PATIENCE, connection).await;
+            drop(place);
+        });
     }
 }
 

@@ -2,18 +2,29 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing::Level;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::{
+    Layer, filter::Targets, fmt, layer::SubscriberExt, registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 /// Starts logging at `level` and above. Later calls do nothing, so that tests
 /// can run many servers in one process.
 pub fn start(level: Level) {
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_target(false);
-    let _ = if io::stderr().is_terminal() {
-        builder.compact().try_init()
+    // Other crates' details are not ours to show: a database driver, for one, logs
+    // the parameters of statements.
+    let targets = Targets::new()
+        .with_default(level.min(Level::WARN))
+        .with_target("countersign", level);
+    let subscriber = tracing_subscriber::registry().with(writer().with_filter(targets));
+    let _ = subscriber.try_init();
+}
+
+fn writer<S: Subscriber + for<'a> LookupSpan<'a>>() -> Box<dyn Layer<S> + Send + Sync> {
+    let layer = fmt::layer().with_writer(io::stderr).with_target(false);
+    if io::stderr().is_terminal() {
+        Box::new(layer.compact())
     } else {
-        builder.json().flatten_event(true).try_init()
-    };
+        Box::new(layer.json().flatten_event(true))
+    }
 }

@@ -81,7 +81,7 @@ pub struct Enclave {
     pub counts: Arc<Counts>,
     pub signing: Signing,
     shutdown: Shutdown,
-    running: Option<JoinHandle<()>>,
+    running: Option<JoinHandle<Result<(), app::PartFailed>>>,
 }
 
 /// A share that was made through custody.
@@ -184,7 +184,7 @@ impl Enclave {
     pub async fn stop(&mut self) {
         self.drain();
         if let Some(running) = self.running.take() {
-            running.await.unwrap();
+            running.await.unwrap().unwrap();
         }
     }
 

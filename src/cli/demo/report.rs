@@ -78,6 +78,7 @@ impl Report {
                 key.use_share_ms,
                 key.public_key,
             )?;
+            writeln!(out, "  share     {} of {}", key.share_id, key.wallet_id)?;
             writeln!(out, "  signature {}", key.signature)?;
             if !key.account_address.is_empty() {
                 writeln!(out, "  address   {}", key.account_address)?;

@@ -169,6 +169,7 @@ async fn refusals(
     );
 
     tamper::restore(&database, &one.share_id).await?;
+    tamper::forget(&database).await?;
     enclave.sign(request).await?;
     Ok(vec![unknown, copied, flipped])
 }

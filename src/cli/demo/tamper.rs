@@ -57,6 +57,12 @@ pub(super) async fn restore(database: &Path, share: &str) -> Result<(), Failure>
     .await
 }
 
+/// Takes the kept originals away.
+pub(super) async fn forget(database: &Path) -> Result<(), Failure> {
+    let database = database.to_owned();
+    in_background(move || Connection::open(database)?.execute_batch("DROP TABLE kept")).await
+}
+
 async fn change(
     database: &Path,
     prepare: &'static str,

@@ -1,27 +1,23 @@
-//! The HTTPS client: one connection pool, several addresses.
+//! Requests to Vault: one HTTPS client, several addresses.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use reqwest::{Client, Response, Url, redirect::Policy};
-use rustls::{ClientConfig, crypto::ring, version::TLS13};
+use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::{
     KmsErrorKind, Settings, SettingsError,
     answer::{self, Answer, Failure, Repeat, Said},
-    authority,
+    client,
     failover::Addresses,
     token::Token,
 };
 
 /// The longest answer: a Transit answer has some 500 bytes.
 const ANSWER_MAX: usize = 64 * 1024;
-/// Idle connections kept per address: about the requests in flight of a busy
-/// instance.
-const IDLE_MAX: usize = 64;
 /// The longest pause that an answer can ask for: who calls asks again in any
 /// case.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
@@ -82,31 +78,8 @@ impl<'a> Request<'a> {
 
 impl Transport {
     pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let roots = authority::read(&settings.ca_file)?;
-        let failed = |error: &dyn Error| SettingsError::Client(error.to_string());
-        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&TLS13])
-            .map_err(|error| failed(&error))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            // A redirect would take the token to a host that nobody configured.
-            .redirect(Policy::none())
-            // Environment variables do not reroute a key.
-            .no_proxy()
-            .referer(false)
-            // What is tried again is decided in one place.
-            .retry(reqwest::retry::never())
-            .connect_timeout(settings.timeouts.connect)
-            .timeout(settings.timeouts.request)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .build()
-            .map_err(|error| failed(&error))?;
         Ok(Self {
-            client,
+            client: client::new(settings)?,
             addresses: Addresses::new(settings.urls()?),
             namespace: settings.namespace_header()?,
             timeout: settings.timeouts.request,

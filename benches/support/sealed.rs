@@ -1,0 +1,106 @@
+//! Sealed shares, and permits from a policy that permits everything.
+
+use std::{sync::Arc, time::SystemTime};
+
+use countersign::{
+    caller::Caller,
+    enclave::{Dek, Enclave},
+    envelope::{Envelope, Identity, KekRef, WrappedDek},
+    key::{Algorithm, RecordVersion, ShareId},
+    policy::{GenerateShare, NewShare, Opens, Permit, Policy},
+    record::{PermittedEnvelope, ShareRecord},
+};
+
+/// Operations that are prepared at once, each with a slot of its own.
+pub const BATCH: u64 = 64;
+
+const ALL: &str = r#"
+    @id("all") permit (principal, action, resource);
+    @id("digests") permit (principal, action == Action::"SignDigest", resource);
+"#;
+
+/// An enclave with one share.
+pub struct Sealed {
+    pub enclave: Enclave,
+    pub record: ShareRecord,
+    policy: Policy,
+    caller: Arc<Caller>,
+    dek: Vec<u8>,
+}
+
+impl Sealed {
+    pub fn new(algorithm: Algorithm) -> Self {
+        let enclave = Enclave::start(2 * BATCH as usize).unwrap();
+        let policy = Policy::parse([("all.cedar", ALL)]).ok().unwrap();
+        let caller = Arc::new(Caller {
+            name: "bench".into(),
+            uid: 1000,
+            groups: Box::default(),
+        });
+        let permit = permit_to_generate(&policy, &caller, algorithm);
+        let made = enclave
+            .generate(&permit, kek(), |_| identity(permit.subject()))
+            .unwrap();
+        let dek = made.dek.reveal(<[u8]>::to_vec);
+        let wrapped = WrappedDek::new(b"local:v1:".repeat(8)).unwrap();
+        let envelope = Envelope::new(made.header, wrapped, made.sealed);
+        let record = ShareRecord::new(&envelope, made.public_key, SystemTime::now());
+        Self {
+            enclave,
+            record,
+            policy,
+            caller,
+            dek,
+        }
+    }
+
+    /// What a request has in its hands when its section begins.
+    pub fn permitted<A: Opens>(&self, action: A) -> (PermittedEnvelope<A>, Dek) {
+        let share = Arc::new(self.record.description.clone());
+        let permit = self.policy.authorize(&self.caller, share, action).unwrap();
+        let envelope = PermittedEnvelope::new(permit, self.record.clone()).unwrap();
+        let slot = self.enclave.reserve().unwrap();
+        let dek = Dek::unwrapped(slot, |dek| {
+            dek.copy_from_slice(&self.dek);
+            Ok::<_, ()>(())
+        });
+        (envelope, dek.unwrap())
+    }
+
+    /// A permit to make another share like it.
+    pub fn permit_to_generate(&self) -> Permit<GenerateShare> {
+        let algorithm = self.record.description.identity.algorithm;
+        permit_to_generate(&self.policy, &self.caller, algorithm)
+    }
+}
+
+pub fn kek() -> KekRef {
+    KekRef::new("local", "", "countersign-bench").unwrap()
+}
+
+pub fn identity(share: &NewShare) -> Identity {
+    Identity {
+        environment: share.environment.clone(),
+        wallet: share.wallet.clone(),
+        share: share.share,
+        version: RecordVersion::FIRST,
+        address: None,
+        algorithm: share.algorithm,
+    }
+}
+
+fn permit_to_generate(
+    policy: &Policy,
+    caller: &Arc<Caller>,
+    algorithm: Algorithm,
+) -> Permit<GenerateShare> {
+    let share = NewShare {
+        environment: "bench".parse().unwrap(),
+        wallet: "bench".parse().unwrap(),
+        share: ShareId::random(),
+        algorithm,
+    };
+    policy
+        .authorize(caller, share, GenerateShare { algorithm })
+        .unwrap()
+}

@@ -1,0 +1,76 @@
+//! How many connections there may be, over all sockets: in all, per uid, and for
+//! peers that are no caller.
+
+use super::{
+    admission::{Admission, Admitted, Room},
+    peer::Peer,
+};
+use crate::{
+    caller::{Callers, OVERFLOW_UID},
+    telemetry::Metrics,
+};
+
+/// What peers that are no caller may have together: health probes come from such.
+/// Apart from the callers' room, so that nobody can keep a caller out.
+const STRANGERS: Room = Room {
+    total: 32,
+    per_caller: 16,
+};
+
+/// Counts the open connections. Cheap to clone; clones count together.
+#[derive(Clone)]
+pub struct Connections {
+    callers: Callers,
+    known: Admission,
+    strangers: Admission,
+    metrics: Metrics,
+}
+
+/// An open connection.
+pub(super) struct Connection {
+    admitted: Option<Admitted>,
+    connections: Connections,
+}
+
+impl Connections {
+    /// None yet.
+    pub fn new(room: Room, callers: Callers, metrics: Metrics) -> Self {
+        Self {
+            callers,
+            known: Admission::new(room),
+            strangers: Admission::new(STRANGERS),
+            metrics,
+        }
+    }
+
+    /// Takes room for a connection, or counts that there is none.
+    pub(super) fn admit(&self, peer: Peer) -> Option<Connection> {
+        // Without a uid a peer counts as nobody in particular.
+        let uid = peer.uid.unwrap_or(OVERFLOW_UID);
+        let room = match self.callers.by_uid(uid) {
+            Some(_) => &self.known,
+            None => &self.strangers,
+        };
+        let Ok(admitted) = room.admit(uid) else {
+            self.metrics.connection_refused();
+            return None;
+        };
+        self.count();
+        Some(Connection {
+            admitted: Some(admitted),
+            connections: self.clone(),
+        })
+    }
+
+    fn count(&self) {
+        let open = self.known.in_flight() + self.strangers.in_flight();
+        self.metrics.set_connections(open);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.admitted = None;
+        self.connections.count();
+    }
+}

@@ -1,0 +1,250 @@
+//! Reasons: the stable names of refusals, and which refusal has which.
+
+use super::{Refusal, StreamEnd};
+use crate::{
+    enclave::EnclaveError, kms::KmsErrorKind, policy::DeniedReason, record::RecordError,
+    store::StoreErrorKind,
+};
+
+/// The stable name of a refusal: what programs compare, in ErrorInfo.reason.
+/// `docs/errors.md` says what the app and the operator do about each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    missing_docs,
+    reason = "docs/errors.md documents each, and a test compares"
+)]
+pub enum Reason {
+    InvalidRequest,
+    PayloadUnfit,
+    Unsupported,
+    StreamNotOpened,
+    StreamOpenedTwice,
+    CallerUnknown,
+    PolicyDenied,
+    PolicyFailed,
+    ShareDisabled,
+    AddressMismatch,
+    RecordVersionTooOld,
+    ShareExists,
+    ShareIdTaken,
+    ShareChanged,
+    RevisionMismatch,
+    EnvelopeInvalid,
+    EnvelopeMismatch,
+    EnvelopeUnopened,
+    StoreUnavailable,
+    StoreTls,
+    StoreDenied,
+    StoreSchema,
+    StoreCorrupt,
+    StoreFailed,
+    KmsUnavailable,
+    KmsTimeout,
+    KmsTls,
+    KmsRedirected,
+    KmsSealed,
+    KmsRateLimited,
+    KmsDenied,
+    KmsLogin,
+    KmsNoLogin,
+    KmsKeyMissing,
+    KmsKeyVersion,
+    KmsRejected,
+    KmsOtherKek,
+    KmsProtocol,
+    Overloaded,
+    DeadlineExceeded,
+    ShuttingDown,
+    StreamIdle,
+    StreamLifetime,
+    StreamOperations,
+    Internal,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 45] = [
+        Self::InvalidRequest,
+        Self::PayloadUnfit,
+        Self::Unsupported,
+        Self::StreamNotOpened,
+        Self::StreamOpenedTwice,
+        Self::CallerUnknown,
+        Self::PolicyDenied,
+        Self::PolicyFailed,
+        Self::ShareDisabled,
+        Self::AddressMismatch,
+        Self::RecordVersionTooOld,
+        Self::ShareExists,
+        Self::ShareIdTaken,
+        Self::ShareChanged,
+        Self::RevisionMismatch,
+        Self::EnvelopeInvalid,
+        Self::EnvelopeMismatch,
+        Self::EnvelopeUnopened,
+        Self::StoreUnavailable,
+        Self::StoreTls,
+        Self::StoreDenied,
+        Self::StoreSchema,
+        Self::StoreCorrupt,
+        Self::StoreFailed,
+        Self::KmsUnavailable,
+        Self::KmsTimeout,
+        Self::KmsTls,
+        Self::KmsRedirected,
+        Self::KmsSealed,
+        Self::KmsRateLimited,
+        Self::KmsDenied,
+        Self::KmsLogin,
+        Self::KmsNoLogin,
+        Self::KmsKeyMissing,
+        Self::KmsKeyVersion,
+        Self::KmsRejected,
+        Self::KmsOtherKek,
+        Self::KmsProtocol,
+        Self::Overloaded,
+        Self::DeadlineExceeded,
+        Self::ShuttingDown,
+        Self::StreamIdle,
+        Self::StreamLifetime,
+        Self::StreamOperations,
+        Self::Internal,
+    ];
+
+    /// The name on the wire and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "INVALID_REQUEST",
+            Self::PayloadUnfit => "PAYLOAD_UNFIT",
+            Self::Unsupported => "UNSUPPORTED",
+            Self::StreamNotOpened => "STREAM_NOT_OPENED",
+            Self::StreamOpenedTwice => "STREAM_OPENED_TWICE",
+            Self::CallerUnknown => "CALLER_UNKNOWN",
+            Self::PolicyDenied => "POLICY_DENIED",
+            Self::PolicyFailed => "POLICY_FAILED",
+            Self::ShareDisabled => "SHARE_DISABLED",
+            Self::AddressMismatch => "ADDRESS_MISMATCH",
+            Self::RecordVersionTooOld => "RECORD_VERSION_TOO_OLD",
+            Self::ShareExists => "SHARE_EXISTS",
+            Self::ShareIdTaken => "SHARE_ID_TAKEN",
+            Self::ShareChanged => "SHARE_CHANGED",
+            Self::RevisionMismatch => "REVISION_MISMATCH",
+            Self::EnvelopeInvalid => "ENVELOPE_INVALID",
+            Self::EnvelopeMismatch => "ENVELOPE_MISMATCH",
+            Self::EnvelopeUnopened => "ENVELOPE_UNOPENED",
+            Self::StoreUnavailable => "STORE_UNAVAILABLE",
+            Self::StoreTls => "STORE_TLS",
+            Self::StoreDenied => "STORE_DENIED",
+            Self::StoreSchema => "STORE_SCHEMA",
+            Self::StoreCorrupt => "STORE_CORRUPT",
+            Self::StoreFailed => "STORE_FAILED",
+            Self::KmsUnavailable => "KMS_UNAVAILABLE",
+            Self::KmsTimeout => "KMS_TIMEOUT",
+            Self::KmsTls => "KMS_TLS",
+            Self::KmsRedirected => "KMS_REDIRECTED",
+            Self::KmsSealed => "KMS_SEALED",
+            Self::KmsRateLimited => "KMS_RATE_LIMITED",
+            Self::KmsDenied => "KMS_DENIED",
+            Self::KmsLogin => "KMS_LOGIN",
+            Self::KmsNoLogin => "KMS_NO_LOGIN",
+            Self::KmsKeyMissing => "KMS_KEY_MISSING",
+            Self::KmsKeyVersion => "KMS_KEY_VERSION",
+            Self::KmsRejected => "KMS_REJECTED",
+            Self::KmsOtherKek => "KMS_OTHER_KEK",
+            Self::KmsProtocol => "KMS_PROTOCOL",
+            Self::Overloaded => "OVERLOADED",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::StreamIdle => "STREAM_IDLE",
+            Self::StreamLifetime => "STREAM_LIFETIME",
+            Self::StreamOperations => "STREAM_OPERATIONS",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+impl Refusal {
+    /// The stable name.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Invalid { .. } => Reason::InvalidRequest,
+            Self::Unfit { .. } => Reason::PayloadUnfit,
+            Self::Frame { refusal, .. } => refusal.reason(),
+            Self::Unsupported => Reason::Unsupported,
+            Self::RevisionMismatch { .. } => Reason::RevisionMismatch,
+            Self::CallerUnknown { .. } => Reason::CallerUnknown,
+            Self::Denied(denied) => match denied.reason {
+                DeniedReason::NotPermitted => Reason::PolicyDenied,
+                DeniedReason::Evaluation => Reason::PolicyFailed,
+            },
+            Self::ShareDisabled => Reason::ShareDisabled,
+            Self::AddressMismatch { .. } => Reason::AddressMismatch,
+            Self::RecordVersionTooOld { .. } => Reason::RecordVersionTooOld,
+            Self::ShareExists { .. } => Reason::ShareExists,
+            Self::ShareIdTaken => Reason::ShareIdTaken,
+            Self::ShareChanged(_) | Self::Record(RecordError::Changed) => Reason::ShareChanged,
+            Self::Record(RecordError::Envelope(_)) => Reason::EnvelopeInvalid,
+            Self::Record(RecordError::Mismatch(_)) => Reason::EnvelopeMismatch,
+            Self::Store(error) => store_reason(error.kind),
+            Self::Kms(error) => kms_reason(error.kind),
+            Self::Enclave(error) => enclave_reason(*error),
+            Self::Overloaded(_) => Reason::Overloaded,
+            Self::Deadline => Reason::DeadlineExceeded,
+            Self::ShuttingDown => Reason::ShuttingDown,
+            Self::Stream(StreamEnd::Idle) => Reason::StreamIdle,
+            Self::Stream(StreamEnd::Lifetime) => Reason::StreamLifetime,
+            Self::Stream(StreamEnd::Operations) => Reason::StreamOperations,
+            Self::Stream(StreamEnd::NotOpened) => Reason::StreamNotOpened,
+            Self::Stream(StreamEnd::SecondOpen) => Reason::StreamOpenedTwice,
+            Self::Panicked => Reason::Internal,
+        }
+    }
+}
+
+fn store_reason(kind: StoreErrorKind) -> Reason {
+    match kind {
+        StoreErrorKind::Unreachable | StoreErrorKind::Timeout => Reason::StoreUnavailable,
+        StoreErrorKind::Tls => Reason::StoreTls,
+        StoreErrorKind::Denied => Reason::StoreDenied,
+        StoreErrorKind::Schema => Reason::StoreSchema,
+        StoreErrorKind::Exists => Reason::ShareIdTaken,
+        StoreErrorKind::Conflict => Reason::ShareChanged,
+        StoreErrorKind::Corrupt => Reason::StoreCorrupt,
+        StoreErrorKind::Failed => Reason::StoreFailed,
+    }
+}
+
+fn kms_reason(kind: KmsErrorKind) -> Reason {
+    match kind {
+        KmsErrorKind::Unreachable | KmsErrorKind::Unavailable => Reason::KmsUnavailable,
+        KmsErrorKind::Timeout => Reason::KmsTimeout,
+        KmsErrorKind::Tls => Reason::KmsTls,
+        KmsErrorKind::Redirected => Reason::KmsRedirected,
+        KmsErrorKind::Sealed => Reason::KmsSealed,
+        KmsErrorKind::RateLimited => Reason::KmsRateLimited,
+        KmsErrorKind::Denied => Reason::KmsDenied,
+        KmsErrorKind::Login => Reason::KmsLogin,
+        KmsErrorKind::NoLogin => Reason::KmsNoLogin,
+        KmsErrorKind::KeyMissing => Reason::KmsKeyMissing,
+        KmsErrorKind::KeyVersion => Reason::KmsKeyVersion,
+        KmsErrorKind::Rejected => Reason::KmsRejected,
+        KmsErrorKind::OtherKek => Reason::KmsOtherKek,
+        KmsErrorKind::Protocol => Reason::KmsProtocol,
+    }
+}
+
+fn enclave_reason(error: EnclaveError) -> Reason {
+    match error {
+        EnclaveError::Exhausted => Reason::Overloaded,
+        EnclaveError::Commitment
+        | EnclaveError::Tag
+        | EnclaveError::PublicKey
+        | EnclaveError::Share
+        | EnclaveError::TooLong => Reason::EnvelopeUnopened,
+        EnclaveError::Payload => Reason::PayloadUnfit,
+        EnclaveError::Permit
+        | EnclaveError::Unverified
+        | EnclaveError::Randomness
+        | EnclaveError::Panicked => Reason::Internal,
+    }
+}
