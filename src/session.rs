@@ -15,19 +15,21 @@
 //! it for one section at a time.
 #![forbid(unsafe_code)]
 
+mod in_flight;
+
 use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use futures_util::{FutureExt, Stream, StreamExt};
+use in_flight::{Batch, InFlight, Operation};
 use tokio::{
     runtime::Handle,
     sync::mpsc,
-    task,
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
     caller::Call,
-    enclave::{EnclaveError, OpenShare, Signed},
+    enclave::{OpenShare, Signed},
     key::ShareState,
     payload::Payload,
     policy::{Permit, ShareSubject, Sign, StreamLimits, UseShare},
@@ -109,47 +111,6 @@ const STATE_UNKNOWN: Duration = Duration::from_secs(5);
 
 /// How many answers must fit besides those in flight: `opened` and the end.
 pub const EXTRA_ANSWERS: usize = 2;
-
-/// The most frames that one task signs. Frames that arrived together are signed
-/// by one task, so that waking tasks, sockets and the client costs less than the
-/// signatures; more than this would keep a worker from everybody else.
-const BATCH_MAX: usize = 16;
-
-/// Room for one answer.
-type Reserved = mpsc::OwnedPermit<Result<Answer, Refusal>>;
-
-/// The place of one operation's answer.
-struct Place {
-    id: u64,
-    reserved: Reserved,
-}
-
-/// An operation that policy permitted.
-struct Operation {
-    id: u64,
-    permit: Permit<Sign>,
-    encoding: Encoding,
-}
-
-/// Operations that one task signs, and the places of their answers.
-#[derive(Default)]
-struct Batch {
-    operations: Vec<Operation>,
-    places: Vec<Place>,
-}
-
-/// What was accepted and is not answered yet, in the order of the frames.
-#[derive(Default)]
-struct InFlight {
-    batches: FuturesOrdered<BoxFuture<'static, Finished>>,
-    operations: usize,
-}
-
-/// A batch that is finished, and the places that were kept for its answers.
-struct Finished {
-    answers: Result<Vec<Result<Answer, EnclaveError>>, task::JoinError>,
-    places: Vec<Place>,
-}
 
 impl Signing {
     /// Runs a session to its end. `answers` must have room for the limits'
@@ -388,79 +349,5 @@ impl Signing {
             .authorize_frame(share.permit(), Sign { payload })?;
         require_signable(permit.share(), &permit.action().payload, encoding)?;
         Ok(permit)
-    }
-}
-
-impl Operation {
-    fn sign(self, share: &OpenShare) -> Result<Answer, EnclaveError> {
-        Ok(Answer::Signed {
-            id: self.id,
-            signed: share.sign(self.permit)?,
-            encoding: self.encoding,
-        })
-    }
-}
-
-impl Batch {
-    fn push(&mut self, operation: Operation, reserved: Reserved) {
-        let id = operation.id;
-        self.operations.push(operation);
-        self.places.push(Place { id, reserved });
-    }
-
-    fn len(&self) -> usize {
-        self.operations.len()
-    }
-}
-
-impl InFlight {
-    /// How many frames the next batch may have: few while little is in flight, so
-    /// that every worker gets some.
-    fn batch(&self, workers: usize) -> usize {
-        (self.operations / (2 * workers)).clamp(1, BATCH_MAX)
-    }
-
-    /// Starts the sections of a batch as a task, so that the frames of one stream
-    /// are signed on all workers.
-    fn begin(&mut self, share: &Arc<OpenShare>, batch: Batch) {
-        let Batch { operations, places } = batch;
-        if operations.is_empty() {
-            return;
-        }
-        self.operations += operations.len();
-        let share = Arc::downgrade(share);
-        let signing = task::spawn(async move {
-            let signed = operations
-                .into_iter()
-                .map_while(|operation| Some(operation.sign(&*share.upgrade()?)));
-            signed.collect()
-        });
-        self.batches.push_back(Box::pin(async move {
-            Finished {
-                answers: signing.await,
-                places,
-            }
-        }));
-    }
-
-    async fn next(&mut self) -> Option<Finished> {
-        let finished = self.batches.next().await?;
-        self.operations -= finished.places.len();
-        Some(finished)
-    }
-}
-
-impl Finished {
-    fn send(self) -> Result<(), Refusal> {
-        let Self { answers, places } = self;
-        let first = places.first().map_or(0, |place| place.id);
-        let answers = answers.map_err(|_| Refusal::Panicked.in_frame(first))?;
-        for (place, answer) in places.into_iter().zip(answers) {
-            let Place { id, reserved } = place;
-            reserved.send(Ok(
-                answer.map_err(|error| Refusal::from(error).in_frame(id))?
-            ));
-        }
-        Ok(())
     }
 }
