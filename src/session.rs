@@ -2,32 +2,37 @@
 //!
 //! ```text
 //!  frames ─▶ open ─▶ (describe, authorize, unwrap, open) ─▶ opened
-//!         ─▶ sign ─▶ authorize ─▶ section on any worker ─┐
-//!         ─▶ sign ─▶ authorize ─▶ section on any worker ─┤ in order ─▶ answers
+//!         ─▶ sign … ─▶ authorize … ─▶ sections on any worker ─┐
+//!         ─▶ sign … ─▶ authorize … ─▶ sections on any worker ─┤ in order ─▶ answers
 //!         ─▶ half-close │ idle │ lifetime │ operations │ bad frame │ shutdown ─▶ status
 //! ```
 //! The session runs as a task of its own, not inside the response body: a client
 //! that does not read its answers would otherwise keep the share open past the
 //! lifetime. When the response body is dropped (the client vanished), `answers`
 //! closes and the task ends at once; the share is wiped with it, as soon as the
-//! sections that are running on it, if any, return.
+//! sections that are running on it, if any, return. What was accepted and not
+//! begun does not begin then: only the session keeps the share, batches borrow
+//! it for one section at a time.
 #![forbid(unsafe_code)]
+
+mod in_flight;
 
 use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use futures_util::{FutureExt, Stream, StreamExt};
+use in_flight::{Batch, InFlight, Operation};
 use tokio::{
+    runtime::Handle,
     sync::mpsc,
-    task::{self, JoinHandle},
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
     caller::Call,
-    enclave::{EnclaveError, OpenShare, Signed},
+    enclave::{OpenShare, Signed},
     key::ShareState,
     payload::Payload,
-    policy::{ShareSubject, Sign, StreamLimits, UseShare},
+    policy::{Permit, ShareSubject, Sign, StreamLimits, UseShare},
     refusal::{Refusal, StreamEnd},
     sign::{Encoding, Signing, Target, require_signable},
     store::{StoreError, StoreErrorKind},
@@ -107,16 +112,6 @@ const STATE_UNKNOWN: Duration = Duration::from_secs(5);
 /// How many answers must fit besides those in flight: `opened` and the end.
 pub const EXTRA_ANSWERS: usize = 2;
 
-/// What was accepted and is not answered yet, in the order of the frames.
-type InFlight = FuturesOrdered<BoxFuture<'static, Finished>>;
-
-/// A finished operation, and the place that was kept for its answer.
-struct Finished {
-    id: u64,
-    answer: Result<Result<Answer, EnclaveError>, task::JoinError>,
-    place: mpsc::OwnedPermit<Result<Answer, Refusal>>,
-}
-
 impl Signing {
     /// Runs a session to its end. `answers` must have room for the limits'
     /// `in_flight` and [`EXTRA_ANSWERS`]; `draining` resolves at shutdown.
@@ -178,16 +173,15 @@ impl Signing {
         } else {
             (Refusal::Stream(StreamEnd::Lifetime), ends_at)
         };
-        let mut in_flight = InFlight::new();
+        let mut in_flight = InFlight::default();
         let ended = tokio::select! {
             () = &mut draining => Err(Refusal::ShuttingDown),
             () = sleep_until(at) => Err(end),
             refusal = self.lose_right(&share) => Err(refusal),
             ended = self.operate(&share, limits, frames, answers, &mut in_flight) => ended,
         };
-        // What was accepted is answered, in order, before the end is told. The
-        // operations hold the share; with the last of them it is wiped.
-        drop(share);
+        // What was accepted is answered, in order, before the end is told. With
+        // the last of it the share is wiped.
         while let Some(finished) = in_flight.next().await {
             finished.send()?;
         }
@@ -248,8 +242,11 @@ impl Signing {
         answers: &Answers,
         in_flight: &mut InFlight,
     ) -> Result<(), Refusal> {
+        let workers = Handle::current().metrics().num_workers();
         let mut operations = 0;
         let mut idle_since = Instant::now();
+        // Looked at when it fires, rather than set anew for each frame.
+        let mut idle = pin!(sleep_until(idle_since + limits.idle));
         // A frame is read only when its answer has a place, so that sending an
         // answer never waits for the client.
         let mut place = None;
@@ -260,72 +257,97 @@ impl Signing {
                     idle_since = Instant::now();
                     if let Err(refusal) = finished.send() {
                         // An answer is missing; later ones would hide that.
-                        *in_flight = InFlight::new();
+                        *in_flight = InFlight::default();
                         return Err(refusal);
                     }
                 }
                 reserved = answers.clone().reserve_owned(),
-                    if place.is_none() && in_flight.len() < limits.in_flight as usize =>
+                    if place.is_none() && in_flight.operations < limits.in_flight as usize =>
                 {
                     // Closed: the client is gone, and nobody reads how it ended.
                     place = Some(reserved.map_err(|_| Refusal::Deadline)?);
                 }
                 frame = frames.next(), if place.is_some() => {
                     idle_since = Instant::now();
-                    let (Some(frame), Some(place)) = (frame.transpose()?, place.take()) else {
-                        return Ok(());
+                    let Some(place) = place.take() else { continue };
+                    let mut batch = Batch::default();
+                    let most = in_flight.batch(workers);
+                    let mut next = Some((frame, place));
+                    let end = loop {
+                        let Some((frame, place)) = next else { break None };
+                        match self.accept(share, frame, limits, &mut operations) {
+                            Ok(Some(operation)) => batch.push(operation, place),
+                            Ok(None) => break Some(Ok(())),
+                            Err(refusal) => break Some(Err(refusal)),
+                        }
+                        // What arrived with it, as far as there is room.
+                        let room = limits.in_flight as usize - in_flight.operations;
+                        next = if batch.len() < most.min(room) {
+                            let place = answers.clone().try_reserve_owned().ok();
+                            place.and_then(|place| Some((frames.next().now_or_never()?, place)))
+                        } else {
+                            None
+                        };
                     };
-                    let Frame::Sign { id, payload, encoding } = frame else {
-                        return Err(Refusal::Stream(StreamEnd::SecondOpen));
-                    };
-                    operations += 1;
-                    if operations > limits.operations {
-                        return Err(Refusal::Stream(StreamEnd::Operations));
+                    in_flight.begin(share, batch);
+                    if let Some(end) = end {
+                        return end;
                     }
-                    let section = self
-                        .accept(share, id, payload, encoding)
-                        .map_err(|refusal| refusal.in_frame(id))?;
-                    in_flight.push_back(Box::pin(async move {
-                        Finished { id, answer: section.await, place }
-                    }));
                 }
-                () = sleep_until(idle_since + limits.idle) => {
-                    return Err(Refusal::Stream(StreamEnd::Idle));
+                () = &mut idle => {
+                    let at = idle_since + limits.idle;
+                    if at <= Instant::now() {
+                        return Err(Refusal::Stream(StreamEnd::Idle));
+                    }
+                    idle.as_mut().reset(at);
                 }
             }
         }
     }
 
-    /// Decides one operation and starts its section as a task, so that the
-    /// frames of one stream are signed on all workers.
+    /// Decides one frame; none at the half-close.
     fn accept(
         &self,
         share: &Arc<OpenShare>,
-        id: u64,
+        frame: Option<Result<Frame, Refusal>>,
+        limits: SessionLimits,
+        operations: &mut u32,
+    ) -> Result<Option<Operation>, Refusal> {
+        let Some(frame) = frame.transpose()? else {
+            return Ok(None);
+        };
+        let Frame::Sign {
+            id,
+            payload,
+            encoding,
+        } = frame
+        else {
+            return Err(Refusal::Stream(StreamEnd::SecondOpen));
+        };
+        *operations += 1;
+        if *operations > limits.operations {
+            return Err(Refusal::Stream(StreamEnd::Operations));
+        }
+        let permit = self
+            .permit(share, payload, encoding)
+            .map_err(|refusal| refusal.in_frame(id))?;
+        Ok(Some(Operation {
+            id,
+            permit,
+            encoding,
+        }))
+    }
+
+    fn permit(
+        &self,
+        share: &OpenShare,
         payload: Payload,
         encoding: Encoding,
-    ) -> Result<JoinHandle<Result<Answer, EnclaveError>>, Refusal> {
+    ) -> Result<Permit<Sign>, Refusal> {
         let permit = self
             .policy
             .authorize_frame(share.permit(), Sign { payload })?;
         require_signable(permit.share(), &permit.action().payload, encoding)?;
-        let share = Arc::clone(share);
-        Ok(task::spawn(async move {
-            Ok(Answer::Signed {
-                id,
-                signed: share.sign(permit)?,
-                encoding,
-            })
-        }))
-    }
-}
-
-impl Finished {
-    fn send(self) -> Result<(), Refusal> {
-        let in_frame = |refusal: Refusal| refusal.in_frame(self.id);
-        let signed = self.answer.map_err(|_| in_frame(Refusal::Panicked))?;
-        let answer = signed.map_err(|error| in_frame(error.into()))?;
-        self.place.send(Ok(answer));
-        Ok(())
+        Ok(permit)
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     caller::Caller,
-    key::{Algorithm, Environment, ShareId},
+    key::{Algorithm, Environment, PublicKey, ShareId},
     payload::{Payload, PayloadKind},
     record::ShareDescription,
 };
@@ -175,6 +175,11 @@ impl Opening<'_> {
     /// The one share that may be fetched.
     pub fn share(&self) -> ShareId {
         self.0.identity.share
+    }
+
+    /// Its public key as it was described, which need not be parsed again.
+    pub fn public_key(&self) -> PublicKey {
+        self.0.public_key
     }
 }
 

@@ -106,7 +106,9 @@ impl ShareStore for Postgres {
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {
         let share = opening.share().as_uuid();
         let rows = self.0.read(|all| &all.fetch, &[&share]).await?;
-        rows.first().map(row::record).transpose()
+        rows.first()
+            .map(|row| row::record(row, opening.public_key()))
+            .transpose()
     }
 
     async fn put(

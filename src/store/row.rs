@@ -32,11 +32,12 @@ pub(super) struct Columns<'a> {
 
 impl Columns<'_> {
     /// Parses the row; a column that breaks its rule makes the row unusable, not
-    /// somebody else's.
+    /// somebody else's. A public key that is `known` is not parsed again: that
+    /// would compute a point from it, for longer than the row took to read.
     ///
     /// # Errors
     /// `Corrupt`, naming the column and its rule.
-    pub fn describe(&self) -> Result<ShareDescription, StoreError> {
+    pub fn describe(&self, known: Option<PublicKey>) -> Result<ShareDescription, StoreError> {
         let algorithm: Algorithm = self.algorithm.parse().map_err(breaks("algorithm"))?;
         let version = u32::try_from(self.record_version).unwrap_or(0);
         let state: ShareState = self.state.parse().map_err(breaks("state"))?;
@@ -54,8 +55,15 @@ impl Columns<'_> {
         };
         Ok(ShareDescription {
             identity,
-            public_key: PublicKey::parse(algorithm, self.public_key)
-                .map_err(|error| corrupt("public_key", error))?,
+            public_key: match known {
+                Some(known)
+                    if known.algorithm() == algorithm && known.as_bytes() == self.public_key =>
+                {
+                    known
+                }
+                _ => PublicKey::parse(algorithm, self.public_key)
+                    .map_err(|error| corrupt("public_key", error))?,
+            },
             state,
             kek: KekRef::new(self.kek_provider, self.kek_mount, self.kek_name)
                 .map_err(breaks("kek_provider, kek_mount or kek_name"))?,

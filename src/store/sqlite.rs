@@ -1,8 +1,9 @@
 //! The embedded store: one SQLite file, the default.
 //!
 //! WAL with `synchronous=FULL`, so that a write that returned survives a power
-//! cut, and readers never wait for the writer. Statements run on tokio's
-//! blocking threads, on one connection for writing and a few for reading.
+//! cut, and readers never wait for the writer. There is one connection for
+//! writing and a few for reading. A lookup by key runs where it is asked for;
+//! every other statement runs on tokio's blocking threads.
 //!
 //! `access_count` and `last_accessed_at` are 0 and null: they are a projection of
 //! the audit log, which alone counts exactly, and nothing on the signing path
@@ -63,35 +64,27 @@ impl Sqlite {
 impl ShareStore for Sqlite {
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
         self.0
-            .read(move |connection| {
+            .look_up(move |connection| {
                 connection
-                    .prepare_cached(statement::DESCRIBE)
-                    .and_then(|mut query| {
-                        query
-                            .query_row([share.as_bytes()], |row| Ok(row::describe(row)))
-                            .optional()
-                    })
-                    .map_err(failed)?
-                    .transpose()
+                    .prepare_cached(statement::DESCRIBE)?
+                    .query_row([share.as_bytes()], |row| Ok(row::describe(row)))
+                    .optional()
             })
-            .await
+            .await?
+            .transpose()
     }
 
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {
-        let share = opening.share();
+        let (share, known) = (opening.share(), opening.public_key());
         self.0
-            .read(move |connection| {
+            .look_up(move |connection| {
                 connection
-                    .prepare_cached(statement::FETCH)
-                    .and_then(|mut query| {
-                        query
-                            .query_row([share.as_bytes()], |row| Ok(row::record(row)))
-                            .optional()
-                    })
-                    .map_err(failed)?
-                    .transpose()
+                    .prepare_cached(statement::FETCH)?
+                    .query_row([share.as_bytes()], |row| Ok(row::record(row, known)))
+                    .optional()
             })
-            .await
+            .await?
+            .transpose()
     }
 
     async fn put(

@@ -7,7 +7,7 @@ use super::{
     load::Signer,
     report::{Aim, Line, Section, Unit},
     request::Share,
-    rounds::interleave,
+    rounds::{in_turn, interleave},
     stream::Frames,
 };
 use crate::{cli::failure::Failure, key::Algorithm};
@@ -197,10 +197,4 @@ impl Bench<'_> {
             ],
         })
     }
-}
-
-/// How many a second can be done whose parts, alone, can be done so many times
-/// a second.
-fn in_turn(rates: &[f64]) -> f64 {
-    1.0 / rates.iter().map(|rate| 1.0 / rate).sum::<f64>()
 }

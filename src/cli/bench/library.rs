@@ -7,10 +7,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ecdsa::{
-    hazmat::sign_prehashed_rfc6979,
-    signature::{Signer, hazmat::PrehashVerifier},
-};
+use ecdsa::{hazmat::sign_prehashed_rfc6979, signature::hazmat::PrehashVerifier};
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use sha2::Sha256;
 use tokio::task::spawn_blocking;
 
@@ -60,15 +58,23 @@ impl Measure for Library {
     }
 }
 
+/// A parsed key.
+pub(super) fn ed25519() -> SigningKey {
+    SigningKey::from_bytes(&KEY)
+}
+
+/// Signs and verifies.
+pub(super) fn sign_ed25519(key: &SigningKey) -> Option<()> {
+    let signature = key.sign(&MESSAGE);
+    let public = key.as_ref();
+    VerifyingKey::verify_strict(public, &MESSAGE, &signature).ok()
+}
+
 fn run(algorithm: Algorithm, until: Instant) -> Option<Vec<Duration>> {
     match algorithm {
         Algorithm::Ed25519 => {
-            let key = ed25519_dalek::SigningKey::from_bytes(&KEY);
-            let public = key.verifying_key();
-            repeat(until, || {
-                let signature = key.sign(&MESSAGE);
-                public.verify_strict(&MESSAGE, &signature).ok()
-            })
+            let key = ed25519();
+            repeat(until, || sign_ed25519(&key))
         }
         Algorithm::EcdsaSecp256k1 => {
             let secret = k256::SecretKey::from_slice(&KEY).ok()?;

@@ -78,12 +78,17 @@ impl Signer {
     ) -> Result<Load<Self>, Failure> {
         let mut clients = Vec::new();
         for _ in 0..number {
-            clients.push(Self {
-                enclave: client::enclave(socket).await?,
-                request: share.sign(),
-            });
+            clients.push(Self::one(socket, share).await?);
         }
         Ok(Load::of(clients))
+    }
+
+    /// One of them.
+    pub(super) async fn one(socket: &Path, share: &Share) -> Result<Self, Failure> {
+        Ok(Self {
+            enclave: client::enclave(socket).await?,
+            request: share.sign(),
+        })
     }
 }
 

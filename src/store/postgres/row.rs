@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use tokio_postgres::{Row, types::FromSql};
 
 use crate::{
+    key::PublicKey,
     record::{ShareDescription, ShareRecord},
     store::{
         StoreError,
@@ -14,6 +15,10 @@ use crate::{
 
 /// The columns that every query selects.
 pub(super) fn describe(row: &Row) -> Result<ShareDescription, StoreError> {
+    columns(row, None)
+}
+
+fn columns(row: &Row, known: Option<PublicKey>) -> Result<ShareDescription, StoreError> {
     Columns {
         id: get(row, "id")?,
         environment: get(row, "environment")?,
@@ -29,13 +34,14 @@ pub(super) fn describe(row: &Row) -> Result<ShareDescription, StoreError> {
         created_at: micros(get::<SystemTime>(row, "created_at")?),
         revision: get(row, "revision")?,
     }
-    .describe()
+    .describe(known)
 }
 
-/// The columns that only fetching selects.
-pub(super) fn record(row: &Row) -> Result<ShareRecord, StoreError> {
+/// The columns that only fetching selects as well; `known` is the key of the
+/// share as it was described.
+pub(super) fn record(row: &Row, known: PublicKey) -> Result<ShareRecord, StoreError> {
     Ok(ShareRecord {
-        description: describe(row)?,
+        description: columns(row, Some(known))?,
         envelope: get(row, "encrypted_key_shares")?,
     })
 }

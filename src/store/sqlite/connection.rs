@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task,
@@ -20,7 +20,7 @@ use crate::store::{StoreError, StoreErrorKind, schema::Migration};
 
 /// Readers that may run at once; a read takes some microseconds.
 const READERS: usize = 4;
-/// How long a writer waits for another process's lock.
+/// How long a statement on a blocking thread waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connections to one file.
@@ -53,6 +53,7 @@ impl Connections {
             reader
                 .pragma_update(None, "query_only", true)
                 .map_err(failed)?;
+            reader.busy_timeout(Duration::ZERO).map_err(failed)?;
             readers.push(reader);
         }
         Ok(Self {
@@ -64,6 +65,27 @@ impl Connections {
         })
     }
 
+    /// Looks up one row by its key, on this thread: some microseconds, where the
+    /// way to a blocking thread and back takes many times that. A reader in WAL
+    /// mode waits for nobody but another process that recovers the file or holds
+    /// it exclusively; the lookup then moves to a blocking thread and waits there.
+    pub async fn look_up<T: Send + 'static>(
+        &self,
+        query: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if let Some(lease) = Readers::lease_now(&self.readers)
+            && let Some(connection) = &lease.connection
+        {
+            match query(connection) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+                result => return result.map_err(failed),
+            }
+        }
+        self.read(move |connection| query(connection).map_err(failed))
+            .await
+    }
+
+    /// Runs a query on a blocking thread.
     pub async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -71,7 +93,11 @@ impl Connections {
         let lease = Readers::lease(&self.readers).await?;
         task::spawn_blocking(move || {
             let connection = lease.connection.as_ref();
-            query(connection.ok_or_else(|| stopped("no reader"))?)
+            let connection = connection.ok_or_else(|| stopped("no reader"))?;
+            connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+            let result = query(connection);
+            connection.busy_timeout(Duration::ZERO).map_err(failed)?;
+            result
         })
         .await
         .map_err(stopped)?
@@ -95,11 +121,21 @@ impl Readers {
     async fn lease(readers: &Arc<Self>) -> Result<Lease, StoreError> {
         let permits = Arc::clone(&readers.permits);
         let permit = permits.acquire_owned().await.map_err(stopped)?;
-        Ok(Lease {
+        Ok(Self::take(readers, permit))
+    }
+
+    /// A reader that is idle now.
+    fn lease_now(readers: &Arc<Self>) -> Option<Lease> {
+        let permit = Arc::clone(&readers.permits).try_acquire_owned().ok()?;
+        Some(Self::take(readers, permit))
+    }
+
+    fn take(readers: &Arc<Self>, permit: OwnedSemaphorePermit) -> Lease {
+        Lease {
             connection: readers.idle().pop(),
             readers: Arc::clone(readers),
             _permit: permit,
-        })
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {

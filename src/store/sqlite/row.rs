@@ -4,6 +4,7 @@ use rusqlite::{Row, types::FromSql};
 use uuid::Uuid;
 
 use crate::{
+    key::PublicKey,
     record::{ShareDescription, ShareRecord},
     store::{
         StoreError,
@@ -13,6 +14,10 @@ use crate::{
 
 /// The columns that every query selects.
 pub(super) fn describe(row: &Row<'_>) -> Result<ShareDescription, StoreError> {
+    columns(row, None)
+}
+
+fn columns(row: &Row<'_>, known: Option<PublicKey>) -> Result<ShareDescription, StoreError> {
     let text = |column: &'static str| {
         let value = row.get_ref(column);
         value
@@ -36,13 +41,14 @@ pub(super) fn describe(row: &Row<'_>) -> Result<ShareDescription, StoreError> {
         created_at: get(row, "created_at")?,
         revision: get(row, "revision")?,
     }
-    .describe()
+    .describe(known)
 }
 
-/// The columns that only fetching selects.
-pub(super) fn record(row: &Row<'_>) -> Result<ShareRecord, StoreError> {
+/// The columns that only fetching selects as well; `known` is the key of the
+/// share as it was described.
+pub(super) fn record(row: &Row<'_>, known: PublicKey) -> Result<ShareRecord, StoreError> {
     Ok(ShareRecord {
-        description: describe(row)?,
+        description: columns(row, Some(known))?,
         envelope: get(row, "encrypted_key_shares")?,
     })
 }
