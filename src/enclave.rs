@@ -35,8 +35,8 @@ use crate::{
     envelope::{Header, Identity, KekRef, SealedShare},
     key::{Algorithm, PublicKey, RecordVersion},
     payload::Payload,
+    permitted::PermittedEnvelope,
     policy::{GenerateShare, Permit, Sign, UseShare},
-    record::PermittedEnvelope,
 };
 
 pub use dek::{DEK_LEN, Dek};

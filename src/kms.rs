@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     enclave::{Dek, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
-    record::PermittedDek,
+    permitted::PermittedDek,
 };
 
 /// A KEK in a KMS.

@@ -15,7 +15,7 @@
 //!    ▼ sign.rs              store.describe(share): public metadata only
 //!    ▼ policy               authorize(caller, share, action) → Permit        PERMISSION_DENIED
 //!    ▼ store                fetch(permit.opening()) → ShareRecord            UNAVAILABLE
-//!    ▼ record               PermittedEnvelope: header = permit, field by field   DATA_LOSS
+//!    ▼ permitted            PermittedEnvelope: header = permit, field by field   DATA_LOSS
 //!    ▼ kms                  unwrap(envelope.dek()) into a locked slot        UNAVAILABLE,
 //!    │                      the last .await                                  FAILED_PRECONDITION
 //!    ▼ enclave              section: open ▸ derive ▸ sign ▸ verify ▸ wipe     DATA_LOSS
@@ -74,6 +74,7 @@ pub mod sign;
 
 pub mod policy;
 
+pub mod permitted;
 pub mod record;
 pub mod store;
 

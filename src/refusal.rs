@@ -12,8 +12,8 @@ use crate::{
     key::{AccountAddress, Malformed, PublicKey, RecordVersion, Revision},
     kms::KmsError,
     payload::Unfit,
+    permitted::RecordError,
     policy::Denied,
-    record::RecordError,
     store::StoreError,
 };
 

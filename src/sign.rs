@@ -12,8 +12,9 @@ use crate::{
     key::{Algorithm, Environment, ShareId, ShareState, WalletId},
     kms::Kms,
     payload::Payload,
+    permitted::PermittedEnvelope,
     policy::{Denied, GetPublicKey, Opens, Permit, Policy, ShareSubject, Sign},
-    record::{PermittedEnvelope, ShareDescription},
+    record::ShareDescription,
     refusal::Refusal,
     store::ShareStore,
 };

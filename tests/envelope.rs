@@ -13,8 +13,9 @@ use countersign::{
     envelope::{Envelope, KekContext},
     key::{AccountAddress, ShareState},
     kms::Kms,
+    permitted::{PermittedEnvelope, RecordError},
     policy::UseShare,
-    record::{PermittedEnvelope, RecordError, ShareDescription, ShareRecord},
+    record::{ShareDescription, ShareRecord},
 };
 
 use bench::{Bench, Failed, SLOTS, payload, signing, soon};

@@ -13,8 +13,8 @@ use aes_gcm::Aes256Gcm;
 use countersign::{
     enclave::{Dek, Generated, LocalKek, OpenShare, SecretPool, Slot},
     kms::Unwrapped,
+    permitted::PermittedEnvelope,
     policy::{GenerateShare, GetPublicKey, Permit, Sign, UseShare},
-    record::PermittedEnvelope,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::ZeroizeOnDrop;

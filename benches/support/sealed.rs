@@ -7,8 +7,9 @@ use countersign::{
     enclave::{Dek, Enclave},
     envelope::{Envelope, Identity, KekRef, WrappedDek},
     key::{Algorithm, RecordVersion, ShareId},
+    permitted::PermittedEnvelope,
     policy::{GenerateShare, NewShare, Opens, Permit, Policy},
-    record::{PermittedEnvelope, ShareRecord},
+    record::ShareRecord,
 };
 
 /// Operations that are prepared at once, each with a slot of its own.

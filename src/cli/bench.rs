@@ -30,8 +30,8 @@ use crate::{
     harden::harden,
     key::{Algorithm, ShareId},
     payload::Payload,
+    permitted::PermittedEnvelope,
     policy, proto,
-    record::PermittedEnvelope,
     sign::Signing,
 };
 

@@ -32,9 +32,11 @@ pub struct Check {
 impl Check {
     pub fn run(self) -> Result<(), Failure> {
         let config = Config::load(&self.config)?;
-        if let Err(problems) = Policy::load(&config.policies) {
-            let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            return Err(Failure::configuration(lines.join("\n")));
+        let policies = Policy::load(&config.policies).err().unwrap_or_default();
+        let mut problems = config.kms.missing_files();
+        problems.extend(policies.iter().map(ToString::to_string));
+        if !problems.is_empty() {
+            return Err(Failure::configuration(problems.join("\n")));
         }
         let mut out = io::stdout();
         writeln!(out, "configuration  {}", self.config.display())?;

@@ -22,7 +22,7 @@ use crate::{
     enclave::{Dek, EnclaveError, KEK_LEN, LocalKek, SecretPool, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
     key::Environment,
-    record::PermittedDek,
+    permitted::PermittedDek,
 };
 
 /// The provider's name in KEK references.

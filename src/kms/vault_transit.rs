@@ -40,7 +40,7 @@ use super::{Kms, KmsError, KmsErrorKind, Unwrapped, require_kek};
 use crate::{
     enclave::{Dek, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
-    record::PermittedDek,
+    permitted::PermittedDek,
 };
 use answer::Answer;
 use breaker::Breaker;

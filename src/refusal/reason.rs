@@ -2,7 +2,7 @@
 
 use super::{Refusal, StreamEnd};
 use crate::{
-    enclave::EnclaveError, kms::KmsErrorKind, policy::DeniedReason, record::RecordError,
+    enclave::EnclaveError, kms::KmsErrorKind, permitted::RecordError, policy::DeniedReason,
     store::StoreErrorKind,
 };
 

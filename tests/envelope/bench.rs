@@ -17,8 +17,9 @@ use countersign::{
     key::{Algorithm, Environment},
     kms::{Kms, KmsError, local::Local},
     payload::Payload,
+    permitted::{PermittedEnvelope, RecordError},
     policy::{Opens, Permit, Policy, Sign, UseShare},
-    record::{PermittedEnvelope, RecordError, ShareDescription, ShareRecord},
+    record::{ShareDescription, ShareRecord},
 };
 use tokio::time::Instant;
 

@@ -11,8 +11,9 @@ use countersign::{
     key::{Algorithm, Environment, RecordVersion, ShareId},
     kms::{Kms, KmsError, Unwrapped},
     payload::Payload,
+    permitted::PermittedEnvelope,
     policy::{GenerateShare, NewShare, Policy, Sign},
-    record::{PermittedEnvelope, ShareRecord},
+    record::ShareRecord,
 };
 use tokio::time::Instant;
 

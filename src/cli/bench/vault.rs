@@ -22,7 +22,7 @@ use crate::{
     cli::failure::Failure,
     key::Algorithm,
     kms::vault_transit::{Settings, client},
-    record::PermittedEnvelope,
+    permitted::PermittedEnvelope,
 };
 
 /// Who asks Vault directly, and with which key it signs.

@@ -1,0 +1,113 @@
+//! A permit and the one envelope that it fits.
+#![forbid(unsafe_code)]
+
+use crate::{
+    envelope::{Envelope, EnvelopeError, Identity, KekContext, KekRef, WrappedDek},
+    policy::{Opens, Permit},
+    record::ShareRecord,
+};
+
+/// An envelope and the permit that it fits: its header says what the permit's
+/// share says, field by field. The only value that a KMS unwraps for, and the
+/// only one that the enclave opens.
+pub struct PermittedEnvelope<A: Opens> {
+    permit: Permit<A>,
+    envelope: Envelope,
+}
+
+/// A wrapped DEK that may be unwrapped, borrowed from a [`PermittedEnvelope`].
+#[derive(Clone, Copy)]
+pub struct PermittedDek<'a>(&'a Envelope);
+
+/// Why a fetched record is not the one that was permitted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The row was written between its description and its fetching.
+    #[error("the record changed while it was read")]
+    Changed,
+    /// The row holds no envelope.
+    #[error("the record holds no envelope that this version can read: {0}")]
+    Envelope(#[from] EnvelopeError),
+    /// The envelope is for something else than the row says: it was moved,
+    /// swapped or taken from another environment.
+    #[error("the envelope and its row disagree about the {0}")]
+    Mismatch(&'static str),
+}
+
+impl<A: Opens> PermittedEnvelope<A> {
+    /// Decodes the fetched record and holds it against the permit.
+    ///
+    /// # Errors
+    /// See [`RecordError`]; the permit is spent either way.
+    pub fn new(permit: Permit<A>, record: ShareRecord) -> Result<Self, RecordError> {
+        let permitted = permit.share();
+        if record.description != *permitted {
+            return Err(RecordError::Changed);
+        }
+        let envelope = Envelope::decode(&record.envelope)?;
+        let Identity {
+            environment,
+            wallet,
+            share,
+            version,
+            address,
+            algorithm,
+        } = &envelope.header().identity;
+        let expected = &permitted.identity;
+        for (name, same) in [
+            ("environment", *environment == expected.environment),
+            ("wallet id", *wallet == expected.wallet),
+            ("share id", *share == expected.share),
+            ("record version", *version == expected.version),
+            ("account address", *address == expected.address),
+            ("algorithm", *algorithm == expected.algorithm),
+            (
+                "public key's algorithm",
+                permitted.public_key.algorithm() == expected.algorithm,
+            ),
+            ("KEK", envelope.header().kek == permitted.kek),
+        ] {
+            if !same {
+                return Err(RecordError::Mismatch(name));
+            }
+        }
+        Ok(Self { permit, envelope })
+    }
+
+    /// The permit.
+    pub fn permit(&self) -> &Permit<A> {
+        &self.permit
+    }
+
+    /// The envelope.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// What the KMS needs in order to unwrap the DEK.
+    pub fn dek(&self) -> PermittedDek<'_> {
+        PermittedDek(&self.envelope)
+    }
+
+    /// Gives the permit on when the envelope is open.
+    pub fn into_permit(self) -> Permit<A> {
+        self.permit
+    }
+}
+
+impl PermittedDek<'_> {
+    /// The KEK that wraps it.
+    pub fn kek(&self) -> &KekRef {
+        &self.0.header().kek
+    }
+
+    /// The context under which it is wrapped.
+    pub fn context(&self) -> KekContext {
+        KekContext::of(&self.0.header().identity)
+    }
+
+    /// The wrapped DEK.
+    pub fn wrapped(&self) -> &WrappedDek {
+        self.0.wrapped_dek()
+    }
+}
