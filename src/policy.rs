@@ -33,6 +33,7 @@ pub use permit::{
     Opens, Permit, Sign, UseShare,
 };
 pub use stream::StreamLimits;
+use subject::Type;
 pub use subject::{NewShare, Subject};
 
 /// A validated set of policies.
@@ -134,7 +135,7 @@ impl Policy {
             reason: DeniedReason::Evaluation,
             policies: Vec::new(),
         };
-        let action = subject::uid("Action", action);
+        let action = subject::uid(Type::Action, action);
         let entities = subject::caller(caller).and_then(|mut entities| {
             entities.extend(subject.entities()?);
             Ok(entities)
@@ -146,7 +147,7 @@ impl Policy {
         // schema, which keeps code and schema the same.
         let schema = cfg!(debug_assertions).then_some(&self.schema);
         let request = Request::new(
-            subject::uid("Caller", &caller.name),
+            subject::uid(Type::Caller, &caller.name),
             action.clone(),
             subject.uid(),
             context,
@@ -168,7 +169,7 @@ impl Policy {
         }
         let named = || diagnostics.reason().any(|id| self.names(id, &action));
         match response.decision() {
-            Decision::Allow if action != subject::uid("Action", "SignDigest") || named() => {
+            Decision::Allow if action != subject::uid(Type::Action, "SignDigest") || named() => {
                 Ok(deciding().collect())
             }
             Decision::Allow | Decision::Deny => Err(denied(DeniedReason::NotPermitted)),

@@ -76,7 +76,7 @@ impl From<ConfigError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Policy(_) => Self::configuration(error.to_string()),
+            StartError::Policy(_) | StartError::Vault(_) => Self::configuration(error.to_string()),
             _ => Self::new(error.to_string()),
         }
     }

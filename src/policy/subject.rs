@@ -3,7 +3,10 @@
 //! A share's attributes are those that its envelope binds; a column that a
 //! database writer could change is not among them.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use cedar_policy::{
     Entity, EntityAttrEvaluationError, EntityId, EntityTypeName, EntityUid, RestrictedExpression,
@@ -43,7 +46,7 @@ pub struct NewShare {
 
 impl Subject for ShareSubject {
     fn uid(&self) -> EntityUid {
-        uid("Share", &self.identity.share.to_string())
+        uid(Type::Share, &self.identity.share.to_string())
     }
 
     fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
@@ -63,7 +66,7 @@ impl Subject for ShareSubject {
 
 impl Subject for NewShare {
     fn uid(&self) -> EntityUid {
-        uid("Share", &self.share.to_string())
+        uid(Type::Share, &self.share.to_string())
     }
 
     fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
@@ -79,7 +82,7 @@ impl Subject for NewShare {
 
 impl Subject for Environment {
     fn uid(&self) -> EntityUid {
-        uid("Environment", self.as_str())
+        uid(Type::Environment, self.as_str())
     }
 
     fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
@@ -92,7 +95,7 @@ pub(super) fn caller(caller: &Caller) -> Result<Vec<Entity>, EntityAttrEvaluatio
     let groups: HashSet<_> = caller
         .groups
         .iter()
-        .map(|group| uid("Group", group))
+        .map(|group| uid(Type::Group, group))
         .collect();
     let mut entities: Vec<_> = groups
         .iter()
@@ -103,19 +106,46 @@ pub(super) fn caller(caller: &Caller) -> Result<Vec<Entity>, EntityAttrEvaluatio
         RestrictedExpression::new_long(caller.uid.into()),
     )]);
     entities.push(Entity::new(
-        uid("Caller", &caller.name),
+        uid(Type::Caller, &caller.name),
         attributes,
         groups,
     )?);
     Ok(entities)
 }
 
-/// `type::"id"` of the shipped schema.
-pub(super) fn uid(entity_type: &'static str, id: &str) -> EntityUid {
-    let entity_type: EntityTypeName = entity_type
-        .parse()
-        .expect("the names of the schema's entity types are identifiers");
-    EntityUid::from_type_name_and_id(entity_type, EntityId::new(id))
+/// An entity type of the shipped schema.
+#[derive(Clone, Copy)]
+pub(super) enum Type {
+    Action,
+    Caller,
+    Environment,
+    Group,
+    Share,
+}
+
+/// `type::"id"`.
+pub(super) fn uid(entity_type: Type, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(entity_type.name().clone(), EntityId::new(id))
+}
+
+impl Type {
+    /// The name, parsed once: Cedar's parser takes longer than its decision.
+    fn name(self) -> &'static EntityTypeName {
+        static NAMES: LazyLock<[EntityTypeName; 5]> = LazyLock::new(|| {
+            ["Action", "Caller", "Environment", "Group", "Share"].map(|name| {
+                name.parse()
+                    .expect("the names of the schema's entity types are identifiers")
+            })
+        });
+        let [action, caller, environment, group, share] = &*NAMES;
+        match self {
+            Self::Action => action,
+            Self::Caller => caller,
+            Self::Environment => environment,
+            Self::Group => group,
+            Self::Share => share,
+        }
+    }
 }
 
 fn share(

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
+use tracing::{Dispatch, level_filters::LevelFilter, subscriber::DefaultGuard};
 use tracing_subscriber::{fmt::format::FmtSpan, util::SubscriberInitExt};
 
 /// The log of this thread since it was begun; a test on a current-thread runtime
@@ -13,6 +13,9 @@ use tracing_subscriber::{fmt::format::FmtSpan, util::SubscriberInitExt};
 pub struct Log {
     text: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
+    /// With one dispatcher only, `tracing` lets whichever thread comes first decide
+    /// for all whether an event is of interest; with two, each is asked.
+    _second: Dispatch,
 }
 
 struct Writer(Arc<Mutex<Vec<u8>>>);
@@ -20,6 +23,7 @@ struct Writer(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Captures from now on.
     pub fn capture() -> Self {
+        let second = Dispatch::new(tracing_subscriber::registry());
         let text = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&text);
         let guard = tracing_subscriber::fmt()
@@ -32,6 +36,7 @@ impl Log {
         Self {
             text,
             _guard: guard,
+            _second: second,
         }
     }
 
