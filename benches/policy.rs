@@ -15,7 +15,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 const POLICY: &str = include_str!("../src/cli/demo/demo.cedar");
 
 fn decision(criterion: &mut Criterion) {
-    let policy = Policy::parse([("demo.cedar", POLICY)]).ok().expect("it is valid");
+    let policy = Policy::parse([("demo.cedar", POLICY)]).expect("it is valid");
     let caller = Arc::new(Caller {
         name: "demo".into(),
         uid: 1000,

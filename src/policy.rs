@@ -37,6 +37,7 @@ use subject::Type;
 pub use subject::{NewShare, Subject};
 
 /// A validated set of policies.
+#[derive(Debug)]
 pub struct Policy {
     policies: PolicySet,
     schema: Schema,

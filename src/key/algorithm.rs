@@ -115,13 +115,11 @@ impl PublicKey {
     pub fn parse(algorithm: Algorithm, encoded: &[u8]) -> Result<Self, PublicKeyError> {
         let error = PublicKeyError(algorithm);
         let valid = match algorithm {
-            Algorithm::Ed25519 => encoded
-                .try_into()
-                .ok()
-                .and_then(|bytes: &[u8; 32]| ed25519_dalek::VerifyingKey::from_bytes(bytes).ok())
-                .is_some_and(|key| {
-                    !key.is_weak() && key.to_edwards().compress().to_bytes() == *encoded
-                }),
+            Algorithm::Ed25519 => encoded.try_into().is_ok_and(|bytes: &[u8; 32]| {
+                is_below_the_prime(bytes)
+                    && ed25519_dalek::VerifyingKey::from_bytes(bytes)
+                        .is_ok_and(|key| !key.is_weak())
+            }),
             Algorithm::EcdsaSecp256k1 => {
                 encoded.len() == 33 && k256::PublicKey::from_sec1_bytes(encoded).is_ok()
             }
@@ -162,6 +160,14 @@ impl PublicKey {
     }
 }
 
+/// Whether the y of an encoded Ed25519 point is below 2²⁵⁵ − 19 (RFC 8032 §5.1.3,
+/// step 1), which the library does not ask. The other encoding that a point could
+/// have twice, x = 0 with a sign, is of small order and refused as weak.
+fn is_below_the_prime(encoded: &[u8; 32]) -> bool {
+    let [low, middle @ .., high] = encoded;
+    *low < 0xed || high & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
+}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.algorithm, hex::encode(self.as_bytes()))
@@ -178,7 +184,20 @@ mod tests {
         let mut encoded = [0xff; 32];
         encoded[0] = 0xf0;
         encoded[31] = 0x7f;
-        assert!(ed25519_dalek::VerifyingKey::from_bytes(&encoded).is_ok());
-        assert!(PublicKey::parse(Algorithm::Ed25519, &encoded).is_err());
+        for sign in [0x7f, 0xff] {
+            encoded[31] = sign;
+            assert!(ed25519_dalek::VerifyingKey::from_bytes(&encoded).is_ok());
+            assert!(PublicKey::parse(Algorithm::Ed25519, &encoded).is_err());
+        }
+        // Whatever is accepted is what its point encodes to.
+        for byte in 0..=255 {
+            for sign in [0x7f, 0xff, 0x00, 0x80] {
+                (encoded[0], encoded[31]) = (byte, sign);
+                if PublicKey::parse(Algorithm::Ed25519, &encoded).is_ok() {
+                    let key = ed25519_dalek::VerifyingKey::from_bytes(&encoded).unwrap();
+                    assert_eq!(key.to_edwards().compress().to_bytes(), encoded);
+                }
+            }
+        }
     }
 }
