@@ -12,6 +12,7 @@ mod boundary;
 mod clients;
 mod config;
 mod contract;
+mod custody;
 mod envelope;
 mod errors;
 mod examples;
