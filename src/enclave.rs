@@ -36,7 +36,7 @@ use crate::{
     key::{Algorithm, PublicKey, RecordVersion},
     payload::Payload,
     permitted::PermittedEnvelope,
-    policy::{GenerateShare, Permit, Sign, UseShare},
+    policy::{GenerateShare, Opens, Permit, Sign, UseShare},
 };
 
 pub use dek::{DEK_LEN, Dek};
@@ -45,6 +45,7 @@ pub use open_share::OpenShare;
 pub use seal::derive_commitment;
 pub use secmem::{SLOT_LEN, SecretMemoryError, SecretPool, Slot};
 pub use signer::Signature;
+use signer::VerifyingKey;
 
 /// Secret memory and what is done in it. Cheap to clone; all clones share one
 /// pool.
@@ -172,21 +173,16 @@ impl Enclave {
         permitted: PermittedEnvelope<Sign>,
         dek: Dek,
     ) -> Result<Signed, EnclaveError> {
-        let envelope = permitted.envelope();
-        let public_key = permitted.permit().share().public_key;
         let payload = &permitted.permit().action().payload;
         let signature = section::secure(|| {
-            let share = seal::open(dek, envelope.header(), envelope.sealed())?;
-            let key = share.reveal(|bytes| signer::derive(public_key.algorithm(), bytes))?;
-            if key.public_key() != public_key {
-                return Err(EnclaveError::PublicKey);
-            }
+            let (share, key) = open_and_compare(&permitted, dek)?;
             share.reveal(|bytes| key.sign(bytes, payload))
         })?;
+        let identity = &permitted.envelope().header().identity;
         Ok(Signed {
             signature,
-            algorithm: public_key.algorithm(),
-            version: envelope.header().identity.version,
+            algorithm: identity.algorithm,
+            version: identity.version,
         })
     }
 
@@ -200,16 +196,7 @@ impl Enclave {
         permitted: PermittedEnvelope<UseShare>,
         dek: Dek,
     ) -> Result<OpenShare, EnclaveError> {
-        let envelope = permitted.envelope();
-        let public_key = permitted.permit().share().public_key;
-        let (share, key) = section::secure(|| {
-            let share = seal::open(dek, envelope.header(), envelope.sealed())?;
-            let key = share.reveal(|bytes| signer::derive(public_key.algorithm(), bytes))?;
-            if key.public_key() != public_key {
-                return Err(EnclaveError::PublicKey);
-            }
-            Ok((share, key))
-        })?;
+        let (share, key) = section::secure(|| open_and_compare(&permitted, dek))?;
         Ok(OpenShare::new(permitted.into_permit(), share, key))
     }
 
@@ -239,4 +226,20 @@ impl Enclave {
             })
         })
     }
+}
+
+/// Opens an envelope, derives the public key of what was in it, and compares it
+/// with the recorded one. Called inside a section.
+fn open_and_compare<A: Opens>(
+    permitted: &PermittedEnvelope<A>,
+    dek: Dek,
+) -> Result<(Slot, VerifyingKey), EnclaveError> {
+    let envelope = permitted.envelope();
+    let recorded = permitted.permit().share().public_key;
+    let share = seal::open(dek, envelope.header(), envelope.sealed())?;
+    let key = share.reveal(|bytes| signer::derive(recorded.algorithm(), bytes))?;
+    if key.public_key() != recorded {
+        return Err(EnclaveError::PublicKey);
+    }
+    Ok((share, key))
 }

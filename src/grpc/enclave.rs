@@ -13,7 +13,6 @@ use tracing::Instrument;
 use super::{gate, message, status};
 use crate::{
     caller::Call,
-    key::RequestId,
     payload::{MESSAGE_MAX, Payload},
     proto,
     refusal::Refusal,
@@ -123,11 +122,7 @@ pub(super) async fn answered<T>(
     story
         .await
         .map(Response::new)
-        .map_err(|refusal| refuse(&refusal, &call.request_id))
-}
-
-fn refuse(refusal: &Refusal, request_id: &RequestId) -> Status {
-    status::refuse(refusal, request_id)
+        .map_err(|refusal| status::refuse(&refusal, &call.request_id))
 }
 
 fn target(

@@ -21,7 +21,7 @@ use countersign::{
     key::{Algorithm, Environment, PublicKey, Revision, ShareId, ShareState, WalletId},
     kms::{Kms, KmsError, Unwrapped},
     permitted::PermittedDek,
-    policy::{Opening, Policy},
+    policy::Opening,
     proto::{
         self, share_custody_client::ShareCustodyClient,
         signing_enclave_client::SigningEnclaveClient,
@@ -129,7 +129,6 @@ impl Enclave {
         std::fs::write(config.policies.join("test.cedar"), setup.policy).unwrap();
         let mut signing = app::signing(&config).await.unwrap();
         let counts = Arc::new(Counts::default());
-        signing.policy = Arc::new(Policy::load(&config.policies).unwrap());
         signing.store = Arc::new(CountedStore(signing.store, Arc::clone(&counts)));
         signing.kms = Arc::new(CountedKms(signing.kms, Arc::clone(&counts)));
         let app = App::over(signing.clone(), config).await.unwrap();
