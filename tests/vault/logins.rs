@@ -154,10 +154,10 @@ async fn a_token_is_replaced_before_its_end() {
 #[tokio::test]
 async fn a_replaced_token_is_revoked() {
     let vault = shared_vault!();
-    let life = Duration::from_secs(12);
+    let life = Duration::from_secs(16);
     let tenant = Tenant::with_tokens(vault, life, life).await;
     let mut settings = tenant.settings();
-    settings.timeouts.request = Duration::from_millis(500);
+    settings.timeouts.request = Duration::from_millis(1500);
     let begun = Instant::now();
     let kms = VaultTransit::start(settings).unwrap();
     ready(&kms).await;
