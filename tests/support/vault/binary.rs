@@ -33,10 +33,17 @@ pub fn find() -> Option<&'static Binaries> {
 fn given() -> Option<Binaries> {
     let vault = PathBuf::from(env::var_os("VAULT_BIN").filter(|path| !path.is_empty())?);
     assert!(vault.is_file(), "VAULT_BIN is no file: {}", vault.display());
-    Some(Binaries {
-        vault,
-        plugins: None,
-    })
+    // A minimal build has its plugin beside it.
+    let plugins = vault
+        .parent()
+        .map(|beside| fs::canonicalize(beside).unwrap())
+        .and_then(|beside| {
+            let places = [beside.join("plugins"), beside];
+            places
+                .into_iter()
+                .find(|place| place.join(KUBERNETES).is_file())
+        });
+    Some(Binaries { vault, plugins })
 }
 
 fn installed() -> Option<Binaries> {
