@@ -44,6 +44,7 @@ pub use local_kek::{KEK_LEN, LocalKek};
 pub use open_share::OpenShare;
 pub use seal::derive_commitment;
 pub use secmem::{SLOT_LEN, SecretMemoryError, SecretPool, Slot};
+pub use section::secret_thread;
 pub use signer::Signature;
 use signer::VerifyingKey;
 
