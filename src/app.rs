@@ -10,7 +10,7 @@ use tonic::service::Routes;
 use crate::{
     config::{Config, KmsConfig, Limits, StoreConfig},
     custody::Custody,
-    enclave::{Enclave, EnclaveError, SecretMemoryError, SecretPool},
+    enclave::{Enclave, EnclaveError, SecretPool},
     grpc::{
         self, Admission, Connections, Gate, Health, MESSAGE_LIMIT, ShareCustody, SigningEnclave,
         Socket, SocketError,
@@ -21,6 +21,7 @@ use crate::{
         local::{KekFileError, Local},
         vault_transit::{SettingsError, VaultTransit},
     },
+    memory::SecretMemoryError,
     policy::{Policy, PolicyProblem},
     proto::{
         share_custody_server::ShareCustodyServer, signing_enclave_server::SigningEnclaveServer,
@@ -86,7 +87,7 @@ fn join(problems: &[PolicyProblem]) -> String {
 /// # Errors
 /// See [`StartError`].
 pub async fn signing(config: &Config) -> Result<Signing, StartError> {
-    let enclave = Enclave::start(config.limits.slots())?;
+    let enclave = Enclave::start(config.budget(), config.require)?;
     enclave.self_test().map_err(StartError::SelfTest)?;
     let policy = Policy::load(&config.policies).map_err(StartError::Policy)?;
     let store = store(&config.store).await?;

@@ -22,6 +22,7 @@ use crate::{
     caller::{Caller, Callers, OVERFLOW_UID},
     grpc::Socket,
     key::Environment,
+    memory::{self, Budget},
 };
 
 pub use document::Problem;
@@ -53,7 +54,12 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// The runtime's worker threads.
     pub workers: usize,
+    /// What must protect secret memory at least.
+    pub require: memory::Level,
 }
+
+/// Shares of more than 4 KiB that are open at once: few keys are so long.
+const LARGE_SLOTS: usize = 2;
 
 /// The sockets.
 #[derive(Clone, Debug)]
@@ -107,6 +113,20 @@ impl Config {
         })
     }
 
+    /// How much secret memory this configuration takes.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            slots: self.limits.slots(),
+            large_slots: LARGE_SLOTS,
+            // A section occupies a worker, not a request.
+            sections: self.workers,
+            threads: match self.kms {
+                KmsConfig::Local { .. } => 0,
+                KmsConfig::VaultTransit(_) => 1,
+            },
+        }
+    }
+
     /// Reads a text.
     ///
     /// # Errors
@@ -143,6 +163,7 @@ fn read(root: Table<'_>) -> Option<Config> {
     let log_level = log_level(root.table("log"));
     let metrics = metrics(root.table("metrics"));
     let workers = workers(root.table("runtime"));
+    let require = require(root.table("memory"), environment.as_ref());
     root.finish();
     Some(Config {
         environment: environment?,
@@ -155,6 +176,7 @@ fn read(root: Table<'_>) -> Option<Config> {
         log_level: log_level?,
         metrics: metrics?,
         workers: workers?,
+        require: require?,
     })
 }
 
@@ -250,4 +272,24 @@ fn workers(table: Table<'_>) -> Option<usize> {
     let workers = table.number("workers", Some(default), 1..=64);
     table.finish();
     workers.map(|workers| workers as usize)
+}
+
+/// Where real keys are, the weaker protection is not fallen back to unasked.
+fn require(table: Table<'_>, environment: Option<&Environment>) -> Option<memory::Level> {
+    let default = match environment.is_some_and(Environment::is_production) {
+        true => memory::Level::MemfdSecret,
+        false => memory::Level::Mlock,
+    };
+    let levels = memory::Level::ALL;
+    let require = table.or(
+        "require",
+        "\"memfd_secret\" or \"mlock\"",
+        default,
+        |value| {
+            let name = value.as_str()?;
+            levels.into_iter().find(|level| level.as_str() == name)
+        },
+    );
+    table.finish();
+    require
 }

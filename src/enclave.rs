@@ -23,28 +23,29 @@ mod open_share;
 mod seal;
 #[expect(
     unsafe_code,
-    reason = "secret memory is mapped, locked and wiped by the kernel's calls"
+    reason = "secret memory is mapped, entered and wiped by the kernel's and the processor's calls"
 )]
 mod secmem;
 mod section;
+mod self_test;
 pub mod signer;
 
-use bytes::Bytes;
-
 use crate::{
-    envelope::{Header, Identity, KekRef, SealedShare},
+    envelope::{Commitment, Header, Identity, KekRef, Nonce, SealedShare},
     key::{Algorithm, PublicKey, RecordVersion},
-    payload::Payload,
+    memory::{Budget, Level, SecretMemoryError},
     permitted::PermittedEnvelope,
     policy::{GenerateShare, Opens, Permit, Sign, UseShare},
 };
 
 pub use dek::{DEK_LEN, Dek};
-pub use local_kek::{KEK_LEN, LocalKek};
+pub use local_kek::{KEK_LEN, LOCAL_WRAPPED_LEN, LocalKek};
 pub use open_share::OpenShare;
 pub use seal::derive_commitment;
-pub use secmem::{SLOT_LEN, SecretMemoryError, SecretPool, Slot};
-pub use section::secret_thread;
+pub use secmem::{
+    LARGE_SLOT_LEN, ROOM_LEN, SLOT_LEN, SecretPool, Slot, THREAD_ROOM_LEN, leaks, level,
+};
+pub use section::{secret_thread, warm_up};
 pub use signer::Signature;
 use signer::VerifyingKey;
 
@@ -117,15 +118,21 @@ pub enum EnclaveError {
 }
 
 impl Enclave {
-    /// Maps and locks the secret memory: `slots` pages, all of it now, so that
-    /// nothing is mapped on the way of a request.
+    /// Maps, locks and touches the secret memory of the whole process, so that
+    /// nothing is mapped on the way of a request, and tests itself in it.
     ///
     /// # Errors
-    /// The memory cannot be mapped or locked; the error names the limit to raise.
-    pub fn start(slots: usize) -> Result<Self, SecretMemoryError> {
-        Ok(Self {
-            pool: SecretPool::map(slots)?,
-        })
+    /// The memory cannot be had, or is weaker than `require`; the error names what
+    /// to change.
+    pub fn start(budget: Budget, require: Level) -> Result<Self, SecretMemoryError> {
+        if let (level, Some(why)) = level()
+            && level < require
+        {
+            return Err(SecretMemoryError::NoSecretMemory(why));
+        }
+        secmem::reserve(budget.sections, budget.kib())?;
+        let pool = SecretPool::map(budget.slots, budget.large_slots, budget.kib())?;
+        Ok(Self { pool })
     }
 
     /// The pool, for the local KEK and for tests of the KMS backends.
@@ -133,35 +140,21 @@ impl Enclave {
         &self.pool
     }
 
-    /// Takes a slot before anything is fetched that would need one.
+    /// Takes a slot for the DEK of a share of so many bytes, and for the share that
+    /// takes its place, before anything is unwrapped that would need one.
     ///
     /// # Errors
     /// [`EnclaveError::Exhausted`].
-    pub fn reserve(&self) -> Result<Slot, EnclaveError> {
-        self.pool.take().ok_or(EnclaveError::Exhausted)
+    pub fn reserve(&self, share: usize) -> Result<Slot, EnclaveError> {
+        self.pool.take(share).ok_or(EnclaveError::Exhausted)
     }
 
-    /// Makes a key of every algorithm, signs with it and verifies: what a broken
-    /// build or machine would fail, before it is asked to sign in earnest. Also
-    /// fills the tables that the libraries build at first use.
+    /// Derives, signs, verifies, seals and opens with every algorithm.
     ///
     /// # Errors
     /// The error of the first algorithm that fails.
     pub fn self_test(&self) -> Result<(), EnclaveError> {
-        for algorithm in Algorithm::ALL {
-            let slot = self.reserve()?;
-            section::secure(|| {
-                let (share, key) = signer::generate(algorithm, slot)?;
-                let payload = match algorithm {
-                    Algorithm::EcdsaSecp256k1 => Payload::Digest([0x5a; 32]),
-                    Algorithm::Ed25519 | Algorithm::EcdsaP256 | Algorithm::SchnorrSecp256k1 => {
-                        Payload::Message(Bytes::from_static(&[0x5a; 32]))
-                    }
-                };
-                share.reveal(|bytes| key.sign(bytes, &payload)).map(drop)
-            })?;
-        }
-        Ok(())
+        section::secure(self_test::self_test)
     }
 
     /// Signs the payload that the permit owns: one section that opens, compares,
@@ -213,18 +206,28 @@ impl Enclave {
         kek: KekRef,
         identity: impl FnOnce(&PublicKey) -> Identity,
     ) -> Result<Generated, EnclaveError> {
-        let (share, dek) = (self.reserve()?, self.reserve()?);
-        section::secure(|| {
-            let (share, key) = signer::generate(permit.action().algorithm, share)?;
-            let public_key = key.public_key();
-            let dek = Dek::generate(dek)?;
-            let (header, sealed) = seal::seal(&dek, identity(&public_key), kek, share)?;
-            Ok(Generated {
-                dek,
-                header,
-                sealed,
-                public_key,
-            })
+        let (share, dek) = (self.reserve(DEK_LEN)?, self.reserve(DEK_LEN)?);
+        let (share, key) = section::secure(|| signer::generate(permit.action().algorithm, share))?;
+        let dek = Dek::generate(dek)?;
+        let public_key = key.public_key();
+        let mut nonce = Nonce([0; 12]);
+        getrandom::fill(&mut nonce.0).map_err(|_| EnclaveError::Randomness)?;
+        let mut header = Header {
+            identity: identity(&public_key),
+            kek,
+            // The section that knows the DEK writes it.
+            commitment: Commitment([0; 32]),
+            nonce,
+        };
+        // What a section allocates stays in secret memory; this leaves it.
+        let mut sealed = Vec::with_capacity(share.filled() + seal::TAG_LEN);
+        section::secure(|| seal::seal(&dek, &mut header, share, &mut sealed))?;
+        let sealed = SealedShare::new(sealed).map_err(|_| EnclaveError::TooLong)?;
+        Ok(Generated {
+            dek,
+            header,
+            sealed,
+            public_key,
         })
     }
 }
@@ -242,5 +245,7 @@ fn open_and_compare<A: Opens>(
     if key.public_key() != recorded {
         return Err(EnclaveError::PublicKey);
     }
+    // The round keys of the DEK would otherwise stay there while the share signs.
+    secmem::clear_registers();
     Ok((share, key))
 }

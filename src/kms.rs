@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::{
-    enclave::{Dek, Slot},
+    enclave::{Dek, EnclaveError, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
     permitted::PermittedDek,
 };
@@ -133,6 +133,16 @@ impl fmt::Display for KmsError {
 }
 
 impl std::error::Error for KmsError {}
+
+impl From<EnclaveError> for KmsError {
+    fn from(error: EnclaveError) -> Self {
+        let kind = match error {
+            EnclaveError::Tag => KmsErrorKind::Rejected,
+            _ => KmsErrorKind::Unavailable,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
 
 /// Refuses a record that another KEK wraps.
 fn require_kek(configured: &KekRef, dek: &PermittedDek<'_>) -> Result<(), KmsError> {

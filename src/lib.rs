@@ -82,6 +82,7 @@ pub mod kms;
 
 pub mod enclave;
 pub mod envelope;
+pub mod memory;
 
 pub mod key;
 

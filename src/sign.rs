@@ -106,16 +106,17 @@ impl Signing {
     }
 
     /// Fetches what a permit opens and has its DEK unwrapped. The slot is
-    /// reserved first, so that an exhausted pool costs the KMS nothing.
+    /// reserved before, so that an exhausted pool costs the KMS nothing.
     pub(crate) async fn unwrap<A: Opens>(
         &self,
         permit: Permit<A>,
         deadline: Instant,
     ) -> Result<(PermittedEnvelope<A>, Dek), Refusal> {
-        let slot = self.enclave.reserve()?;
         let record = self.store.fetch(permit.opening()).await?;
         let record = record.ok_or(Refusal::ShareChanged("it is gone"))?;
         let envelope = PermittedEnvelope::new(permit, record)?;
+        let sealed = envelope.envelope().sealed().as_bytes();
+        let slot = self.enclave.reserve(sealed.len())?;
         let unwrapped = self.kms.unwrap(envelope.dek(), slot, deadline).await?;
         tracing::Span::current().record("kms_request_id", unwrapped.request_id.as_deref());
         Ok((envelope, unwrapped.dek))

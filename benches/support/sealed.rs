@@ -4,9 +4,10 @@ use std::{sync::Arc, time::SystemTime};
 
 use countersign::{
     caller::Caller,
-    enclave::{Dek, Enclave},
+    enclave::{DEK_LEN, Dek, Enclave, EnclaveError},
     envelope::{Envelope, Identity, KekRef, WrappedDek},
     key::{Algorithm, RecordVersion, ShareId},
+    memory::{Budget, Level},
     permitted::PermittedEnvelope,
     policy::{GenerateShare, NewShare, Opens, Permit, Policy},
     record::ShareRecord,
@@ -31,7 +32,16 @@ pub struct Sealed {
 
 impl Sealed {
     pub fn new(algorithm: Algorithm) -> Self {
-        let enclave = Enclave::start(2 * BATCH as usize).unwrap();
+        let enclave = Enclave::start(
+            Budget {
+                slots: 2 * BATCH as usize,
+                large_slots: 0,
+                sections: 2,
+                threads: 0,
+            },
+            Level::Mlock,
+        )
+        .unwrap();
         let policy = Policy::parse([("all.cedar", ALL)]).ok().unwrap();
         let caller = Arc::new(Caller {
             name: "bench".into(),
@@ -42,7 +52,10 @@ impl Sealed {
         let made = enclave
             .generate(&permit, kek(), |_| identity(permit.subject()))
             .unwrap();
-        let dek = made.dek.reveal(<[u8]>::to_vec);
+        let mut dek = Vec::with_capacity(DEK_LEN);
+        made.dek
+            .reveal(|bytes| dek.extend_from_slice(bytes))
+            .unwrap();
         let wrapped = WrappedDek::new(b"local:v1:".repeat(8)).unwrap();
         let envelope = Envelope::new(made.header, wrapped, made.sealed);
         let record = ShareRecord::new(&envelope, made.public_key, SystemTime::now());
@@ -60,10 +73,10 @@ impl Sealed {
         let share = Arc::new(self.record.description.clone());
         let permit = self.policy.authorize(&self.caller, share, action).unwrap();
         let envelope = PermittedEnvelope::new(permit, self.record.clone()).unwrap();
-        let slot = self.enclave.reserve().unwrap();
+        let slot = self.enclave.reserve(DEK_LEN).unwrap();
         let dek = Dek::unwrapped(slot, |dek| {
             dek.copy_from_slice(&self.dek);
-            Ok::<_, ()>(())
+            Ok::<_, EnclaveError>(())
         });
         (envelope, dek.unwrap())
     }

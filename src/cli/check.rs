@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{block_on, failure::Failure};
-use crate::{app, config::Config, enclave::SecretPool, harden::harden, policy::Policy};
+use crate::{app, config::Config, harden::harden, policy::Policy};
 
 /// How long store and KMS may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,9 +45,9 @@ impl Check {
         writeln!(out, "policies       {}", config.policies.display())?;
         writeln!(
             out,
-            "secret memory  {} KiB in {} slots",
-            SecretPool::budget_kib(config.limits.slots()),
-            config.limits.slots()
+            "secret memory  {} KiB to be locked, {} required",
+            config.budget().kib(),
+            config.require.as_str()
         )?;
         if self.online {
             harden()?;

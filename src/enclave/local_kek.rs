@@ -1,71 +1,86 @@
 //! The local KEK: for development, where no KMS is at hand.
 #![forbid(unsafe_code)]
 
-use aes_gcm::{Aes256Gcm, KeyInit, aead::AeadInOut};
+use zeroize::Zeroizing;
 
-use super::{Dek, EnclaveError, SecretPool, Slot, dek::DEK_LEN, section};
+use super::{
+    Dek, EnclaveError, SLOT_LEN, SecretPool, Slot,
+    dek::DEK_LEN,
+    seal::{TAG_LEN, decrypt, encrypt},
+    section,
+};
+use crate::envelope::Nonce;
 
 /// Bytes of one version of the KEK.
 pub const KEK_LEN: usize = 32;
+/// Bytes of a DEK that a local KEK wrapped: nonce ‖ ciphertext ‖ tag.
+pub const LOCAL_WRAPPED_LEN: usize = NONCE_LEN + DEK_LEN + TAG_LEN;
 const NONCE_LEN: usize = 12;
-const TAG_LEN: usize = 16;
 
 /// Every version of a local KEK, in one slot: version n is the n-th 32 bytes.
-pub struct LocalKek {
-    versions: Slot,
-    pool: SecretPool,
-}
+pub struct LocalKek(Slot);
 
 impl LocalKek {
+    /// Draws the first version and lets `write` have its bytes.
+    ///
+    /// # Errors
+    /// Those of `write`; `Exhausted` when no slot is free; `Randomness`.
+    pub fn create<E: From<EnclaveError>>(
+        pool: &SecretPool,
+        write: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let slot = pool.take(KEK_LEN).ok_or(EnclaveError::Exhausted)?;
+        Dek::generate(slot)?.reveal(write)?
+    }
+
     /// Lets `read` fill a slot of `pool` with the versions, oldest first, and say
     /// how many bytes there are.
     ///
     /// # Errors
-    /// Those of `read`, and `Exhausted` when no slot is free; none (as
-    /// `Ok(None)`) when the bytes are not one or more whole versions.
+    /// Those of `read`; `Exhausted` when no slot is free; `Share` when the bytes
+    /// are not one or more whole versions.
     pub fn load<E: From<EnclaveError>>(
         pool: &SecretPool,
         read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-    ) -> Result<Option<Self>, E> {
-        let mut versions = pool.take().ok_or(EnclaveError::Exhausted)?;
-        versions.fill(|page| read(page))?;
-        let length = versions.reveal(<[u8]>::len);
-        let whole = length > 0 && length.is_multiple_of(KEK_LEN);
-        Ok(whole.then(|| Self {
-            versions,
-            pool: pool.clone(),
-        }))
+    ) -> Result<Self, E> {
+        let mut slot = pool.take(SLOT_LEN).ok_or(EnclaveError::Exhausted)?;
+        section::secure(|| {
+            slot.fill(read)?;
+            let length = slot.reveal(<[u8]>::len);
+            if length == 0 || !length.is_multiple_of(KEK_LEN) {
+                return Err(EnclaveError::Share.into());
+            }
+            Ok(Self(slot))
+        })
     }
 
     /// The newest version, from 1.
     pub fn newest(&self) -> usize {
-        self.versions.reveal(|versions| versions.len() / KEK_LEN)
+        self.0.filled() / KEK_LEN
     }
 
     /// AES-256-GCM of the DEK under the newest version, `context` as associated
-    /// data: nonce ‖ ciphertext ‖ tag.
+    /// data.
     ///
     /// # Errors
-    /// `Exhausted`, `Randomness` or `Panicked`.
-    pub fn wrap(&self, context: &[u8], dek: &Dek) -> Result<Vec<u8>, EnclaveError> {
-        let mut scratch = self.pool.take().ok_or(EnclaveError::Exhausted)?;
-        section::secure(|| {
-            let cipher = self.cipher(self.newest()).ok_or(EnclaveError::Share)?;
-            let mut nonce = [0; NONCE_LEN];
-            getrandom::fill(&mut nonce).map_err(|_| EnclaveError::Randomness)?;
-            let mut wrapped = nonce.to_vec();
-            scratch.fill(|page| {
-                let buffer = page.get_mut(..DEK_LEN).ok_or(EnclaveError::TooLong)?;
-                dek.reveal(|bytes| buffer.copy_from_slice(bytes));
-                let tag = cipher
-                    .encrypt_inout_detached((&nonce).into(), context, (&mut *buffer).into())
-                    .map_err(|_| EnclaveError::TooLong)?;
-                wrapped.extend_from_slice(buffer);
-                wrapped.extend_from_slice(&tag);
-                Ok(0)
+    /// `Randomness` or `Panicked`.
+    pub fn wrap(&self, context: &[u8], dek: &Dek) -> Result<[u8; LOCAL_WRAPPED_LEN], EnclaveError> {
+        let mut nonce = Nonce([0; NONCE_LEN]);
+        getrandom::fill(&mut nonce.0).map_err(|_| EnclaveError::Randomness)?;
+        dek.reveal(|dek| {
+            let mut buffer = Zeroizing::new([0; DEK_LEN]);
+            buffer.copy_from_slice(dek);
+            let tag = self.with(self.newest(), |kek| {
+                encrypt(kek, &nonce, context, &mut *buffer)
             })?;
+            let mut wrapped = [0; LOCAL_WRAPPED_LEN];
+            let parts = nonce.0.iter().chain(&*buffer).chain(&tag);
+            wrapped
+                .iter_mut()
+                .zip(parts)
+                .for_each(|(to, from)| *to = *from);
             Ok(wrapped)
-        })
+        })?
     }
 
     /// Undoes [`LocalKek::wrap`], into `slot`.
@@ -79,36 +94,26 @@ impl LocalKek {
         wrapped: &[u8],
         slot: Slot,
     ) -> Result<Dek, EnclaveError> {
-        section::secure(|| {
-            let cipher = self.cipher(version).ok_or(EnclaveError::Tag)?;
-            let (nonce, rest) = wrapped
-                .split_first_chunk::<NONCE_LEN>()
-                .ok_or(EnclaveError::Tag)?;
-            let (ciphertext, tag) = rest
-                .split_last_chunk::<TAG_LEN>()
-                .ok_or(EnclaveError::Tag)?;
-            Dek::unwrapped(slot, |dek| {
-                if ciphertext.len() != dek.len() {
-                    return Err(EnclaveError::Tag);
-                }
-                dek.copy_from_slice(ciphertext);
-                cipher
-                    .decrypt_inout_detached(
-                        nonce.into(),
-                        context,
-                        dek.as_mut_slice().into(),
-                        tag.into(),
-                    )
-                    .map_err(|_| EnclaveError::Tag)
+        let (nonce, rest) = wrapped.split_first_chunk().ok_or(EnclaveError::Tag)?;
+        let (ciphertext, tag) = rest.split_last_chunk().ok_or(EnclaveError::Tag)?;
+        let ciphertext: &[u8; DEK_LEN] = ciphertext.try_into().map_err(|_| EnclaveError::Tag)?;
+        Dek::unwrapped(slot, |dek| {
+            *dek = *ciphertext;
+            self.with(version, |kek| {
+                decrypt(kek, &Nonce(*nonce), context, dek, tag)
             })
         })
     }
 
-    fn cipher(&self, version: usize) -> Option<Aes256Gcm> {
-        let start = version.checked_sub(1)?.checked_mul(KEK_LEN)?;
-        self.versions.reveal(|versions| {
-            let key = versions.get(start..)?.first_chunk::<KEK_LEN>()?;
-            Some(Aes256Gcm::new(key.into()))
+    fn with<R>(
+        &self,
+        version: usize,
+        work: impl FnOnce(&[u8; KEK_LEN]) -> Result<R, EnclaveError>,
+    ) -> Result<R, EnclaveError> {
+        self.0.reveal(|versions| {
+            let (versions, _) = versions.as_chunks();
+            let kek = version.checked_sub(1).and_then(|index| versions.get(index));
+            work(kek.ok_or(EnclaveError::Tag)?)
         })
     }
 }

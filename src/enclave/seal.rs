@@ -1,5 +1,5 @@
 //! Sealing and opening: the envelope's cryptography, as [`crate::envelope`]
-//! defines it.
+//! defines it. Everything here runs inside a section.
 #![forbid(unsafe_code)]
 
 use aes_gcm::{Aes256Gcm, KeyInit, aead::AeadInOut};
@@ -8,88 +8,99 @@ use sha2::Sha512;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{Dek, EnclaveError, SLOT_LEN, Slot};
-use crate::envelope::{Commitment, Header, Identity, KekRef, Nonce, SUITE, SealedShare};
+use super::{Dek, EnclaveError, Slot};
+use crate::envelope::{Commitment, Header, Nonce, SUITE, SealedShare};
 
+/// Bytes of an AES-GCM tag.
+pub(super) const TAG_LEN: usize = 16;
 const SALT: &[u8] = b"countersign/v1/envelope";
 const ENCRYPT: &[u8] = b"countersign/v1/encrypt";
 const COMMIT: &[u8] = b"countersign/v1/commit";
-const TAG_LEN: usize = 16;
 
 /// Opens a sealed share into the slot of its DEK, which is consumed and
 /// overwritten. The commitment is compared first, in constant time: AES-GCM
 /// alone would let one ciphertext open under two keys.
 pub(super) fn open(dek: Dek, header: &Header, sealed: &SealedShare) -> Result<Slot, EnclaveError> {
-    let (key, commitment) = dek.reveal(derive);
+    let mut slot = dek.into_slot();
+    let (key, commitment) = slot.reveal(derive);
     if !bool::from(commitment.0.ct_eq(&header.commitment.0)) {
         return Err(EnclaveError::Commitment);
     }
     let (ciphertext, tag) = sealed
         .as_bytes()
-        .split_last_chunk::<TAG_LEN>()
+        .split_last_chunk()
         .ok_or(EnclaveError::Tag)?;
-    let mut slot = dek.into_slot();
-    slot.fill(|page| {
+    slot.fill(|place| {
         let length = ciphertext.len();
-        let share = page.get_mut(..length).ok_or(EnclaveError::TooLong)?;
+        let (share, rest) = place
+            .split_at_mut_checked(length)
+            .ok_or(EnclaveError::TooLong)?;
         share.copy_from_slice(ciphertext);
-        Aes256Gcm::new((&*key).into())
-            .decrypt_inout_detached(
-                (&header.nonce.0).into(),
-                &header.aad(),
-                share.into(),
-                tag.into(),
-            )
-            .map_err(|_| EnclaveError::Tag)?;
+        decrypt(&key, &header.nonce, &header.aad(), share, tag)?;
         // A share shorter than the DEK must not leave the DEK's end behind.
-        page.get_mut(length..).unwrap_or_default().fill(0);
+        rest.fill(0);
         Ok(length)
     })?;
     Ok(slot)
 }
 
-/// Seals a share under a fresh DEK, in place in its slot, which is consumed.
+/// Seals a share under a fresh DEK, in place in its slot, which is consumed, and
+/// writes the commitment into the header that it authenticates. `sealed` has
+/// room for the share and its tag, so that nothing is allocated here.
 pub(super) fn seal(
     dek: &Dek,
-    identity: Identity,
-    kek: KekRef,
+    header: &mut Header,
     mut share: Slot,
-) -> Result<(Header, SealedShare), EnclaveError> {
-    let (key, commitment) = dek.reveal(derive);
-    let mut nonce = [0; 12];
-    getrandom::fill(&mut nonce).map_err(|_| EnclaveError::Randomness)?;
-    let header = Header {
-        identity,
-        kek,
-        commitment,
-        nonce: Nonce(nonce),
-    };
+    sealed: &mut Vec<u8>,
+) -> Result<(), EnclaveError> {
+    let (key, commitment) = dek.reveal(derive)?;
+    header.commitment = commitment;
     let length = share.reveal(<[u8]>::len);
-    let mut sealed = Vec::with_capacity(length + TAG_LEN);
-    share.fill(|page| {
-        let buffer = page.get_mut(..length).ok_or(EnclaveError::TooLong)?;
-        let tag = Aes256Gcm::new((&*key).into())
-            .encrypt_inout_detached(
-                (&header.nonce.0).into(),
-                &header.aad(),
-                (&mut *buffer).into(),
-            )
-            .map_err(|_| EnclaveError::TooLong)?;
-        sealed.extend_from_slice(buffer);
+    share.fill(|place| {
+        let share = place.get_mut(..length).ok_or(EnclaveError::TooLong)?;
+        let tag = encrypt(&key, &header.nonce, &header.aad(), share)?;
+        sealed.extend_from_slice(share);
         sealed.extend_from_slice(&tag);
-        Ok(length)
-    })?;
-    let sealed = SealedShare::new(sealed).map_err(|_| EnclaveError::TooLong)?;
-    Ok((header, sealed))
+        Ok(0)
+    })
+}
+
+/// AES-256-GCM in place.
+pub(super) fn encrypt(
+    key: &[u8; 32],
+    nonce: &Nonce,
+    aad: &[u8],
+    buffer: &mut [u8],
+) -> Result<[u8; TAG_LEN], EnclaveError> {
+    Aes256Gcm::new(key.into())
+        .encrypt_inout_detached((&nonce.0).into(), aad, buffer.into())
+        .map(Into::into)
+        .map_err(|_| EnclaveError::TooLong)
+}
+
+/// Undoes [`encrypt`].
+pub(super) fn decrypt(
+    key: &[u8; 32],
+    nonce: &Nonce,
+    aad: &[u8],
+    buffer: &mut [u8],
+    tag: &[u8; TAG_LEN],
+) -> Result<(), EnclaveError> {
+    Aes256Gcm::new(key.into())
+        .decrypt_inout_detached((&nonce.0).into(), aad, buffer.into(), tag.into())
+        .map_err(|_| EnclaveError::Tag)
 }
 
 /// The commitment of a DEK, for those who check the published vectors.
-pub fn derive_commitment(dek: &Dek) -> Commitment {
-    dek.reveal(derive).1
+///
+/// # Errors
+/// `Panicked`, which is a bug.
+pub fn derive_commitment(dek: &Dek) -> Result<Commitment, EnclaveError> {
+    dek.reveal(|dek| derive(dek).1)
 }
 
 /// RFC 5869 with SHA-512: the encryption key and the commitment.
-fn derive(dek: &[u8]) -> (Zeroizing<[u8; 32]>, Commitment) {
+pub(super) fn derive(dek: &[u8]) -> (Zeroizing<[u8; 32]>, Commitment) {
     let hkdf = Hkdf::<Sha512>::new(Some(SALT), dek);
     let mut key = Zeroizing::new([0; 32]);
     let mut commitment = [0; 32];
@@ -98,5 +109,3 @@ fn derive(dek: &[u8]) -> (Zeroizing<[u8; 32]>, Commitment) {
         .expect("32 bytes are far below the 255 blocks that HKDF expands to");
     (key, Commitment(commitment))
 }
-
-const _: () = assert!(SLOT_LEN >= 32 + TAG_LEN);

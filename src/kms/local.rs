@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::{Kms, KmsError, KmsErrorKind, Unwrapped, require_kek};
 use crate::{
-    enclave::{Dek, EnclaveError, KEK_LEN, LocalKek, SecretPool, Slot},
+    enclave::{DEK_LEN, Dek, EnclaveError, LocalKek, SecretPool, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
     key::Environment,
     permitted::PermittedDek,
@@ -52,7 +52,16 @@ pub enum KekFileError {
     Length,
     /// There is no secret memory to hold it.
     #[error("there is no secret memory for the KEK: {0}")]
-    Memory(#[from] EnclaveError),
+    Memory(EnclaveError),
+}
+
+impl From<EnclaveError> for KekFileError {
+    fn from(error: EnclaveError) -> Self {
+        match error {
+            EnclaveError::Share => Self::Length,
+            other => Self::Memory(other),
+        }
+    }
 }
 
 impl Local {
@@ -90,7 +99,7 @@ impl Local {
         Ok(Self {
             kek: KekRef::new(PROVIDER, "", &format!("countersign-{environment}"))
                 .expect("an environment fits into a KEK name"),
-            key: key.ok_or(KekFileError::Length)?,
+            key,
             pool: pool.clone(),
         })
     }
@@ -98,19 +107,15 @@ impl Local {
 
 /// A new KEK goes from the generator through secret memory into the file.
 fn create(path: &Path, pool: &SecretPool) -> Result<File, KekFileError> {
-    let mut slot = pool.take().ok_or(EnclaveError::Exhausted)?;
-    slot.fill(|page| {
-        let key = page.get_mut(..KEK_LEN).unwrap_or_default();
-        getrandom::fill(key).map_err(io::Error::other)?;
-        Ok::<_, io::Error>(KEK_LEN)
+    LocalKek::create(pool, |key| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(MODE)
+            .open(path)?;
+        file.write_all(key)?;
+        file.sync_all().map_err(KekFileError::Io)
     })?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(MODE)
-        .open(path)?;
-    slot.reveal(|key| file.write_all(key))?;
-    file.sync_all()?;
     Ok(File::open(path)?)
 }
 
@@ -127,7 +132,7 @@ impl Kms for Local {
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         in_time(deadline)?;
-        let wrapped = self.key.wrap(context.as_bytes(), dek).map_err(failed)?;
+        let wrapped = self.key.wrap(context.as_bytes(), dek)?;
         encode(self.key.newest(), &wrapped)
     }
 
@@ -153,10 +158,7 @@ impl Kms for Local {
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         in_time(deadline)?;
-        let slot = self
-            .pool
-            .take()
-            .ok_or_else(|| failed(EnclaveError::Exhausted))?;
+        let slot = self.pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
         let dek = self.open_dek(context, wrapped, slot)?;
         self.wrap(context, &dek, deadline).await
     }
@@ -182,7 +184,7 @@ impl Local {
         }
         self.key
             .unwrap(version, context.as_bytes(), &bytes, slot)
-            .map_err(failed)
+            .map_err(Into::into)
     }
 }
 
@@ -209,12 +211,4 @@ fn decode(wrapped: &WrappedDek) -> Option<(usize, Vec<u8>)> {
     // One spelling per version: no sign, no leading zero.
     let number: usize = version.parse().ok()?;
     (number.to_string() == version).then_some((number, STANDARD.decode(bytes).ok()?))
-}
-
-fn failed(error: EnclaveError) -> KmsError {
-    let kind = match error {
-        EnclaveError::Tag => KmsErrorKind::Rejected,
-        _ => KmsErrorKind::Unavailable,
-    };
-    KmsError::new(kind, error.to_string())
 }

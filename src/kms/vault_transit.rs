@@ -179,7 +179,7 @@ impl Kms for VaultTransit {
         dek: &Dek,
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
-        let body = transit::encrypt_body(context, dek);
+        let body = transit::encrypt_body(context, dek)?;
         let answer = self
             .call(Role::Custodian, "encrypt", body, deadline)
             .await?;

@@ -12,10 +12,11 @@ use std::{
 use bytes::Bytes;
 use countersign::{
     caller::Caller,
-    enclave::{Dek, Enclave, EnclaveError, Signed},
+    enclave::{DEK_LEN, Dek, Enclave, EnclaveError, Signed},
     envelope::{Envelope, EnvelopeError},
     key::{Algorithm, Environment},
     kms::{Kms, KmsError, local::Local},
+    memory::{Budget, Level},
     payload::Payload,
     permitted::{PermittedEnvelope, RecordError},
     policy::{Opens, Permit, Policy, Sign, UseShare},
@@ -45,7 +46,16 @@ impl Bench {
             @id("make") permit (principal, action == Action::"GenerateShare", resource);
         "#;
         Self {
-            enclave: Enclave::start(SLOTS).unwrap(),
+            enclave: Enclave::start(
+                Budget {
+                    slots: SLOTS,
+                    large_slots: 0,
+                    sections: 2,
+                    threads: 0,
+                },
+                Level::Mlock,
+            )
+            .unwrap(),
             policy: Policy::parse([("all.cedar", permit_all)]).ok().unwrap(),
             caller: Arc::new(Caller {
                 name: "tester".into(),
@@ -70,10 +80,10 @@ impl Bench {
     }
 
     pub fn dek(&self, bytes: &[u8]) -> Dek {
-        let slot = self.enclave.reserve().unwrap();
+        let slot = self.enclave.reserve(DEK_LEN).unwrap();
         Dek::unwrapped(slot, |dek| {
             dek.copy_from_slice(bytes);
-            Ok::<_, ()>(())
+            Ok::<_, EnclaveError>(())
         })
         .unwrap()
     }
@@ -149,7 +159,7 @@ impl Bench {
         let permitted = permitted.unwrap_or_else(|found| panic!("{name}: {found}"));
 
         if stage == "unwrap" {
-            let slot = self.enclave.reserve().unwrap();
+            let slot = self.enclave.reserve(DEK_LEN).unwrap();
             let unwrapped = kms.unwrap(permitted.dek(), slot, soon()).await;
             let Err(KmsError { kind, detail, .. }) = unwrapped else {
                 panic!("{name}: was unwrapped");

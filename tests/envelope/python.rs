@@ -141,7 +141,7 @@ async fn signed(bench: &Bench, kms: &Local, record: &ShareRecord) -> Value {
             signing(&description),
         )
         .unwrap();
-    let slot = bench.enclave.reserve().unwrap();
+    let slot = bench.enclave.reserve(32).unwrap();
     let unwrapped = kms.unwrap(permitted.dek(), slot, soon()).await.unwrap();
     let signed = bench.enclave.sign(permitted, unwrapped.dek).unwrap();
     json!({

@@ -6,10 +6,11 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use countersign::{
     caller::Caller,
-    enclave::{Enclave, Generated, Slot},
+    enclave::{DEK_LEN, Enclave, Generated, Slot},
     envelope::{Envelope, Header, Identity, KekContext, KekRef, WrappedDek},
     key::{Algorithm, Environment, RecordVersion, ShareId},
     kms::{Kms, KmsError, Unwrapped},
+    memory::{Budget, Level},
     payload::Payload,
     permitted::PermittedEnvelope,
     policy::{GenerateShare, NewShare, Policy, Sign},
@@ -44,7 +45,16 @@ impl Custody {
             groups: Box::default(),
         };
         Self {
-            enclave: Enclave::start(16).unwrap(),
+            enclave: Enclave::start(
+                Budget {
+                    slots: 16,
+                    large_slots: 0,
+                    sections: 2,
+                    threads: 0,
+                },
+                Level::Mlock,
+            )
+            .unwrap(),
             policy: Policy::parse([("all.cedar", PERMIT_ALL)]).unwrap(),
             caller: Arc::new(caller),
             environment: environment.clone(),
@@ -58,7 +68,7 @@ impl Custody {
 
     /// A free slot.
     pub fn slot(&self) -> Slot {
-        self.enclave.reserve().unwrap()
+        self.enclave.reserve(DEK_LEN).unwrap()
     }
 
     /// How many slots are free.
@@ -145,15 +155,23 @@ impl Sealed {
 
     /// Whether an unwrapped DEK is the record's.
     pub fn is_dek(&self, unwrapped: &Unwrapped) -> bool {
-        self.generated.dek.reveal(|dek| {
+        let is_same = |dek: &[u8]| {
             unwrapped
                 .dek
                 .reveal(|other| dek.len() == 32 && dek == other)
-        })
+        };
+        self.generated.dek.reveal(is_same).unwrap().unwrap()
     }
 
     /// The DEK, for tests that look for it where it must not be.
     pub fn dek(&self) -> Vec<u8> {
-        self.generated.dek.reveal(<[u8]>::to_vec)
+        // Reserved outside: what a section allocates stays in its room.
+        let mut bytes = Vec::with_capacity(DEK_LEN);
+        let read = self
+            .generated
+            .dek
+            .reveal(|dek| bytes.extend_from_slice(dek));
+        read.unwrap();
+        bytes
     }
 }

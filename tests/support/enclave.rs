@@ -282,6 +282,7 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
         log_level: tracing::Level::WARN,
         metrics: None,
         workers: 2,
+        require: countersign::memory::Level::Mlock,
     }
 }
 

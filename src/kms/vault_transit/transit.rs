@@ -37,15 +37,15 @@ struct Ciphertext<'a> {
 }
 
 /// `{"plaintext":…,"context":…}`. Base64 needs no escapes.
-pub(super) fn encrypt_body(context: &KekContext, dek: &Dek) -> Bytes {
+pub(super) fn encrypt_body(context: &KekContext, dek: &Dek) -> Result<Bytes, KmsError> {
     let mut body = Zeroizing::new(Vec::with_capacity(ENCRYPT_ROOM));
     body.extend_from_slice(br#"{"plaintext":""#);
-    dek.reveal(|bytes| push_base64(&mut body, bytes));
+    dek.reveal(|bytes| push_base64(&mut body, bytes))?;
     body.extend_from_slice(br#"","context":""#);
     push_base64(&mut body, context.as_bytes());
     body.extend_from_slice(br#""}"#);
     debug_assert!(body.len() <= ENCRYPT_ROOM);
-    Bytes::from_owner(body)
+    Ok(Bytes::from_owner(body))
 }
 
 /// Encodes in place: `encode_string` would pass the DEK through a buffer on the

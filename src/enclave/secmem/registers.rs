@@ -1,0 +1,63 @@
+//! Clearing registers: round keys linger in vector registers long after the last
+//! AES instruction, and a signal's frame would carry them to ordinary memory.
+
+use std::arch::asm;
+
+/// Zeroes every register that a function may leave something in: the vector and
+/// mask registers and the caller-saved general ones. Those that a function must
+/// preserve hold what its caller had there.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+pub fn clear() {
+    if std::is_x86_feature_detected!("avx512f") {
+        // SAFETY: writes registers only, all declared as clobbered.
+        unsafe {
+            asm!(
+                ".irp r, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+                "vpxorq zmm\\r, zmm\\r, zmm\\r",
+                ".endr",
+                ".irp r, 0,1,2,3,4,5,6,7",
+                "kxorw k\\r, k\\r, k\\r",
+                ".endr",
+                clobber_abi("sysv64"),
+                options(nomem, nostack),
+            );
+        }
+    }
+    if std::is_x86_feature_detected!("avx") {
+        // SAFETY: as above. Zeroes the lower sixteen in their whole width.
+        unsafe { asm!("vzeroall", clobber_abi("sysv64"), options(nomem, nostack)) };
+    }
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            ".irp r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+            "xorps xmm\\r, xmm\\r",
+            ".endr",
+            ".irp r, eax,ecx,edx,esi,edi,r8d,r9d,r10d,r11d",
+            "xor \\r, \\r",
+            ".endr",
+            clobber_abi("sysv64"),
+            options(nomem, nostack),
+        );
+    }
+}
+
+/// As above.
+#[cfg(target_arch = "aarch64")]
+#[inline(never)]
+pub fn clear() {
+    // SAFETY: writes registers only, all declared as clobbered.
+    unsafe {
+        asm!(
+            ".irp r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+            "movi v\\r\\().2d, #0",
+            ".endr",
+            ".irp r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
+            "mov x\\r, xzr",
+            ".endr",
+            clobber_abi("C"),
+            options(nomem, nostack),
+        );
+    }
+}
