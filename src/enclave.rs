@@ -27,7 +27,7 @@ mod seal;
 )]
 mod secmem;
 mod section;
-pub mod signer;
+mod signer;
 
 use bytes::Bytes;
 
@@ -37,6 +37,7 @@ use crate::{
     payload::Payload,
     permitted::PermittedEnvelope,
     policy::{GenerateShare, Opens, Permit, Sign, UseShare},
+    signature::{Signature, VerifyingKey},
 };
 
 pub use dek::{DEK_LEN, Dek};
@@ -45,8 +46,6 @@ pub use open_share::OpenShare;
 pub use seal::derive_commitment;
 pub use secmem::{SLOT_LEN, SecretMemoryError, SecretPool, Slot};
 pub use section::secret_thread;
-pub use signer::Signature;
-use signer::VerifyingKey;
 
 /// Secret memory and what is done in it. Cheap to clone; all clones share one
 /// pool.
@@ -158,7 +157,9 @@ impl Enclave {
                         Payload::Message(Bytes::from_static(&[0x5a; 32]))
                     }
                 };
-                share.reveal(|bytes| key.sign(bytes, &payload)).map(drop)
+                share
+                    .reveal(|bytes| signer::sign(&key, bytes, &payload))
+                    .map(drop)
             })?;
         }
         Ok(())
@@ -177,7 +178,7 @@ impl Enclave {
         let payload = &permitted.permit().action().payload;
         let signature = section::secure(|| {
             let (share, key) = open_and_compare(&permitted, dek)?;
-            share.reveal(|bytes| key.sign(bytes, payload))
+            share.reveal(|bytes| signer::sign(&key, bytes, payload))
         })?;
         let identity = &permitted.envelope().header().identity;
         Ok(Signed {

@@ -9,13 +9,14 @@ mod vectors;
 use std::time::Duration;
 
 use countersign::{
-    enclave::{derive_commitment, signer},
+    enclave::derive_commitment,
     envelope::{Envelope, KekContext},
     key::{AccountAddress, ShareState},
     kms::Kms,
     permitted::{PermittedEnvelope, RecordError},
     policy::UseShare,
     record::{ShareDescription, ShareRecord},
+    signature,
 };
 
 use bench::{Bench, Failed, SLOTS, payload, signing, soon};
@@ -71,7 +72,7 @@ fn positive_vectors_open_and_sign() {
                 assert_eq!(signed.algorithm, description.identity.algorithm);
                 assert_eq!(signed.version, description.identity.version);
                 let signature = &signed.signature.bytes;
-                signer::verify(&description.public_key, &payload(&description), signature)
+                signature::verify(&description.public_key, &payload(&description), signature)
                     .expect(name);
             }
         }
@@ -104,7 +105,7 @@ fn positive_vectors_open_in_a_stream() {
                         .authorize_frame(open.permit(), signing(&description));
                     let signed = open.sign(frame.ok().unwrap()).expect(name);
                     let signature = &signed.signature.bytes;
-                    signer::verify(&description.public_key, &payload(&description), signature)
+                    signature::verify(&description.public_key, &payload(&description), signature)
                         .expect(name);
                 }
             }

@@ -4,11 +4,12 @@ use tonic::{Request, Status};
 
 use crate::{
     caller::Call,
-    enclave::{Signed, signer},
+    enclave::Signed,
     key::{Algorithm, ShareState},
     proto,
     record::ShareDescription,
     sign::Encoding,
+    signature,
 };
 
 /// The call that the gate attached, and the message.
@@ -37,7 +38,7 @@ pub(super) fn signature(signed: &Signed, encoding: Encoding) -> proto::Signature
     let (value, encoding) = match encoding {
         Encoding::Raw => (raw(), proto::SignatureEncoding::Raw),
         // The stories refuse DER where it does not exist, before anything is signed.
-        Encoding::Der => match signer::der(signed.algorithm, &signed.signature) {
+        Encoding::Der => match signature::der(signed.algorithm, &signed.signature) {
             Some(der) => (der, proto::SignatureEncoding::Der),
             None => (raw(), proto::SignatureEncoding::Raw),
         },
