@@ -18,6 +18,8 @@ use std::{future::Future, process::ExitCode};
 use clap::{Parser, Subcommand};
 use failure::Failure;
 
+use crate::telemetry::panics;
+
 /// A signing enclave beside your application: it keeps key shares wrapped by a
 /// KMS, opens one only while a request is active, and answers with a signature.
 #[derive(Parser)]
@@ -48,6 +50,7 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
+    panics::install();
     // One TLS provider for everything in the process; a second call finds it there.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match Cli::parse().command {

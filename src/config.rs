@@ -22,6 +22,7 @@ use crate::{
     caller::{Caller, Callers, OVERFLOW_UID},
     grpc::Socket,
     key::Environment,
+    kms::local,
     memory::{self, Budget},
 };
 
@@ -115,15 +116,16 @@ impl Config {
 
     /// How much secret memory this configuration takes.
     pub fn budget(&self) -> Budget {
+        let (kek_slots, threads) = match self.kms {
+            KmsConfig::Local { .. } => (local::VERSIONS_MAX, 0),
+            KmsConfig::VaultTransit(_) => (0, 1),
+        };
         Budget {
-            slots: self.limits.slots(),
+            slots: self.limits.slots() + kek_slots,
             large_slots: LARGE_SLOTS,
             // A section occupies a worker, not a request.
             sections: self.workers,
-            threads: match self.kms {
-                KmsConfig::Local { .. } => 0,
-                KmsConfig::VaultTransit(_) => 1,
-            },
+            threads,
         }
     }
 

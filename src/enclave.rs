@@ -18,7 +18,6 @@
 //! written through one, `Slot::fill`.
 
 mod dek;
-mod local_kek;
 mod open_share;
 mod seal;
 #[expect(
@@ -28,43 +27,29 @@ mod seal;
 mod secmem;
 mod section;
 mod self_test;
-pub mod signer;
+mod signer;
 
 use crate::{
-    envelope::{Commitment, Header, Identity, KekRef, Nonce, SealedShare},
-    key::{Algorithm, PublicKey, RecordVersion},
+    envelope::{Commitment, Header, Identity, KekRef, Nonce, SealedShare, TAG_LEN},
+    key::PublicKey,
     memory::{Budget, Level, SecretMemoryError},
     permitted::PermittedEnvelope,
     policy::{GenerateShare, Opens, Permit, Sign, UseShare},
+    signature::{Signed, VerifyingKey},
 };
 
 pub use dek::{DEK_LEN, Dek};
-pub use local_kek::{KEK_LEN, LOCAL_WRAPPED_LEN, LocalKek};
 pub use open_share::OpenShare;
-pub use seal::derive_commitment;
 pub use secmem::{
-    LARGE_SLOT_LEN, ROOM_LEN, SLOT_LEN, SecretPool, Slot, THREAD_ROOM_LEN, leaks, level,
+    LARGE_SLOT_LEN, SECTION, SLOT_LEN, SecretPool, Slot, THREAD, is_inside, leaks, level,
 };
 pub use section::{secret_thread, warm_up};
-pub use signer::Signature;
-use signer::VerifyingKey;
 
 /// Secret memory and what is done in it. Cheap to clone; all clones share one
 /// pool.
 #[derive(Clone)]
 pub struct Enclave {
     pool: SecretPool,
-}
-
-/// A signature that verified before it left the section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
-    /// The signature.
-    pub signature: Signature,
-    /// The algorithm that made it.
-    pub algorithm: Algorithm,
-    /// The version of the record that was opened.
-    pub version: RecordVersion,
 }
 
 /// A share that was made and sealed here; its DEK is yet to be wrapped.
@@ -80,40 +65,30 @@ pub struct Generated {
 }
 
 /// Why the enclave did not do it. No variant carries anything that was opened.
+#[expect(missing_docs, reason = "each says it in its message")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnclaveError {
-    /// Every slot of secret memory is in use.
     #[error("every slot of secret memory is in use")]
     Exhausted,
-    /// The DEK is not the one that the envelope commits to.
     #[error("the DEK is not the one that the envelope commits to")]
     Commitment,
-    /// The envelope's tag does not verify: ciphertext or header was altered.
     #[error("the envelope does not open: ciphertext or header was altered")]
     Tag,
-    /// The opened share belongs to another public key than the recorded one.
     #[error("the share belongs to another public key than the recorded one")]
     PublicKey,
-    /// The opened bytes are no key of the recorded algorithm.
     #[error("the opened bytes are no key of the recorded algorithm")]
     Share,
-    /// The share is longer than a slot.
-    #[error("the share is longer than a slot of secret memory")]
+    #[error("the secret is longer than its slot of secret memory")]
     TooLong,
-    /// The payload is none that the algorithm signs.
     #[error("the payload is none that the algorithm signs")]
     Payload,
-    /// The permit is for another share than the open one.
     #[error("the permit is for another share than the open one")]
     Permit,
-    /// The signature did not verify: a fault of the machine or of a library.
-    #[error("the signature did not verify and was withheld")]
+    #[error("the signature did not verify and was withheld: a library or the machine is broken")]
     Unverified,
-    /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Randomness,
-    /// The section panicked; what it held was wiped.
-    #[error("the section panicked")]
+    #[error("the section panicked; what it held was wiped")]
     Panicked,
 }
 
@@ -130,7 +105,7 @@ impl Enclave {
         {
             return Err(SecretMemoryError::NoSecretMemory(why));
         }
-        secmem::reserve(budget.sections, budget.kib())?;
+        secmem::Room::prepare(budget.sections, budget.kib())?;
         let pool = SecretPool::map(budget.slots, budget.large_slots, budget.kib())?;
         Ok(Self { pool })
     }
@@ -170,14 +145,9 @@ impl Enclave {
         let payload = &permitted.permit().action().payload;
         let signature = section::secure(|| {
             let (share, key) = open_and_compare(&permitted, dek)?;
-            share.reveal(|bytes| key.sign(bytes, payload))
+            share.reveal(|bytes| signer::sign(&key, bytes, payload))
         })?;
-        let identity = &permitted.envelope().header().identity;
-        Ok(Signed {
-            signature,
-            algorithm: identity.algorithm,
-            version: identity.version,
-        })
+        Ok(Signed::by(&permitted.permit().share().identity, signature))
     }
 
     /// Opens a share for a stream. It stays in its slot, in plaintext, until the
@@ -210,17 +180,15 @@ impl Enclave {
         let (share, key) = section::secure(|| signer::generate(permit.action().algorithm, share))?;
         let dek = Dek::generate(dek)?;
         let public_key = key.public_key();
-        let mut nonce = Nonce([0; 12]);
-        getrandom::fill(&mut nonce.0).map_err(|_| EnclaveError::Randomness)?;
         let mut header = Header {
             identity: identity(&public_key),
             kek,
             // The section that knows the DEK writes it.
             commitment: Commitment([0; 32]),
-            nonce,
+            nonce: Nonce::random().map_err(|_| EnclaveError::Randomness)?,
         };
         // What a section allocates stays in secret memory; this leaves it.
-        let mut sealed = Vec::with_capacity(share.filled() + seal::TAG_LEN);
+        let mut sealed = Vec::with_capacity(share.filled() + TAG_LEN);
         section::secure(|| seal::seal(&dek, &mut header, share, &mut sealed))?;
         let sealed = SealedShare::new(sealed).map_err(|_| EnclaveError::TooLong)?;
         Ok(Generated {

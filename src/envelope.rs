@@ -61,5 +61,6 @@ pub const SUITE: u8 = 1;
 
 const MAGIC: &[u8; 4] = b"CSGN";
 const FORMAT: u8 = 1;
-const TAG_LEN: usize = 16;
+/// Bytes of an AES-GCM tag.
+pub const TAG_LEN: usize = 16;
 const AAD_DOMAIN: &[u8] = b"countersign/v1/aad";

@@ -42,7 +42,7 @@ pub use connections::Connections;
 pub use custody::ShareCustody;
 pub use enclave::{SigningEnclave, frame};
 pub use gate::{Gate, Gated};
-pub use health::{Health, HealthService};
+pub use health::{Health, HealthService, MEMORY};
 pub use peer::Peer;
 pub use socket::{Socket, SocketError};
 

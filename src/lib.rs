@@ -19,6 +19,7 @@
 //!    ▼ kms                  unwrap(envelope.dek()) into a locked slot        UNAVAILABLE,
 //!    │                      the last .await                                  FAILED_PRECONDITION
 //!    ▼ enclave              section: open ▸ derive ▸ sign ▸ verify ▸ wipe     DATA_LOSS
+//!    │ └─ signature         what verifies: public values only, outside the boundary
 //!    ▼ grpc/message.rs      domain types → message; errors leave only through grpc/status.rs
 //! ```
 //! `session.rs` is the same story for a stream, `custody.rs` for operators.
@@ -83,6 +84,7 @@ pub mod kms;
 pub mod enclave;
 pub mod envelope;
 pub mod memory;
+pub mod signature;
 
 pub mod key;
 

@@ -5,7 +5,7 @@
 
 use rustix::io::Errno;
 
-use crate::enclave::{LARGE_SLOT_LEN, ROOM_LEN, SLOT_LEN, THREAD_ROOM_LEN};
+use crate::enclave::{LARGE_SLOT_LEN, SECTION, SLOT_LEN, THREAD};
 
 /// What protects secret memory, from weak to strong. One for the whole process,
 /// decided by what the kernel has.
@@ -82,8 +82,8 @@ impl Budget {
     pub const fn kib(&self) -> usize {
         (self.slots * SLOT_LEN
             + self.large_slots * LARGE_SLOT_LEN
-            + self.sections * ROOM_LEN
-            + self.threads * THREAD_ROOM_LEN)
+            + self.sections * SECTION.length()
+            + self.threads * THREAD.length())
             / 1024
     }
 }

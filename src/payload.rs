@@ -41,6 +41,17 @@ impl Payload {
         }
     }
 
+    /// A payload that `algorithm` signs, and nobody asked for.
+    pub fn sample(algorithm: Algorithm) -> Self {
+        const BYTES: [u8; 32] = [0x5a; 32];
+        match algorithm {
+            Algorithm::EcdsaSecp256k1 => Self::Digest(BYTES),
+            Algorithm::Ed25519 | Algorithm::EcdsaP256 | Algorithm::SchnorrSecp256k1 => {
+                Self::Message(Bytes::from_static(&BYTES))
+            }
+        }
+    }
+
     /// Checks that `algorithm` signs such a payload.
     ///
     /// # Errors

@@ -29,12 +29,13 @@ use tokio::{
 
 use crate::{
     caller::Call,
-    enclave::{OpenShare, Signed},
+    enclave::OpenShare,
     key::ShareState,
     payload::Payload,
     policy::{Permit, ShareSubject, Sign, StreamLimits, UseShare},
     refusal::{Refusal, StreamEnd},
     sign::{Encoding, Signing, Target, require_signable},
+    signature::Signed,
     store::{StoreError, StoreErrorKind},
 };
 

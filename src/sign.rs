@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     caller::Call,
-    enclave::{Dek, Enclave, Signed},
+    enclave::{Dek, Enclave},
     key::{Algorithm, Environment, ShareId, ShareState, WalletId},
     kms::Kms,
     payload::Payload,
@@ -16,6 +16,7 @@ use crate::{
     policy::{Denied, GetPublicKey, Opens, Permit, Policy, ShareSubject, Sign},
     record::ShareDescription,
     refusal::Refusal,
+    signature::Signed,
     store::ShareStore,
 };
 
@@ -115,8 +116,8 @@ impl Signing {
         let record = self.store.fetch(permit.opening()).await?;
         let record = record.ok_or(Refusal::ShareChanged("it is gone"))?;
         let envelope = PermittedEnvelope::new(permit, record)?;
-        let sealed = envelope.envelope().sealed().as_bytes();
-        let slot = self.enclave.reserve(sealed.len())?;
+        let (ciphertext, _) = envelope.envelope().sealed().parts();
+        let slot = self.enclave.reserve(ciphertext.len())?;
         let unwrapped = self.kms.unwrap(envelope.dek(), slot, deadline).await?;
         tracing::Span::current().record("kms_request_id", unwrapped.request_id.as_deref());
         Ok((envelope, unwrapped.dek))

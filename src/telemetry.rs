@@ -5,5 +5,6 @@
 pub mod endpoint;
 pub mod log;
 mod metrics;
+pub mod panics;
 
 pub use metrics::Metrics;

@@ -5,20 +5,20 @@ mod source;
 
 use source::{File, files};
 
-const SECMEM: &str = "src/enclave/secmem.rs";
+const SECMEM: &str = "src/enclave/secmem";
 const ENCLAVE_LINES: usize = 1200;
 const FILE_LINES: usize = 500;
 
 #[test]
 fn unsafe_has_one_address() {
+    let mut blocks = 0;
     for file in files() {
         let found = file.lines_with(&["unsafe"]);
-        if file.path == SECMEM {
-            assert!(!found.is_empty(), "the search finds nothing anywhere");
-        } else {
-            assert!(found.is_empty(), "{}: unsafe at {found:?}", file.path);
-        }
+        blocks += found.len();
+        let allowed = file.path.starts_with(SECMEM);
+        assert!(allowed || found.is_empty(), "{}: {found:?}", file.path);
     }
+    assert!(blocks > 0, "the search finds nothing anywhere");
 }
 
 /// Lint levels are set where they are read: denied at the root, expected for
@@ -68,12 +68,31 @@ fn secrets_are_read_in_the_enclave_and_by_the_kms_only() {
     assert!(readers > 0, "the search finds nothing anywhere");
 }
 
+/// What verifies needs no review for secrets, because it can have none.
+#[test]
+fn signatures_are_verified_without_secrets() {
+    let room =
+        |file: &File| file.path == "src/signature.rs" || file.path.starts_with("src/signature/");
+    let mut found = 0;
+    for file in files().into_iter().filter(room) {
+        let words = ["enclave", "Slot", "Dek", "SecretKey", "SigningKey"];
+        let secret = file.lines_with(&words);
+        assert!(secret.is_empty(), "{}: {secret:?}", file.path);
+        found += 1;
+    }
+    assert!(found > 0, "the search finds no such room");
+}
+
 #[test]
 fn memsec_has_one_address() {
+    let mut uses = 0;
     for file in files() {
         let found = file.lines_with(&["memsec"]);
-        assert_eq!(found.is_empty(), file.path != SECMEM, "{}", file.path);
+        uses += found.len();
+        let allowed = file.path.starts_with(SECMEM);
+        assert!(allowed || found.is_empty(), "{}: {found:?}", file.path);
     }
+    assert!(uses > 0, "the search finds nothing anywhere");
 }
 
 /// Comments count, tests do not: this is what a reviewer reads.

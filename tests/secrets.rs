@@ -11,8 +11,8 @@ use std::{
 
 use aes_gcm::Aes256Gcm;
 use countersign::{
-    enclave::{Dek, Generated, LocalKek, OpenShare, SecretPool, Slot},
-    kms::Unwrapped,
+    enclave::{Dek, Generated, OpenShare, SecretPool, Slot},
+    kms::{Unwrapped, local::Local},
     permitted::PermittedEnvelope,
     policy::{GenerateShare, GetPublicKey, Permit, Sign, UseShare},
 };
@@ -59,7 +59,7 @@ macro_rules! reveals_nothing {
 reveals_nothing!(
     Slot,
     Dek,
-    LocalKek,
+    Local,
     OpenShare,
     Generated,
     Unwrapped,

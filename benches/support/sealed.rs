@@ -54,7 +54,7 @@ impl Sealed {
             .unwrap();
         let mut dek = Vec::with_capacity(DEK_LEN);
         made.dek
-            .reveal(|bytes| dek.extend_from_slice(bytes))
+            .reveal(|bytes| Ok::<_, EnclaveError>(dek.extend_from_slice(bytes)))
             .unwrap();
         let wrapped = WrappedDek::new(b"local:v1:".repeat(8)).unwrap();
         let envelope = Envelope::new(made.header, wrapped, made.sealed);

@@ -10,7 +10,7 @@ use tonic_health::pb::{
 };
 
 use super::{block_on, failure::Failure};
-use crate::client;
+use crate::{client, grpc::MEMORY, memory::Level};
 
 /// Ask a running enclave for its health, for use as an exec probe
 ///
@@ -33,18 +33,23 @@ impl Health {
             } else {
                 "readiness"
             };
-            let request = HealthCheckRequest {
-                service: service.to_owned(),
+            let mut health = HealthClient::new(client::connect(&self.socket).await?);
+            let mut status = async |service: String| {
+                let answer = health.check(HealthCheckRequest { service }).await?;
+                Ok::<_, Failure>(answer.into_inner().status())
             };
-            let channel = client::connect(&self.socket).await?;
-            let answer = HealthClient::new(channel).check(request).await?;
-            match answer.into_inner().status() {
-                ServingStatus::Serving => {
-                    writeln!(io::stdout(), "{service}: serving")?;
-                    Ok(())
+            match status(service.to_owned()).await? {
+                ServingStatus::Serving => writeln!(io::stdout(), "{service}: serving")?,
+                other => {
+                    return Err(Failure::new(format!("{service}: {}", other.as_str_name())));
                 }
-                other => Err(Failure::new(format!("{service}: {}", other.as_str_name()))),
             }
+            for level in Level::ALL.map(Level::as_str) {
+                if status(format!("{MEMORY}{level}")).await? == ServingStatus::Serving {
+                    writeln!(io::stdout(), "secret memory: {level}")?;
+                }
+            }
+            Ok(())
         })
     }
 }

@@ -8,6 +8,7 @@ use super::{block_on, failure::Failure};
 use crate::{
     app::{App, PartFailed},
     config::Config,
+    enclave,
     harden::harden,
     shutdown::{Shutdown, signalled},
     telemetry::log,
@@ -33,8 +34,8 @@ impl Serve {
             tracing::info!(
                 version = env!("CARGO_PKG_VERSION"),
                 environment = %config.environment,
-                protection = "mlock",
-                slots = config.limits.slots(),
+                memory = enclave::level().0.as_str(),
+                locked_kib = config.budget().kib(),
                 "Starting"
             );
             let listen = config.listen.clone();

@@ -25,8 +25,8 @@ pub struct Limits {
     pub longest_deadline: Duration,
 }
 
-/// Slots that are neither a unary request's nor a stream's: the local KEK and
-/// what generation and wrapping take besides the one slot of their request.
+/// Slots that are neither a unary request's nor a stream's: what generation and
+/// wrapping take besides the one slot of their request.
 const EXTRA_SLOTS: usize = 8;
 
 impl Default for Limits {

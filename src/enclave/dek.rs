@@ -6,42 +6,51 @@ use super::{EnclaveError, Slot, section};
 /// Bytes of a DEK.
 pub const DEK_LEN: usize = 32;
 
-/// A DEK in its slot: 32 bytes that seal one share, once.
+/// A DEK in its slot: 32 bytes that seal one share, once. A KMS reads and writes
+/// it in place, in a section or on its secret thread.
 pub struct Dek(Slot);
 
 impl Dek {
-    /// A new DEK from the operating system's generator.
-    pub(super) fn generate(slot: Slot) -> Result<Self, EnclaveError> {
+    /// A new key from the operating system's generator.
+    ///
+    /// # Errors
+    /// `Randomness` or `Panicked`.
+    pub fn generate(slot: Slot) -> Result<Self, EnclaveError> {
         Self::unwrapped(slot, |dek| {
             getrandom::fill(dek).map_err(|_| EnclaveError::Randomness)
         })
     }
 
-    /// A DEK that a KMS unwraps straight into the slot: `unwrap` writes the 32
-    /// bytes in place, in secret memory.
+    /// A DEK of which `unwrap` writes the bytes.
     ///
     /// # Errors
-    /// Those of `unwrap`; the slot is wiped then.
+    /// Those of `unwrap`, `TooLong` or `Panicked`; the slot is wiped then.
     pub fn unwrapped<E: From<EnclaveError>>(
         mut slot: Slot,
         unwrap: impl FnOnce(&mut [u8; DEK_LEN]) -> Result<(), E>,
     ) -> Result<Self, E> {
         section::secure(|| {
             slot.fill(|place| {
-                let dek = place.first_chunk_mut().ok_or(EnclaveError::TooLong)?;
-                unwrap(dek)?;
+                unwrap(place.first_chunk_mut().ok_or(EnclaveError::TooLong)?)?;
                 Ok::<_, E>(DEK_LEN)
             })?;
             Ok(Self(slot))
         })
     }
 
-    /// Lets a KMS read the 32 bytes in order to wrap them, in secret memory.
+    /// Lets `read` have the bytes, in order to wrap them. What it allocates it
+    /// frees.
     ///
     /// # Errors
-    /// `Panicked`.
-    pub fn reveal<R>(&self, read: impl FnOnce(&[u8]) -> R) -> Result<R, EnclaveError> {
-        section::secure(|| Ok(self.0.reveal(read)))
+    /// Those of `read`, or `Panicked`.
+    pub fn reveal<R, E: From<EnclaveError>>(
+        &self,
+        read: impl FnOnce(&[u8; DEK_LEN]) -> Result<R, E>,
+    ) -> Result<R, E> {
+        section::secure(|| {
+            self.0
+                .reveal(|bytes| read(bytes.first_chunk().ok_or(EnclaveError::TooLong)?))
+        })
     }
 
     /// The slot, for the share that takes the DEK's place.

@@ -1,8 +1,11 @@
 //! A share that a stream holds open.
 #![forbid(unsafe_code)]
 
-use super::{EnclaveError, Signed, Slot, section, signer::VerifyingKey};
-use crate::policy::{Permit, Sign, UseShare};
+use super::{EnclaveError, Signed, Slot, section, signer};
+use crate::{
+    policy::{Permit, Sign, UseShare},
+    signature::VerifyingKey,
+};
 
 /// An open share in its slot, and the permit under which it was opened. Wiped on
 /// drop. Operations on one open share may run on several threads at once.
@@ -38,12 +41,10 @@ impl OpenShare {
             return Err(EnclaveError::Permit);
         }
         let payload = &permit.action().payload;
-        let signature =
-            section::secure(|| self.share.reveal(|bytes| self.key.sign(bytes, payload)))?;
-        Ok(Signed {
-            signature,
-            algorithm: share.identity.algorithm,
-            version: share.identity.version,
-        })
+        let signature = section::secure(|| {
+            self.share
+                .reveal(|bytes| signer::sign(&self.key, bytes, payload))
+        })?;
+        Ok(Signed::by(&share.identity, signature))
     }
 }

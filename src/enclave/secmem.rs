@@ -23,5 +23,11 @@ mod room;
 pub use pages::level;
 pub use pool::{LARGE_SLOT_LEN, SLOT_LEN, SecretPool, Slot};
 pub(super) use registers::clear as clear_registers;
-pub use room::{ROOM_LEN, THREAD_ROOM_LEN, leaks};
-pub(super) use room::{Room, is_inside, reserve};
+pub(super) use room::Room;
+pub use room::{SECTION, THREAD, is_inside, leaks};
+
+/// Zeroes bytes that the compiler believes nobody reads again.
+fn wipe(bytes: &mut [u8]) {
+    // SAFETY: a slice of the caller's.
+    unsafe { memsec::memzero(bytes.as_mut_ptr(), bytes.len()) };
+}

@@ -1,30 +1,30 @@
 //! What a broken build or machine fails before it is asked to sign in earnest.
 #![forbid(unsafe_code)]
 
-use bytes::Bytes;
+use aes_gcm::aead::AeadInOut;
 
 use super::{EnclaveError, seal, signer};
-use crate::{envelope::Nonce, key::Algorithm, payload::Payload};
+use crate::{key::Algorithm, payload::Payload};
 
-/// A scalar and a seed that protect nothing.
+/// A scalar, a seed and a DEK that protect nothing.
 const NO_KEY: [u8; 32] = [0x5a; 32];
 
 /// Derives, signs and verifies with every algorithm; derives, encrypts and
 /// decrypts as an envelope does.
 pub(super) fn self_test() -> Result<(), EnclaveError> {
     for algorithm in Algorithm::ALL {
-        let payload = match algorithm {
-            Algorithm::EcdsaSecp256k1 => Payload::Digest(NO_KEY),
-            Algorithm::Ed25519 | Algorithm::EcdsaP256 | Algorithm::SchnorrSecp256k1 => {
-                Payload::Message(Bytes::from_static(&NO_KEY))
-            }
-        };
-        signer::derive(algorithm, &NO_KEY)?.sign(&NO_KEY, &payload)?;
+        let key = signer::derive(algorithm, &NO_KEY)?;
+        signer::sign(&key, &NO_KEY, &Payload::sample(algorithm))?;
     }
-    let (key, _) = seal::derive(&NO_KEY);
-    let (nonce, mut buffer) = (Nonce([0; 12]), NO_KEY);
-    let tag = seal::encrypt(&key, &nonce, b"", &mut buffer)?;
-    seal::decrypt(&key, &nonce, b"", &mut buffer, &tag)?;
+    let (cipher, _) = seal::derive(&NO_KEY);
+    let (nonce, mut buffer) = ([0; 12], NO_KEY);
+    cipher
+        .encrypt_inout_detached((&nonce).into(), b"", buffer.as_mut_slice().into())
+        .and_then(|tag| {
+            let buffer = buffer.as_mut_slice().into();
+            cipher.decrypt_inout_detached((&nonce).into(), b"", buffer, &tag)
+        })
+        .map_err(|_| EnclaveError::Tag)?;
     if buffer == NO_KEY {
         Ok(())
     } else {

@@ -88,6 +88,13 @@ impl SealedShare {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Ciphertext, as long as the share, and tag.
+    pub fn parts(&self) -> (&[u8], &[u8; TAG_LEN]) {
+        self.0
+            .split_last_chunk()
+            .expect("`new` takes no less than a tag and a byte")
+    }
 }
 
 // === impl Header ===

@@ -100,6 +100,18 @@ impl KekRef {
     }
 }
 
+impl Nonce {
+    /// Drawn from the operating system's generator.
+    ///
+    /// # Errors
+    /// There is none, or it fails.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut nonce = [0; 12];
+        getrandom::fill(&mut nonce)?;
+        Ok(Self(nonce))
+    }
+}
+
 impl fmt::Display for KekRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.provider, self.mount, self.name)

@@ -15,12 +15,16 @@ use super::{
     admission::{Admission, Room},
     allowance::Allowed,
 };
-use crate::{shutdown::Draining, sign::Signing, telemetry::Metrics};
+use crate::{enclave, memory::Level, shutdown::Draining, sign::Signing, telemetry::Metrics};
 
 /// The service name of liveness.
 pub const LIVENESS: &str = "liveness";
 /// The service name of readiness.
 pub const READINESS: &str = "readiness";
+
+/// Before the name of a level of secret memory: the one that this process has
+/// answers SERVING, whatever readiness is.
+pub const MEMORY: &str = "memory.";
 
 /// The names that answer with readiness.
 const READY_NAMES: [&str; 4] = [
@@ -63,6 +67,14 @@ impl Health {
             .reporter
             .set_service_status(LIVENESS, ServingStatus::Serving)
             .await;
+        for level in Level::ALL {
+            let name = format!("{MEMORY}{}", level.as_str());
+            let status = match level == enclave::level().0 {
+                true => ServingStatus::Serving,
+                false => ServingStatus::NotServing,
+            };
+            health.reporter.set_service_status(name, status).await;
+        }
         health.set_ready(false).await;
         (health, Allowed::new(Admission::new(ROOM), service))
     }
@@ -87,7 +99,8 @@ impl Health {
                     answers(&signing).await
                 } => now,
             };
-            self.metrics.set_slots_free(signing.enclave.pool().free());
+            self.metrics
+                .set_secret_memory(signing.enclave.pool().free(), enclave::leaks());
             let is_ready = now.is_ok();
             if ready != Some(is_ready) {
                 match now {

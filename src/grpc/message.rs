@@ -4,11 +4,11 @@ use tonic::{Request, Status};
 
 use crate::{
     caller::Call,
-    enclave::{Signed, signer},
     key::{Algorithm, ShareState},
     proto,
     record::ShareDescription,
     sign::Encoding,
+    signature,
 };
 
 /// The call that the gate attached, and the message.
@@ -32,12 +32,12 @@ pub(super) fn algorithm(algorithm: Algorithm) -> proto::Algorithm {
     }
 }
 
-pub(super) fn signature(signed: &Signed, encoding: Encoding) -> proto::Signature {
+pub(super) fn signature(signed: &signature::Signed, encoding: Encoding) -> proto::Signature {
     let raw = || signed.signature.bytes.to_vec();
     let (value, encoding) = match encoding {
         Encoding::Raw => (raw(), proto::SignatureEncoding::Raw),
         // The stories refuse DER where it does not exist, before anything is signed.
-        Encoding::Der => match signer::der(signed.algorithm, &signed.signature) {
+        Encoding::Der => match signature::der(signed.algorithm, &signed.signature) {
             Some(der) => (der, proto::SignatureEncoding::Der),
             None => (raw(), proto::SignatureEncoding::Raw),
         },

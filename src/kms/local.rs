@@ -13,14 +13,16 @@ use std::{
     path::Path,
 };
 
+use aes_gcm::{Aes256Gcm, KeyInit, aead::AeadInOut};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::{Kms, KmsError, KmsErrorKind, Unwrapped, require_kek};
 use crate::{
-    enclave::{DEK_LEN, Dek, EnclaveError, LocalKek, SecretPool, Slot},
-    envelope::{KekContext, KekRef, WrappedDek},
+    enclave::{DEK_LEN, Dek, EnclaveError, SecretPool, Slot},
+    envelope::{KekContext, KekRef, Nonce, TAG_LEN, WrappedDek},
     key::Environment,
     permitted::PermittedDek,
 };
@@ -30,11 +32,14 @@ pub const PROVIDER: &str = "local";
 
 /// The KEK file's owner may read and write it, nobody else anything.
 const MODE: u32 = 0o600;
+/// Each version takes a slot of secret memory.
+pub(crate) const VERSIONS_MAX: usize = 8;
 
 /// The local KMS.
 pub struct Local {
     kek: KekRef,
-    key: LocalKek,
+    /// The versions, oldest first. Keys like a DEK's, and kept like one.
+    versions: Vec<Dek>,
     pool: SecretPool,
 }
 
@@ -47,21 +52,12 @@ pub enum KekFileError {
     /// Others than the owner may read or write it.
     #[error("the KEK file has mode {0:04o}: run `chmod 0600` on it")]
     Mode(u32),
-    /// It holds no whole number of versions, or more than a slot of them.
-    #[error("the KEK file must hold 32 bytes per version, 1 to 128 versions")]
+    /// It holds no whole number of versions, or too many.
+    #[error("the KEK file must hold 32 bytes per version, 1 to {VERSIONS_MAX} versions")]
     Length,
     /// There is no secret memory to hold it.
     #[error("there is no secret memory for the KEK: {0}")]
-    Memory(EnclaveError),
-}
-
-impl From<EnclaveError> for KekFileError {
-    fn from(error: EnclaveError) -> Self {
-        match error {
-            EnclaveError::Share => Self::Length,
-            other => Self::Memory(other),
-        }
-    }
+    Memory(#[from] EnclaveError),
 }
 
 impl Local {
@@ -83,23 +79,21 @@ impl Local {
         if mode & 0o077 != 0 {
             return Err(KekFileError::Mode(mode));
         }
-        let key = LocalKek::load(pool, |mut page| {
-            let mut length = 0;
-            loop {
-                match file.read(page)? {
-                    0 if page.is_empty() && file.read(&mut [0])? > 0 => return Ok(0),
-                    0 => return Ok::<_, KekFileError>(length),
-                    read => {
-                        length += read;
-                        page = page.get_mut(read..).unwrap_or_default();
-                    }
-                }
-            }
-        })?;
+        let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        if length == 0 || !length.is_multiple_of(DEK_LEN) || length / DEK_LEN > VERSIONS_MAX {
+            return Err(KekFileError::Length);
+        }
+        let mut read = || {
+            let slot = pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
+            Dek::unwrapped(slot, |key| file.read_exact(key).map_err(KekFileError::Io))
+        };
+        let versions = (0..length / DEK_LEN)
+            .map(|_| read())
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             kek: KekRef::new(PROVIDER, "", &format!("countersign-{environment}"))
                 .expect("an environment fits into a KEK name"),
-            key,
+            versions,
             pool: pool.clone(),
         })
     }
@@ -107,7 +101,8 @@ impl Local {
 
 /// A new KEK goes from the generator through secret memory into the file.
 fn create(path: &Path, pool: &SecretPool) -> Result<File, KekFileError> {
-    LocalKek::create(pool, |key| {
+    let slot = pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
+    Dek::generate(slot)?.reveal(|key| {
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -132,8 +127,7 @@ impl Kms for Local {
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         in_time(deadline)?;
-        let wrapped = self.key.wrap(context.as_bytes(), dek)?;
-        encode(self.key.newest(), &wrapped)
+        encode(self.versions.len(), &self.wrap_dek(context, dek)?)
     }
 
     async fn unwrap(
@@ -169,22 +163,63 @@ impl Kms for Local {
 }
 
 impl Local {
+    /// AES-256-GCM of the DEK under the newest version: nonce ‖ ciphertext ‖ tag.
+    fn wrap_dek(&self, context: &KekContext, dek: &Dek) -> Result<Vec<u8>, EnclaveError> {
+        let context = context.as_bytes();
+        let kek = self.versions.last().ok_or(EnclaveError::Share)?;
+        let nonce = Nonce::random().map_err(|_| EnclaveError::Randomness)?;
+        // Reserved here: what a section allocates stays in secret memory.
+        let mut wrapped = Vec::with_capacity(nonce.0.len() + DEK_LEN + TAG_LEN);
+        wrapped.extend_from_slice(&nonce.0);
+        kek.reveal(|kek| {
+            dek.reveal(|dek| {
+                let mut buffer = Zeroizing::new(*dek);
+                let tag = Aes256Gcm::new(kek.into())
+                    .encrypt_inout_detached((&nonce.0).into(), context, (&mut buffer[..]).into())
+                    .map_err(|_| EnclaveError::TooLong)?;
+                wrapped.extend_from_slice(&*buffer);
+                wrapped.extend_from_slice(&tag);
+                Ok(())
+            })
+        })?;
+        Ok(wrapped)
+    }
+
+    /// Undoes wrapping, into `slot`.
     fn open_dek(
         &self,
         context: &KekContext,
         wrapped: &WrappedDek,
         slot: Slot,
     ) -> Result<Dek, KmsError> {
-        let (version, bytes) = decode(wrapped).ok_or_else(|| {
-            KmsError::new(KmsErrorKind::Rejected, "not a DEK that a local KEK wrapped")
-        })?;
-        if version > self.key.newest() {
+        let rejected =
+            || KmsError::new(KmsErrorKind::Rejected, "not a DEK that a local KEK wrapped");
+        let (version, bytes) = decode(wrapped).ok_or_else(rejected)?;
+        let (nonce, rest) = bytes.split_first_chunk::<12>().ok_or_else(rejected)?;
+        let context = context.as_bytes();
+        let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or_else(rejected)?;
+        let ciphertext: [u8; DEK_LEN] = ciphertext.try_into().map_err(|_| rejected())?;
+        let kek = version
+            .checked_sub(1)
+            .and_then(|index| self.versions.get(index));
+        let kek = kek.ok_or_else(|| {
             let detail = format!("the KEK file has no version {version}");
-            return Err(KmsError::new(KmsErrorKind::KeyMissing, detail));
-        }
-        self.key
-            .unwrap(version, context.as_bytes(), &bytes, slot)
-            .map_err(Into::into)
+            KmsError::new(KmsErrorKind::KeyMissing, detail)
+        })?;
+        let dek = Dek::unwrapped(slot, |dek| {
+            *dek = ciphertext;
+            kek.reveal(|kek| {
+                Aes256Gcm::new(kek.into())
+                    .decrypt_inout_detached(
+                        nonce.into(),
+                        context,
+                        (&mut dek[..]).into(),
+                        tag.into(),
+                    )
+                    .map_err(|_| EnclaveError::Tag)
+            })
+        })?;
+        Ok(dek)
     }
 }
 

@@ -11,9 +11,11 @@ use std::{
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
+
+use crate::enclave;
 
 /// From 50 µs to 13 s, doubling: a request's time is the KMS's time.
 const DURATION_BUCKETS: [f64; 18] = [
@@ -33,6 +35,7 @@ struct Inner {
     connections: Gauge<i64, AtomicI64>,
     connections_refused: Counter<u64, AtomicU64>,
     slots_free: Gauge<i64, AtomicI64>,
+    leaks: Gauge<i64, AtomicI64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,6 +86,14 @@ impl Metrics {
             "Free slots of secret memory",
             slots_free.clone(),
         );
+        let leaks = Gauge::default();
+        registry.register(
+            "secret_sections_leaked",
+            "Sections that ended with something left on their heap since the start: always 0, or a bug",
+            leaks.clone(),
+        );
+        let memory = Info::new(vec![("level", enclave::level().0.as_str())]);
+        registry.register("secret_memory", "What protects secret memory", memory);
         Self(Arc::new(Inner {
             registry,
             requests,
@@ -91,6 +102,7 @@ impl Metrics {
             connections,
             connections_refused,
             slots_free,
+            leaks,
         }))
     }
 
@@ -123,11 +135,12 @@ impl Metrics {
         self.0.connections_refused.inc();
     }
 
-    /// Notes how many slots are free.
-    pub fn set_slots_free(&self, free: usize) {
+    /// Notes how many slots are free, and how many sections leaked.
+    pub fn set_secret_memory(&self, free: usize, leaks: u64) {
         self.0
             .slots_free
             .set(i64::try_from(free).unwrap_or(i64::MAX));
+        self.0.leaks.set(i64::try_from(leaks).unwrap_or(i64::MAX));
     }
 
     /// The registry as text.

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use countersign::{
     caller::Caller,
-    enclave::{DEK_LEN, Dek, Enclave, EnclaveError, Signed},
+    enclave::{DEK_LEN, Dek, Enclave, EnclaveError},
     envelope::{Envelope, EnvelopeError},
     key::{Algorithm, Environment},
     kms::{Kms, KmsError, local::Local},
@@ -21,6 +21,7 @@ use countersign::{
     permitted::{PermittedEnvelope, RecordError},
     policy::{Opens, Permit, Policy, Sign, UseShare},
     record::{ShareDescription, ShareRecord},
+    signature::Signed,
 };
 use tokio::time::Instant;
 

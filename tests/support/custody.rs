@@ -6,7 +6,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use countersign::{
     caller::Caller,
-    enclave::{DEK_LEN, Enclave, Generated, Slot},
+    enclave::{DEK_LEN, Enclave, EnclaveError, Generated, Slot},
     envelope::{Envelope, Header, Identity, KekContext, KekRef, WrappedDek},
     key::{Algorithm, Environment, RecordVersion, ShareId},
     kms::{Kms, KmsError, Unwrapped},
@@ -155,22 +155,21 @@ impl Sealed {
 
     /// Whether an unwrapped DEK is the record's.
     pub fn is_dek(&self, unwrapped: &Unwrapped) -> bool {
-        let is_same = |dek: &[u8]| {
+        let dek = &self.generated.dek;
+        let same = dek.reveal(|dek| {
             unwrapped
                 .dek
-                .reveal(|other| dek.len() == 32 && dek == other)
-        };
-        self.generated.dek.reveal(is_same).unwrap().unwrap()
+                .reveal(|other| Ok::<_, EnclaveError>(dek == other))
+        });
+        same.unwrap()
     }
 
     /// The DEK, for tests that look for it where it must not be.
     pub fn dek(&self) -> Vec<u8> {
         // Reserved outside: what a section allocates stays in its room.
         let mut bytes = Vec::with_capacity(DEK_LEN);
-        let read = self
-            .generated
-            .dek
-            .reveal(|dek| bytes.extend_from_slice(dek));
+        let dek = &self.generated.dek;
+        let read = dek.reveal(|dek| Ok::<_, EnclaveError>(bytes.extend_from_slice(dek)));
         read.unwrap();
         bytes
     }

@@ -13,7 +13,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::kms::{
-    Kms, KmsErrorKind,
+    Kms, KmsError, KmsErrorKind,
     vault_transit::{Settings, SettingsError, VaultTransit},
 };
 use futures_util::future::join_all;
@@ -195,7 +195,12 @@ async fn what_is_sent() {
     let record = Record::canned();
     let unwrapped = record.unwrap_by(&kms, soon()).await.unwrap();
     assert_eq!(unwrapped.request_id.as_deref(), Some("scripted"));
-    assert!(unwrapped.dek.reveal(|dek| dek == [7; 32]).unwrap());
+    assert!(
+        unwrapped
+            .dek
+            .reveal(|dek| Ok::<_, KmsError>(dek == &[7; 32]))
+            .unwrap()
+    );
     kms.status(soon()).await.unwrap();
 
     let seen = server.seen();

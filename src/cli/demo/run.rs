@@ -12,11 +12,12 @@ use super::{
 use crate::{
     cli::failure::{self, Failure},
     client,
-    enclave::signer,
+    enclave::level,
     grpc::status::code_name,
     key::{Algorithm, PublicKey, ShareId},
     payload::Payload,
     proto::{self, signing_enclave_client::SigningEnclaveClient},
+    signature,
 };
 
 /// How many frames the demo's streams send.
@@ -56,7 +57,7 @@ pub(super) async fn run(dir: &Path) -> Result<Report, Failure> {
         keys.push(key);
     }
     Ok(Report {
-        protection: "mlock",
+        protection: level().0.as_str(),
         refusals: refusals(dir, &mut enclave, &keys).await?,
         keys: reports,
         total_ms: millis(started),
@@ -237,7 +238,7 @@ fn payload_hex(payload: &Payload) -> String {
 
 fn verify(key: &PublicKey, payload: &Payload, signature: &proto::Signature) -> bool {
     let signature = signature.value.as_ref().try_into();
-    signature.is_ok_and(|signature| signer::verify(key, payload, signature).is_ok())
+    signature.is_ok_and(|signature| signature::verify(key, payload, signature).is_ok())
 }
 
 fn millis(since: Instant) -> f64 {

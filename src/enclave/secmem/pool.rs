@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::pages::{PAGE, Reservation};
-use crate::memory::SecretMemoryError;
+use super::{
+    pages::{PAGE, Reservation},
+    wipe,
+};
+use crate::{envelope::SHARE_MAX, memory::SecretMemoryError};
 
-/// Bytes of a slot: a DEK, or a share of at most so many bytes.
+/// Bytes of a slot: a DEK, or a share of at most so many.
 pub const SLOT_LEN: usize = PAGE;
-/// Bytes of a large slot: the longest share that an envelope holds.
-pub const LARGE_SLOT_LEN: usize = crate::envelope::SHARE_MAX;
+/// Bytes of a large slot: the longest share that there is.
+pub const LARGE_SLOT_LEN: usize = SHARE_MAX;
 
 /// A fixed number of slots. Cheap to clone; clones share the slots.
 #[derive(Clone)]
@@ -17,18 +20,16 @@ pub struct SecretPool(Arc<Slots>);
 /// A place for one secret, empty or filled. Wiped on drop.
 pub struct Slot {
     slots: Arc<Slots>,
-    index: usize,
+    /// Where it begins and how long it is: of no other slot.
+    place: (usize, usize),
     filled: usize,
 }
 
 struct Slots {
     pages: Reservation,
-    /// Where each slot begins and how long it is: small ones first.
-    places: Box<[(usize, usize)]>,
-    small: usize,
-    /// Indices of free slots: small, large. Each index is in here, or owned by
-    /// exactly one [`Slot`].
-    free: Mutex<[Vec<usize>; 2]>,
+    count: usize,
+    /// The places of free slots: small, large.
+    free: Mutex<[Vec<(usize, usize)>; 2]>,
 }
 
 // === impl SecretPool ===
@@ -41,47 +42,43 @@ impl SecretPool {
     /// # Errors
     /// See [`SecretMemoryError`]; nothing stays mapped.
     pub fn map(small: usize, large: usize, needed_kib: usize) -> Result<Self, SecretMemoryError> {
-        let lengths = (0..small)
-            .map(|_| SLOT_LEN)
-            .chain((0..large).map(|_| LARGE_SLOT_LEN));
         let mut end = PAGE;
-        let places: Box<[_]> = lengths
-            .map(|length| {
-                let place = (end, length);
-                end += length + PAGE;
-                place
-            })
-            .collect();
+        let mut lay = |length| {
+            let start = end;
+            end += length + PAGE;
+            (start, length)
+        };
+        let small: Vec<_> = (0..small).map(|_| lay(SLOT_LEN)).collect();
+        let large: Vec<_> = (0..large).map(|_| lay(LARGE_SLOT_LEN)).collect();
         let pages = Reservation::new(end).map_err(SecretMemoryError::Map)?;
-        pages.back(&places, needed_kib)?;
-        let free = [(0..small).rev().collect(), (small..small + large).collect()];
+        pages.back(&[&small[..], &large[..]].concat(), needed_kib)?;
+        let count = small.len() + large.len();
         Ok(Self(Arc::new(Slots {
             pages,
-            places,
-            small,
-            free: Mutex::new(free),
+            count,
+            free: Mutex::new([small, large]),
         })))
     }
 
-    /// Takes a free slot of at least `length` bytes, none when all such are in
-    /// use or there are no such.
+    /// Takes a free slot of at least `length` bytes; none when all such are in
+    /// use.
     pub fn take(&self, length: usize) -> Option<Slot> {
-        let class = match length {
-            0..=SLOT_LEN => 0,
-            ..=LARGE_SLOT_LEN => 1,
-            _ => return None,
-        };
-        let index = self.0.free().get_mut(class)?.pop()?;
+        let [small, large] = &mut *self.0.free();
+        let place = match length {
+            0..=SLOT_LEN => small.pop(),
+            ..=LARGE_SLOT_LEN => large.pop(),
+            _ => None,
+        }?;
         Some(Slot {
             slots: Arc::clone(&self.0),
-            index,
+            place,
             filled: 0,
         })
     }
 
     /// How many slots there are.
     pub fn slots(&self) -> usize {
-        self.0.places.len()
+        self.0.count
     }
 
     /// How many slots are free.
@@ -102,25 +99,21 @@ impl Slot {
         &mut self,
         write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<(), E> {
-        let (start, length) = self.place();
-        // SAFETY: this slot owns these bytes exclusively; they are writable and
-        // live as long as the reservation, which `self` keeps alive.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(start, length) };
-        let written = write(bytes);
-        match written {
-            Ok(filled) => self.filled = filled.min(length),
-            Err(_) => self.wipe(),
-        }
-        written.map(drop)
+        let written = write(self.bytes()).inspect_err(|_| {
+            self.filled = 0;
+            wipe(self.bytes());
+        });
+        self.filled = written?.min(self.place.1);
+        Ok(())
     }
 
     /// The door out: the one way to read a secret.
     pub(in crate::enclave) fn reveal<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
-        debug_assert!(super::is_inside(), "a secret is read in secret memory only");
-        let (start, _) = self.place();
-        // SAFETY: the bytes are readable and live as long as the reservation;
-        // `filled` is at most the slot's length; writers need `&mut self`.
-        read(unsafe { std::slice::from_raw_parts(start.cast_const(), self.filled) })
+        assert!(super::is_inside(), "secrets are read on secret stacks only");
+        let start = self.slots.pages.at(self.place.0).cast_const();
+        // SAFETY: this slot's own bytes, mapped for as long as `slots` lives, and
+        // `filled` is no more than it has; who writes needs `&mut self`.
+        read(unsafe { std::slice::from_raw_parts(start, self.filled) })
     }
 
     /// Bytes that count.
@@ -128,37 +121,27 @@ impl Slot {
         self.filled
     }
 
-    fn wipe(&mut self) {
-        let (start, length) = self.place();
-        // SAFETY: this slot owns these bytes exclusively.
-        unsafe { memsec::memzero(start, length) };
-        self.filled = 0;
-    }
-
-    fn place(&self) -> (*mut u8, usize) {
-        // An index comes from the free list, which holds those of `places` only.
-        let (offset, length) = self
-            .slots
-            .places
-            .get(self.index)
-            .copied()
-            .unwrap_or_default();
-        (self.slots.pages.at(offset), length)
+    fn bytes(&mut self) -> &mut [u8] {
+        let (offset, length) = self.place;
+        // SAFETY: this slot's own bytes, mapped for as long as `slots` lives.
+        unsafe { std::slice::from_raw_parts_mut(self.slots.pages.at(offset), length) }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.wipe();
-        let class = usize::from(self.index >= self.slots.small);
-        if let Some(free) = self.slots.free().get_mut(class) {
-            free.push(self.index);
+        wipe(self.bytes());
+        let [small, large] = &mut *self.slots.free();
+        if self.place.1 == SLOT_LEN {
+            small.push(self.place)
+        } else {
+            large.push(self.place)
         }
     }
 }
 
 impl Slots {
-    fn free(&self) -> MutexGuard<'_, [Vec<usize>; 2]> {
+    fn free(&self) -> MutexGuard<'_, [Vec<(usize, usize)>; 2]> {
         // Pushing and popping cannot leave a list half-changed.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,40 +3,37 @@
 
 use std::arch::asm;
 
-/// Zeroes every register that a function may leave something in: the vector and
-/// mask registers and the caller-saved general ones. Those that a function must
-/// preserve hold what its caller had there.
+/// Zeroes every register that a function may leave something in: vector, mask and
+/// caller-saved general ones. The others hold what the caller had there.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 pub fn clear() {
-    if std::is_x86_feature_detected!("avx512f") {
-        // SAFETY: writes registers only, all declared as clobbered.
-        unsafe {
-            asm!(
-                ".irp r, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
-                "vpxorq zmm\\r, zmm\\r, zmm\\r",
-                ".endr",
-                ".irp r, 0,1,2,3,4,5,6,7",
-                "kxorw k\\r, k\\r, k\\r",
-                ".endr",
-                clobber_abi("sysv64"),
-                options(nomem, nostack),
-            );
-        }
-    }
-    if std::is_x86_feature_detected!("avx") {
-        // SAFETY: as above. Zeroes the lower sixteen in their whole width.
-        unsafe { asm!("vzeroall", clobber_abi("sysv64"), options(nomem, nostack)) };
-    }
-    // SAFETY: as above.
+    let avx = u32::from(std::is_x86_feature_detected!("avx"));
+    let avx512 = u32::from(std::is_x86_feature_detected!("avx512f"));
+    // SAFETY: writes registers only, all declared as clobbered, and none that the
+    // processor lacks. `vzeroall` zeroes the lower sixteen in their whole width.
     unsafe {
         asm!(
+            "test {avx512:e}, {avx512:e}",
+            "jz 2f",
+            ".irp r, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+            "vpxorq zmm\\r, zmm\\r, zmm\\r",
+            ".endr",
+            ".irp r, 0,1,2,3,4,5,6,7",
+            "kxorw k\\r, k\\r, k\\r",
+            ".endr",
+            "2: test {avx:e}, {avx:e}",
+            "jz 3f",
+            "vzeroall",
+            "3:",
             ".irp r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
             "xorps xmm\\r, xmm\\r",
             ".endr",
             ".irp r, eax,ecx,edx,esi,edi,r8d,r9d,r10d,r11d",
             "xor \\r, \\r",
             ".endr",
+            avx = in(reg) avx,
+            avx512 = in(reg) avx512,
             clobber_abi("sysv64"),
             options(nomem, nostack),
         );

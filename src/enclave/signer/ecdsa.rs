@@ -4,91 +4,41 @@
 #[cfg(test)]
 mod tests;
 
-use ::ecdsa::{hazmat::sign_prehashed_rfc6979, signature::hazmat::PrehashVerifier};
-use k256::{Secp256k1, elliptic_curve};
-use p256::NistP256;
-use sha2::{Digest, Sha256};
+use ::ecdsa::{EcdsaCurve, VerifyingKey, hazmat::sign_prehashed_rfc6979};
+use k256::elliptic_curve::{CurveArithmetic, NonZeroScalar, PublicKey, SecretKey};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::Signature;
 use crate::enclave::EnclaveError;
 
-/// SHA-256, the hash of ES256 (RFC 7518 §3.4).
-pub(super) fn sha256(message: &[u8]) -> [u8; 32] {
-    Sha256::digest(message).into()
-}
-
-/// The public key of a scalar; a scalar of zero or at least the group's order is
-/// no share.
-pub(super) fn derive<C>(share: &[u8]) -> Result<::ecdsa::VerifyingKey<C>, EnclaveError>
-where
-    C: ::ecdsa::EcdsaCurve + elliptic_curve::CurveArithmetic,
-    elliptic_curve::FieldBytesSize<C>: elliptic_curve::sec1::ModulusSize,
-    elliptic_curve::AffinePoint<C>:
-        elliptic_curve::sec1::FromSec1Point<C> + elliptic_curve::sec1::ToSec1Point<C>,
-{
+/// A scalar of zero or at least the group's order is no share.
+fn scalar<C: CurveArithmetic>(share: &[u8]) -> Result<Zeroizing<NonZeroScalar<C>>, EnclaveError> {
+    // The library would pad a shorter one.
     if share.len() != 32 {
         return Err(EnclaveError::Share);
     }
-    let secret =
-        elliptic_curve::SecretKey::<C>::from_slice(share).map_err(|_| EnclaveError::Share)?;
-    Ok(secret.public_key().into())
+    let secret = SecretKey::from_slice(share).map_err(|_| EnclaveError::Share)?;
+    Ok(Zeroizing::new(secret.to_nonzero_scalar()))
 }
 
-/// Low-s (BIP-62 rule 5) with the recovery id that goes with it: the library
-/// normalises s for this curve.
-pub(super) fn sign_secp256k1(share: &[u8], digest: &[u8; 32]) -> Result<Signature, EnclaveError> {
-    let secret = k256::SecretKey::from_slice(share).map_err(|_| EnclaveError::Share)?;
-    let scalar = Zeroizing::new(secret.to_nonzero_scalar());
+pub(super) fn derive<C>(share: &[u8]) -> Result<VerifyingKey<C>, EnclaveError>
+where
+    C: EcdsaCurve + CurveArithmetic,
+{
+    Ok(PublicKey::from_secret_scalar(&*scalar(share)?).into())
+}
+
+/// r ‖ s, and the recovery id that goes with it. On secp256k1 s is low (BIP-62
+/// rule 5): the library normalises it for this curve.
+pub(super) fn sign<C>(share: &[u8], digest: &[u8]) -> Result<([u8; 64], u8), EnclaveError>
+where
+    C: EcdsaCurve + CurveArithmetic,
+{
     let (signature, recovery_id) =
-        sign_prehashed_rfc6979::<Secp256k1, Sha256>(&scalar, digest, b"");
-    Ok(Signature {
-        bytes: signature.to_bytes().into(),
-        recovery_id: Some(recovery_id.to_byte()),
-    })
-}
-
-pub(super) fn sign_p256(share: &[u8], digest: &[u8; 32]) -> Result<Signature, EnclaveError> {
-    let secret = p256::SecretKey::from_slice(share).map_err(|_| EnclaveError::Share)?;
-    let scalar = Zeroizing::new(secret.to_nonzero_scalar());
-    let (signature, _) = sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, b"");
-    Ok(Signature {
-        bytes: signature.to_bytes().into(),
-        recovery_id: None,
-    })
-}
-
-pub(super) fn verify_secp256k1(
-    key: &k256::ecdsa::VerifyingKey,
-    digest: &[u8; 32],
-    signature: &[u8; 64],
-) -> Result<(), EnclaveError> {
-    let parsed =
-        k256::ecdsa::Signature::from_slice(signature).map_err(|_| EnclaveError::Unverified)?;
-    if parsed.normalize_s() != parsed {
-        return Err(EnclaveError::Unverified);
-    }
-    key.verify_prehash(digest, &parsed)
-        .map_err(|_| EnclaveError::Unverified)
-}
-
-pub(super) fn verify_p256(
-    key: &p256::ecdsa::VerifyingKey,
-    digest: &[u8; 32],
-    signature: &[u8; 64],
-) -> Result<(), EnclaveError> {
-    let parsed =
-        p256::ecdsa::Signature::from_slice(signature).map_err(|_| EnclaveError::Unverified)?;
-    key.verify_prehash(digest, &parsed)
-        .map_err(|_| EnclaveError::Unverified)
-}
-
-pub(super) fn der_secp256k1(signature: &[u8; 64]) -> Option<Vec<u8>> {
-    let parsed = k256::ecdsa::Signature::from_slice(signature).ok()?;
-    Some(parsed.to_der().as_bytes().to_vec())
-}
-
-pub(super) fn der_p256(signature: &[u8; 64]) -> Option<Vec<u8>> {
-    let parsed = p256::ecdsa::Signature::from_slice(signature).ok()?;
-    Some(parsed.to_der().as_bytes().to_vec())
+        sign_prehashed_rfc6979::<C, Sha256>(&*scalar(share)?, digest, b"");
+    let bytes = signature.to_bytes().as_slice().try_into();
+    Ok((
+        bytes.map_err(|_| EnclaveError::Unverified)?,
+        recovery_id.to_byte(),
+    ))
 }

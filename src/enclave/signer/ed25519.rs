@@ -4,12 +4,11 @@
 mod tests;
 
 use ed25519_dalek::{
-    Signature as DalekSignature, SigningKey, VerifyingKey,
+    SigningKey, VerifyingKey,
     hazmat::{ExpandedSecretKey, raw_sign},
 };
 use sha2::Sha512;
 
-use super::Signature;
 use crate::enclave::EnclaveError;
 
 fn seed(share: &[u8]) -> Result<&[u8; 32], EnclaveError> {
@@ -27,19 +26,7 @@ pub(super) fn sign(
     share: &[u8],
     key: &VerifyingKey,
     message: &[u8],
-) -> Result<Signature, EnclaveError> {
+) -> Result<[u8; 64], EnclaveError> {
     let expanded = ExpandedSecretKey::from(seed(share)?);
-    Ok(Signature {
-        bytes: raw_sign::<Sha512>(&expanded, message, key).to_bytes(),
-        recovery_id: None,
-    })
-}
-
-pub(super) fn verify(
-    key: &VerifyingKey,
-    message: &[u8],
-    signature: &[u8; 64],
-) -> Result<(), EnclaveError> {
-    key.verify_strict(message, &DalekSignature::from_bytes(signature))
-        .map_err(|_| EnclaveError::Unverified)
+    Ok(raw_sign::<Sha512>(&expanded, message, key).to_bytes())
 }

@@ -40,7 +40,7 @@ struct Ciphertext<'a> {
 pub(super) fn encrypt_body(context: &KekContext, dek: &Dek) -> Result<Bytes, KmsError> {
     let mut body = Zeroizing::new(Vec::with_capacity(ENCRYPT_ROOM));
     body.extend_from_slice(br#"{"plaintext":""#);
-    dek.reveal(|bytes| push_base64(&mut body, bytes))?;
+    dek.reveal(|bytes| Ok::<_, KmsError>(push_base64(&mut body, bytes)))?;
     body.extend_from_slice(br#"","context":""#);
     push_base64(&mut body, context.as_bytes());
     body.extend_from_slice(br#""}"#);
