@@ -1,21 +1,21 @@
 //! ===== THE TRUST BOUNDARY =====
 //!
 //! The only code that ever sees a share or a DEK in plaintext. It does no I/O,
-//! logs nothing, awaits nothing and knows nothing of gRPC, KMS or SQL.
+//! logs nothing, awaits nothing and knows nothing of gRPC, KMS or SQL. Where the
+//! bytes are at each step of a request, ▓ memory that no other process can read:
 //!
 //! ```text
-//!                    KMS answer                          one synchronous section
-//!                        │ fill                ┌───────────────────────────────────────────┐
-//!  Slot ──reserve──▶ Slot ────▶ Dek ───────────▶ open ──▶ Share ──▶ derive ─▶ sign ─▶ verify │──▶ Signed
-//!  (locked page)                │              └────┬────────┬─────────────────────────────┘
-//!                               │            DEK wiped   share wiped: with the section (`sign`)
-//!                               │                        or with the stream (`OpenShare`)
-//!                               └─ every arrow consumes the value before it
+//!  KMS answer: TLS, JSON      a worker enters a room for one section and leaves it wiped
+//! ┌ secret thread ▓▓▓▓▓▓┐    ┌ section ▓▓▓▓ stack 128 KiB, heap 16 KiB, registers cleared ┐
+//! │ stack, heap: base64 │    │ DEK ─▶ key schedule ─▶ share ▸ derive ▸ sign ▸ verify       │─▶ Signed
+//! └──────────┬──────────┘    └──▲───────────────────────┬──────────────────────────────────┘
+//!            ▼ in place         │                       ▼ takes the DEK's place
+//! ┌ pool ▓▓ Slot: DEK ──────────┘      Slot: share of an open stream (`OpenShare`) ▓▓▓▓▓▓▓▓▓▓┐
+//! └─────────────────────────────────────── wiped when dropped: each arrow consumes ─────────┘
 //! ```
-//!
-//! Each state is a type without `Debug`, `Clone`, `Serialize` or `PartialEq`.
-//! The bytes of a [`Slot`] are read through one door, `Slot::reveal`, and
-//! written through one, `Slot::fill`.
+//! No type here has `Debug`, `Clone`, `Serialize` or `PartialEq`. A [`Slot`] is
+//! read through one door, `reveal`, and written through one, `fill`; both open in
+//! secret memory only.
 
 mod dek;
 mod open_share;
@@ -45,22 +45,18 @@ pub use secmem::{
 };
 pub use section::{secret_thread, warm_up};
 
-/// Secret memory and what is done in it. Cheap to clone; all clones share one
-/// pool.
+/// Secret memory and what is done in it. Clones share one pool.
 #[derive(Clone)]
 pub struct Enclave {
     pool: SecretPool,
 }
 
-/// A share that was made and sealed here; its DEK is yet to be wrapped.
+/// A share that was made and sealed here; its DEK is yet to be wrapped by the KMS.
+#[expect(missing_docs, reason = "each is what its type says")]
 pub struct Generated {
-    /// The DEK, to be wrapped by the KMS.
     pub dek: Dek,
-    /// The envelope's header.
     pub header: Header,
-    /// The sealed share.
     pub sealed: SealedShare,
-    /// The public key of the share.
     pub public_key: PublicKey,
 }
 
@@ -94,11 +90,10 @@ pub enum EnclaveError {
 
 impl Enclave {
     /// Maps, locks and touches the secret memory of the whole process, so that
-    /// nothing is mapped on the way of a request, and tests itself in it.
+    /// nothing is mapped on the way of a request.
     ///
     /// # Errors
-    /// The memory cannot be had, or is weaker than `require`; the error names what
-    /// to change.
+    /// It cannot be had, or is weaker than `require`; the error names what to change.
     pub fn start(budget: Budget, require: Level) -> Result<Self, SecretMemoryError> {
         if let (level, Some(why)) = level()
             && level < require
@@ -161,7 +156,7 @@ impl Enclave {
         dek: Dek,
     ) -> Result<OpenShare, EnclaveError> {
         let (share, key) = section::secure(|| open_and_compare(&permitted, dek))?;
-        Ok(OpenShare::new(permitted.into_permit(), share, key))
+        Ok(OpenShare { permit: permitted.into_permit(), share, key })
     }
 
     /// Makes a share of the algorithm that the permit names and seals it under a
@@ -191,12 +186,7 @@ impl Enclave {
         let mut sealed = Vec::with_capacity(share.filled() + TAG_LEN);
         section::secure(|| seal::seal(&dek, &mut header, share, &mut sealed))?;
         let sealed = SealedShare::new(sealed).map_err(|_| EnclaveError::TooLong)?;
-        Ok(Generated {
-            dek,
-            header,
-            sealed,
-            public_key,
-        })
+        Ok(Generated { dek, header, sealed, public_key })
     }
 }
 

@@ -89,11 +89,7 @@ pub fn der(algorithm: Algorithm, signature: &Signature) -> Option<Vec<u8>> {
 impl Signed {
     /// What the share of that identity signed.
     pub fn by(share: &Identity, signature: Signature) -> Self {
-        Self {
-            signature,
-            algorithm: share.algorithm,
-            version: share.version,
-        }
+        Self { signature, algorithm: share.algorithm, version: share.version }
     }
 }
 
@@ -107,15 +103,15 @@ impl VerifyingKey {
         let key = public_key.as_bytes();
         let parsed = match public_key.algorithm() {
             Algorithm::Ed25519 => key.try_into().map(Self::Ed25519).ok(),
-            Algorithm::EcdsaSecp256k1 => k256::ecdsa::VerifyingKey::from_sec1_bytes(key)
-                .map(Self::EcdsaSecp256k1)
-                .ok(),
-            Algorithm::EcdsaP256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(key)
-                .map(Self::EcdsaP256)
-                .ok(),
-            Algorithm::SchnorrSecp256k1 => k256::schnorr::VerifyingKey::from_slice(key)
-                .map(Self::SchnorrSecp256k1)
-                .ok(),
+            Algorithm::EcdsaSecp256k1 => {
+                k256::ecdsa::VerifyingKey::from_sec1_bytes(key).map(Self::EcdsaSecp256k1).ok()
+            }
+            Algorithm::EcdsaP256 => {
+                p256::ecdsa::VerifyingKey::from_sec1_bytes(key).map(Self::EcdsaP256).ok()
+            }
+            Algorithm::SchnorrSecp256k1 => {
+                k256::schnorr::VerifyingKey::from_slice(key).map(Self::SchnorrSecp256k1).ok()
+            }
         };
         parsed.ok_or(VerifyError::Invalid)
     }

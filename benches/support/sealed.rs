@@ -33,39 +33,20 @@ pub struct Sealed {
 impl Sealed {
     pub fn new(algorithm: Algorithm) -> Self {
         let enclave = Enclave::start(
-            Budget {
-                slots: 2 * BATCH as usize,
-                large_slots: 0,
-                sections: 2,
-                threads: 0,
-            },
+            Budget { slots: 2 * BATCH as usize, large_slots: 0, sections: 2, threads: 0 },
             Level::Mlock,
         )
         .unwrap();
         let policy = Policy::parse([("all.cedar", ALL)]).ok().unwrap();
-        let caller = Arc::new(Caller {
-            name: "bench".into(),
-            uid: 1000,
-            groups: Box::default(),
-        });
+        let caller = Arc::new(Caller { name: "bench".into(), uid: 1000, groups: Box::default() });
         let permit = permit_to_generate(&policy, &caller, algorithm);
-        let made = enclave
-            .generate(&permit, kek(), |_| identity(permit.subject()))
-            .unwrap();
+        let made = enclave.generate(&permit, kek(), |_| identity(permit.subject())).unwrap();
         let mut dek = Vec::with_capacity(DEK_LEN);
-        made.dek
-            .reveal(|bytes| Ok::<_, EnclaveError>(dek.extend_from_slice(bytes)))
-            .unwrap();
+        made.dek.reveal(|bytes| Ok::<_, EnclaveError>(dek.extend_from_slice(bytes))).unwrap();
         let wrapped = WrappedDek::new(b"local:v1:".repeat(8)).unwrap();
         let envelope = Envelope::new(made.header, wrapped, made.sealed);
         let record = ShareRecord::new(&envelope, made.public_key, SystemTime::now());
-        Self {
-            enclave,
-            record,
-            policy,
-            caller,
-            dek,
-        }
+        Self { enclave, record, policy, caller, dek }
     }
 
     /// What a request has in its hands when its section begins.
@@ -114,7 +95,5 @@ fn permit_to_generate(
         share: ShareId::random(),
         algorithm,
     };
-    policy
-        .authorize(caller, share, GenerateShare { algorithm })
-        .unwrap()
+    policy.authorize(caller, share, GenerateShare { algorithm }).unwrap()
 }

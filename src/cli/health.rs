@@ -28,11 +28,7 @@ pub struct Health {
 impl Health {
     pub fn run(self) -> Result<(), Failure> {
         block_on(1, async {
-            let service = if self.liveness {
-                "liveness"
-            } else {
-                "readiness"
-            };
+            let service = if self.liveness { "liveness" } else { "readiness" };
             let mut health = HealthClient::new(client::connect(&self.socket).await?);
             let mut status = async |service: String| {
                 let answer = health.check(HealthCheckRequest { service }).await?;

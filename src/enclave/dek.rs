@@ -11,20 +11,12 @@ pub const DEK_LEN: usize = 32;
 pub struct Dek(Slot);
 
 impl Dek {
-    /// A new key from the operating system's generator.
-    ///
-    /// # Errors
-    /// `Randomness` or `Panicked`.
+    /// A new key from the operating system's generator, or `Randomness`.
     pub fn generate(slot: Slot) -> Result<Self, EnclaveError> {
-        Self::unwrapped(slot, |dek| {
-            getrandom::fill(dek).map_err(|_| EnclaveError::Randomness)
-        })
+        Self::unwrapped(slot, |dek| getrandom::fill(dek).map_err(|_| EnclaveError::Randomness))
     }
 
-    /// A DEK of which `unwrap` writes the bytes.
-    ///
-    /// # Errors
-    /// Those of `unwrap`, `TooLong` or `Panicked`; the slot is wiped then.
+    /// A DEK of which `unwrap` writes the bytes; the slot is wiped if it fails.
     pub fn unwrapped<E: From<EnclaveError>>(
         mut slot: Slot,
         unwrap: impl FnOnce(&mut [u8; DEK_LEN]) -> Result<(), E>,
@@ -38,18 +30,13 @@ impl Dek {
         })
     }
 
-    /// Lets `read` have the bytes, in order to wrap them. What it allocates it
-    /// frees.
-    ///
-    /// # Errors
-    /// Those of `read`, or `Panicked`.
+    /// Lets `read` have the bytes, in order to wrap them. What it allocates it frees.
     pub fn reveal<R, E: From<EnclaveError>>(
         &self,
         read: impl FnOnce(&[u8; DEK_LEN]) -> Result<R, E>,
     ) -> Result<R, E> {
         section::secure(|| {
-            self.0
-                .reveal(|bytes| read(bytes.first_chunk().ok_or(EnclaveError::TooLong)?))
+            self.0.reveal(|bytes| read(bytes.first_chunk().ok_or(EnclaveError::TooLong)?))
         })
     }
 

@@ -8,43 +8,33 @@ use crate::{
 };
 
 /// An open share in its slot, and the permit under which it was opened. Wiped on
-/// drop. Operations on one open share may run on several threads at once.
-///
-/// The share lies in the slot in plaintext rather than being opened again per
-/// operation: opening costs a key derivation, an AES-GCM pass and the derivation
-/// of the public key, about as much as signing; the slot is the same kind of
-/// memory that the section itself uses.
+/// drop. It lies there in plaintext: opening it again for each operation would
+/// cost about as much as signing, and the section's memory is of the same kind.
 pub struct OpenShare {
-    permit: Permit<UseShare>,
-    share: Slot,
-    key: VerifyingKey,
+    pub(super) permit: Permit<UseShare>,
+    pub(super) share: Slot,
+    pub(super) key: VerifyingKey,
 }
 
 impl OpenShare {
-    pub(super) fn new(permit: Permit<UseShare>, share: Slot, key: VerifyingKey) -> Self {
-        Self { permit, share, key }
-    }
-
     /// The permit under which the share was opened.
     pub fn permit(&self) -> &Permit<UseShare> {
         &self.permit
     }
 
-    /// Signs one payload: a section that signs and verifies.
+    /// Signs one payload: a section that signs and verifies. Several threads may.
     ///
     /// # Errors
     /// `Permit` when the permit is for another share or record version; else
     /// `Payload`, `Unverified`, `Randomness` or `Panicked`.
     pub fn sign(&self, permit: Permit<Sign>) -> Result<Signed, EnclaveError> {
-        let share = self.permit.share();
-        if permit.share().identity != share.identity {
+        let share = &self.permit.share().identity;
+        if permit.share().identity != *share {
             return Err(EnclaveError::Permit);
         }
         let payload = &permit.action().payload;
-        let signature = section::secure(|| {
-            self.share
-                .reveal(|bytes| signer::sign(&self.key, bytes, payload))
-        })?;
-        Ok(Signed::by(&share.identity, signature))
+        let sign = |bytes: &_| signer::sign(&self.key, bytes, payload);
+        let signature = section::secure(|| self.share.reveal(sign))?;
+        Ok(Signed::by(share, signature))
     }
 }

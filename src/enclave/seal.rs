@@ -27,9 +27,7 @@ pub(super) fn open(dek: Dek, header: &Header, sealed: &SealedShare) -> Result<Sl
     let (ciphertext, tag) = sealed.parts();
     slot.fill(|place| {
         let length = ciphertext.len();
-        let (share, rest) = place
-            .split_at_mut_checked(length)
-            .ok_or(EnclaveError::TooLong)?;
+        let (share, rest) = place.split_at_mut_checked(length).ok_or(EnclaveError::TooLong)?;
         share.copy_from_slice(ciphertext);
         cipher
             .decrypt_inout_detached(
@@ -61,11 +59,7 @@ pub(super) fn seal(
     share.fill(|place| {
         let share = place.get_mut(..length).ok_or(EnclaveError::TooLong)?;
         let tag = cipher
-            .encrypt_inout_detached(
-                (&header.nonce.0).into(),
-                &header.aad(),
-                (&mut *share).into(),
-            )
+            .encrypt_inout_detached((&header.nonce.0).into(), &header.aad(), (&mut *share).into())
             .map_err(|_| EnclaveError::TooLong)?;
         sealed.extend_from_slice(share);
         sealed.extend_from_slice(&tag);

@@ -61,7 +61,7 @@ pub fn secret_thread(
     name: &str,
     run: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, SecretMemoryError> {
-    let mut room = Room::for_thread()?;
+    let room = Room::for_thread()?;
     let thread = thread::Builder::new().name(name.to_owned());
     let run = move || {
         room.enter(|| {

@@ -25,9 +25,5 @@ pub(super) fn self_test() -> Result<(), EnclaveError> {
             cipher.decrypt_inout_detached((&nonce).into(), b"", buffer, &tag)
         })
         .map_err(|_| EnclaveError::Tag)?;
-    if buffer == NO_KEY {
-        Ok(())
-    } else {
-        Err(EnclaveError::Tag)
-    }
+    if buffer == NO_KEY { Ok(()) } else { Err(EnclaveError::Tag) }
 }

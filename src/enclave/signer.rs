@@ -63,7 +63,6 @@ pub(super) fn sign(
         VerifyingKey::EcdsaP256(_) => (ecdsa::sign::<p256::NistP256>(share, &input)?.0, None),
         VerifyingKey::SchnorrSecp256k1(_) => (schnorr::sign(share, &input)?, None),
     };
-    key.verify(payload, &bytes)
-        .map_err(|_| EnclaveError::Unverified)?;
+    key.verify(payload, &bytes).map_err(|_| EnclaveError::Unverified)?;
     Ok(Signature { bytes, recovery_id })
 }

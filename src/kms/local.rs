@@ -87,9 +87,7 @@ impl Local {
             let slot = pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
             Dek::unwrapped(slot, |key| file.read_exact(key).map_err(KekFileError::Io))
         };
-        let versions = (0..length / DEK_LEN)
-            .map(|_| read())
-            .collect::<Result<_, _>>()?;
+        let versions = (0..length / DEK_LEN).map(|_| read()).collect::<Result<_, _>>()?;
         Ok(Self {
             kek: KekRef::new(PROVIDER, "", &format!("countersign-{environment}"))
                 .expect("an environment fits into a KEK name"),
@@ -103,11 +101,7 @@ impl Local {
 fn create(path: &Path, pool: &SecretPool) -> Result<File, KekFileError> {
     let slot = pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
     Dek::generate(slot)?.reveal(|key| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(MODE)
-            .open(path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
         file.write_all(key)?;
         file.sync_all().map_err(KekFileError::Io)
     })?;
@@ -139,10 +133,7 @@ impl Kms for Local {
         in_time(deadline)?;
         require_kek(&self.kek, &dek)?;
         let dek = self.open_dek(&dek.context(), dek.wrapped(), slot)?;
-        Ok(Unwrapped {
-            dek,
-            request_id: None,
-        })
+        Ok(Unwrapped { dek, request_id: None })
     }
 
     async fn rewrap(
@@ -199,9 +190,7 @@ impl Local {
         let context = context.as_bytes();
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or_else(rejected)?;
         let ciphertext: [u8; DEK_LEN] = ciphertext.try_into().map_err(|_| rejected())?;
-        let kek = version
-            .checked_sub(1)
-            .and_then(|index| self.versions.get(index));
+        let kek = version.checked_sub(1).and_then(|index| self.versions.get(index));
         let kek = kek.ok_or_else(|| {
             let detail = format!("the KEK file has no version {version}");
             KmsError::new(KmsErrorKind::KeyMissing, detail)
@@ -228,10 +217,7 @@ fn in_time(deadline: Instant) -> Result<(), KmsError> {
     if Instant::now() < deadline {
         return Ok(());
     }
-    Err(KmsError::new(
-        KmsErrorKind::Timeout,
-        "not tried: the deadline is past",
-    ))
+    Err(KmsError::new(KmsErrorKind::Timeout, "not tried: the deadline is past"))
 }
 
 fn encode(version: usize, bytes: &[u8]) -> Result<WrappedDek, KmsError> {
@@ -245,5 +231,5 @@ fn decode(wrapped: &WrappedDek) -> Option<(usize, Vec<u8>)> {
     let (version, bytes) = text.strip_prefix("local:v")?.split_once(':')?;
     // One spelling per version: no sign, no leading zero.
     let number: usize = version.parse().ok()?;
-    (number.to_string() == version).then_some((number, STANDARD.decode(bytes).ok()?))
+    (number > 0 && number.to_string() == version).then_some((number, STANDARD.decode(bytes).ok()?))
 }

@@ -8,6 +8,5 @@ use ed25519_dalek::{Signature, VerifyingKey};
 /// Nothing unless the signature is valid; strict, so that no key of small order
 /// and no second encoding passes.
 pub(super) fn verify(key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> Option<()> {
-    key.verify_strict(message, &Signature::from_bytes(signature))
-        .ok()
+    key.verify_strict(message, &Signature::from_bytes(signature)).ok()
 }

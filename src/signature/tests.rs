@@ -56,10 +56,7 @@ fn a_message_for_p256_is_hashed() {
     // FIPS 180-4's example.
     let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let message = Payload::Message("abc".into());
-    assert_eq!(
-        key.input(&message).unwrap()[..],
-        hex::decode(digest).unwrap()
-    );
+    assert_eq!(key.input(&message).unwrap()[..], hex::decode(digest).unwrap());
     assert_eq!(key.input(&Payload::Digest([1; 32])).unwrap()[..], [1; 32]);
 }
 
@@ -67,19 +64,13 @@ fn a_message_for_p256_is_hashed() {
 fn der_is_for_ecdsa() {
     let mut bytes = [0; 64];
     (bytes[31], bytes[63]) = (1, 0x80);
-    let signature = Signature {
-        bytes,
-        recovery_id: None,
-    };
+    let signature = Signature { bytes, recovery_id: None };
     // SEQUENCE of INTEGER 1 and INTEGER 128, whose top bit asks for a zero before.
     let encoded = [0x30, 7, 2, 1, 1, 2, 2, 0, 0x80];
     for algorithm in Algorithm::ALL {
         let expected = algorithm.is_ecdsa().then(|| encoded.to_vec());
         assert_eq!(der(algorithm, &signature), expected, "{algorithm}");
     }
-    let zero = Signature {
-        bytes: [0; 64],
-        recovery_id: None,
-    };
+    let zero = Signature { bytes: [0; 64], recovery_id: None };
     assert_eq!(der(Algorithm::EcdsaP256, &zero), None);
 }

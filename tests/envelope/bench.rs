@@ -48,21 +48,12 @@ impl Bench {
         "#;
         Self {
             enclave: Enclave::start(
-                Budget {
-                    slots: SLOTS,
-                    large_slots: 0,
-                    sections: 2,
-                    threads: 0,
-                },
+                Budget { slots: SLOTS, large_slots: 0, sections: 2, threads: 0 },
                 Level::Mlock,
             )
             .unwrap(),
             policy: Policy::parse([("all.cedar", permit_all)]).ok().unwrap(),
-            caller: Arc::new(Caller {
-                name: "tester".into(),
-                uid: 1000,
-                groups: Box::default(),
-            }),
+            caller: Arc::new(Caller { name: "tester".into(), uid: 1000, groups: Box::default() }),
             directory: tempfile::tempdir().unwrap(),
         }
     }
@@ -90,10 +81,7 @@ impl Bench {
     }
 
     pub fn permit<A: Opens>(&self, description: ShareDescription, action: A) -> Permit<A> {
-        self.policy
-            .authorize(&self.caller, Arc::new(description), action)
-            .ok()
-            .unwrap()
+        self.policy.authorize(&self.caller, Arc::new(description), action).ok().unwrap()
     }
 
     /// Permitted, fetched, and held against the permit.
@@ -104,10 +92,7 @@ impl Bench {
         action: A,
     ) -> Result<PermittedEnvelope<A>, RecordError> {
         let permit = self.permit(description.clone(), action);
-        let record = ShareRecord {
-            description,
-            envelope,
-        };
+        let record = ShareRecord { description, envelope };
         PermittedEnvelope::new(permit, record)
     }
 
@@ -118,9 +103,7 @@ impl Bench {
         dek: Dek,
     ) -> Result<Signed, Failed> {
         let action = signing(&description);
-        let permitted = self
-            .permitted(description, envelope, action)
-            .map_err(Failed::Record)?;
+        let permitted = self.permitted(description, envelope, action).map_err(Failed::Record)?;
         self.enclave.sign(permitted, dek).map_err(Failed::Enclave)
     }
 
@@ -189,9 +172,7 @@ pub enum Failed {
 
 /// The action of signing [`payload`].
 pub fn signing(description: &ShareDescription) -> Sign {
-    Sign {
-        payload: payload(description),
-    }
+    Sign { payload: payload(description) }
 }
 
 /// A payload that the share's algorithm signs.
@@ -223,12 +204,7 @@ fn decode_refusal(error: &EnvelopeError) -> Refused {
 
 fn write_kek(path: &Path, bytes: &[u8]) {
     let mut options = fs::File::options();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .unwrap();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).unwrap();
     file.write_all(bytes).unwrap();
 }
 

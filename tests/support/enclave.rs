@@ -81,6 +81,8 @@ pub struct Enclave {
     pub dir: TempDir,
     pub counts: Arc<Counts>,
     pub signing: Signing,
+    /// Slots that are free when nothing is open: all but the KEK's.
+    pub slots: usize,
     shutdown: Shutdown,
     running: Option<JoinHandle<Result<(), app::PartFailed>>>,
 }
@@ -128,6 +130,7 @@ impl Enclave {
         std::fs::create_dir(&config.policies).unwrap();
         std::fs::write(config.policies.join("test.cedar"), setup.policy).unwrap();
         let mut signing = app::signing(&config).await.unwrap();
+        let slots = signing.enclave.pool().free();
         let counts = Arc::new(Counts::default());
         signing.store = Arc::new(CountedStore(signing.store, Arc::clone(&counts)));
         signing.kms = Arc::new(CountedKms(signing.kms, Arc::clone(&counts)));
@@ -137,6 +140,7 @@ impl Enclave {
             dir,
             counts,
             signing,
+            slots,
             shutdown,
             running: Some(tokio::spawn(app.run(draining))),
         }
@@ -229,11 +233,7 @@ impl Share {
     }
 
     pub fn frame(&self, id: u64) -> proto::UseShareRequest {
-        let sign = proto::SignFrame {
-            id,
-            payload: Some(self.payload(id)),
-            ..Default::default()
-        };
+        let sign = proto::SignFrame { id, payload: Some(self.payload(id)), ..Default::default() };
         frame(proto::use_share_request::Frame::Sign(sign))
     }
 }
@@ -272,12 +272,11 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
         },
         callers: setup.callers.clone(),
         policies: path("policies"),
-        store: setup.store.clone().unwrap_or_else(|| StoreConfig::Sqlite {
-            path: path("shares.db"),
-        }),
-        kms: setup.kms.clone().unwrap_or_else(|| KmsConfig::Local {
-            kek_file: path("kek"),
-        }),
+        store: setup
+            .store
+            .clone()
+            .unwrap_or_else(|| StoreConfig::Sqlite { path: path("shares.db") }),
+        kms: setup.kms.clone().unwrap_or_else(|| KmsConfig::Local { kek_file: path("kek") }),
         limits: setup.limits,
         log_level: tracing::Level::WARN,
         metrics: None,
@@ -361,10 +360,7 @@ impl Kms for CountedKms {
         self.1.unwrapped.fetch_add(1, Ordering::SeqCst);
         let slow = self.1.slow_unwrap_ms.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(slow)).await;
-        assert!(
-            !self.1.panic_in_unwrap.swap(false, Ordering::SeqCst),
-            "a fault"
-        );
+        assert!(!self.1.panic_in_unwrap.swap(false, Ordering::SeqCst), "a fault");
         self.0.unwrap(dek, slot, deadline).await
     }
 

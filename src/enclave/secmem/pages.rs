@@ -2,7 +2,7 @@
 
 use std::{
     os::fd::{FromRawFd, OwnedFd},
-    ptr::{NonNull, null_mut},
+    ptr::null_mut,
     sync::OnceLock,
 };
 
@@ -28,31 +28,23 @@ pub fn level() -> (Level, Option<Errno>) {
 
 /// A range of addresses, of which parts become pages. Unmapped on drop.
 pub(super) struct Reservation {
-    base: NonNull<u8>,
+    start: usize,
     length: usize,
 }
-
-// SAFETY: a mapping belongs to the process, not to a thread; who may touch which
-// page is the matter of those who hand pages out.
-unsafe impl Send for Reservation {}
-// SAFETY: as above.
-unsafe impl Sync for Reservation {}
 
 impl Reservation {
     /// Addresses that fault until they are backed.
     pub(super) fn new(length: usize) -> Result<Self, Errno> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice aliases nothing.
-        let base = unsafe { mmap_anonymous(null_mut(), length, ProtFlags::empty(), flags) }?;
-        let base = NonNull::new(base.cast()).ok_or(Errno::NOMEM)?;
-        Ok(Self { base, length })
+        let start = unsafe { mmap_anonymous(null_mut(), length, ProtFlags::empty(), flags) }?;
+        Ok(Self { start: start as usize, length })
     }
 
     /// The address `offset` bytes from the start.
     pub(super) fn at(&self, offset: usize) -> *mut u8 {
         assert!(offset < self.length);
-        // SAFETY: inside the range.
-        unsafe { self.base.as_ptr().add(offset) }
+        (self.start + offset) as *mut u8
     }
 
     /// Backs parts of the range, each `(offset, length)` in whole pages and used
@@ -69,17 +61,14 @@ impl Reservation {
         };
         let mut in_file = 0;
         for (offset, length) in parts.iter().copied() {
-            self.map(offset, length, file.as_ref(), in_file)
-                .map_err(|error| match error {
-                    // What mmap(2) and mlock(2) say of RLIMIT_MEMLOCK.
-                    Errno::AGAIN | Errno::NOMEM | Errno::PERM => SecretMemoryError::Lock {
-                        needed_kib,
-                        allowed_kib: getrlimit(Resource::Memlock)
-                            .current
-                            .map(|bytes| bytes / 1024),
-                    },
-                    other => SecretMemoryError::Map(other),
-                })?;
+            self.map(offset, length, file.as_ref(), in_file).map_err(|error| match error {
+                // What mmap(2) and mlock(2) say of RLIMIT_MEMLOCK.
+                Errno::AGAIN | Errno::NOMEM | Errno::PERM => SecretMemoryError::Lock {
+                    needed_kib,
+                    allowed_kib: getrlimit(Resource::Memlock).current.map(|bytes| bytes / 1024),
+                },
+                other => SecretMemoryError::Map(other),
+            })?;
             in_file += length as u64;
         }
         Ok(())
@@ -106,9 +95,7 @@ impl Reservation {
                 unsafe { mmap_anonymous(page, length, access, flags | MapFlags::PRIVATE) }?;
                 // SAFETY: the pages mapped above. memsec's allocator ignores a lock that
                 // failed, which is why only this call of it is used.
-                unsafe { memsec::mlock(page.cast(), length) }
-                    .then_some(())
-                    .ok_or(Errno::NOMEM)?;
+                unsafe { memsec::mlock(page.cast(), length) }.then_some(()).ok_or(Errno::NOMEM)?;
                 Advice::LinuxWipeOnFork
             }
         };
@@ -126,7 +113,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         // SAFETY: the owner of the last page drops this. A failure leaks pages that
         // were wiped.
-        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.length) };
+        let _ = unsafe { munmap(self.start as *mut _, self.length) };
     }
 }
 
@@ -136,9 +123,7 @@ fn memfd_secret(length: usize) -> Result<OwnedFd, Errno> {
     let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     let Ok(fd @ 0..) = i32::try_from(fd) else {
         // SAFETY: this thread's own errno.
-        return Err(Errno::from_raw_os_error(unsafe {
-            *libc::__errno_location()
-        }));
+        return Err(Errno::from_raw_os_error(unsafe { *libc::__errno_location() }));
     };
     // SAFETY: the kernel has given this descriptor to us and to nobody else.
     let file = unsafe { OwnedFd::from_raw_fd(fd) };

@@ -1,5 +1,8 @@
 //! Slots: secrets that outlive a section lie here.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
@@ -27,7 +30,6 @@ pub struct Slot {
 
 struct Slots {
     pages: Reservation,
-    count: usize,
     /// The places of free slots: small, large.
     free: Mutex<[Vec<(usize, usize)>; 2]>,
 }
@@ -52,12 +54,7 @@ impl SecretPool {
         let large: Vec<_> = (0..large).map(|_| lay(LARGE_SLOT_LEN)).collect();
         let pages = Reservation::new(end).map_err(SecretMemoryError::Map)?;
         pages.back(&[&small[..], &large[..]].concat(), needed_kib)?;
-        let count = small.len() + large.len();
-        Ok(Self(Arc::new(Slots {
-            pages,
-            count,
-            free: Mutex::new([small, large]),
-        })))
+        Ok(Self(Arc::new(Slots { pages, free: Mutex::new([small, large]) })))
     }
 
     /// Takes a free slot of at least `length` bytes; none when all such are in
@@ -69,16 +66,7 @@ impl SecretPool {
             ..=LARGE_SLOT_LEN => large.pop(),
             _ => None,
         }?;
-        Some(Slot {
-            slots: Arc::clone(&self.0),
-            place,
-            filled: 0,
-        })
-    }
-
-    /// How many slots there are.
-    pub fn slots(&self) -> usize {
-        self.0.count
+        Some(Slot { slots: Arc::clone(&self.0), place, filled: 0 })
     }
 
     /// How many slots are free.
@@ -99,6 +87,7 @@ impl Slot {
         &mut self,
         write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<(), E> {
+        assert!(super::is_inside(), "secrets are written on secret stacks only");
         let written = write(self.bytes()).inspect_err(|_| {
             self.filled = 0;
             wipe(self.bytes());
@@ -132,11 +121,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         wipe(self.bytes());
         let [small, large] = &mut *self.slots.free();
-        if self.place.1 == SLOT_LEN {
-            small.push(self.place)
-        } else {
-            large.push(self.place)
-        }
+        if self.place.1 == SLOT_LEN { small.push(self.place) } else { large.push(self.place) }
     }
 }
 

@@ -37,8 +37,5 @@ where
     let (signature, recovery_id) =
         sign_prehashed_rfc6979::<C, Sha256>(&*scalar(share)?, digest, b"");
     let bytes = signature.to_bytes().as_slice().try_into();
-    Ok((
-        bytes.map_err(|_| EnclaveError::Unverified)?,
-        recovery_id.to_byte(),
-    ))
+    Ok((bytes.map_err(|_| EnclaveError::Unverified)?, recovery_id.to_byte()))
 }

