@@ -67,13 +67,21 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Runs a future on a runtime with `workers` threads.
-fn block_on<T>(
+/// Runs a client's future.
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    block_on_threads(1, || {}, future)
+}
+
+/// Runs a future on a runtime with `workers` threads, each of which calls
+/// `begin` before anything else.
+fn block_on_threads<T>(
     workers: usize,
+    begin: impl Fn() + Send + Sync + 'static,
     future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
+        .on_thread_start(begin)
         .enable_all()
         .build()?
         .block_on(future)

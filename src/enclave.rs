@@ -43,6 +43,7 @@ pub use dek::{DEK_LEN, Dek};
 pub use local_kek::{KEK_LEN, LocalKek};
 pub use open_share::OpenShare;
 pub use seal::derive_commitment;
+pub(crate) use secmem::end_at_trapped_calls;
 pub use secmem::{SLOT_LEN, SecretMemoryError, SecretPool, Slot};
 pub use section::secret_thread;
 pub use signer::Signature;

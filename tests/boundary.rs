@@ -5,7 +5,8 @@ mod source;
 
 use source::{File, files};
 
-const SECMEM: &str = "src/enclave/secmem.rs";
+/// One address: the module and its files.
+const SECMEM: &str = "src/enclave/secmem";
 const ENCLAVE_LINES: usize = 1200;
 const FILE_LINES: usize = 500;
 
@@ -13,7 +14,7 @@ const FILE_LINES: usize = 500;
 fn unsafe_has_one_address() {
     for file in files() {
         let found = file.lines_with(&["unsafe"]);
-        if file.path == SECMEM {
+        if file.path.starts_with(SECMEM) {
             assert!(!found.is_empty(), "the search finds nothing anywhere");
         } else {
             assert!(found.is_empty(), "{}: unsafe at {found:?}", file.path);
@@ -72,7 +73,8 @@ fn secrets_are_read_in_the_enclave_and_by_the_kms_only() {
 fn memsec_has_one_address() {
     for file in files() {
         let found = file.lines_with(&["memsec"]);
-        assert_eq!(found.is_empty(), file.path != SECMEM, "{}", file.path);
+        let allowed = file.path.starts_with(SECMEM);
+        assert!(allowed || found.is_empty(), "{}: {found:?}", file.path);
     }
 }
 

@@ -15,6 +15,8 @@
 //!   the pool lives, and each slot keeps the pool alive;
 //! - an index is either in the free list or owned by exactly one `Slot`.
 
+mod trap;
+
 use std::{
     ptr::NonNull,
     sync::{Arc, Mutex, PoisonError},
@@ -25,6 +27,8 @@ use rustix::{
     mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap},
     process::{Resource, getrlimit},
 };
+
+pub use trap::end_at_trapped_calls;
 
 /// Bytes of a slot: one page.
 pub const SLOT_LEN: usize = 4096;
