@@ -1,7 +1,8 @@
 //! What happens at a system call that the filter traps: one line on standard
 //! error, and the end. A process that makes a call that nobody reviewed is not
 //! the program that was reviewed, so that it must not go on; and it ends by the
-//! signal's default action, so that its supervisor sees SIGSYS.
+//! signal's default action, so that its supervisor sees SIGSYS. Where a library has
+//! blocked all signals, the kernel ends it without the line.
 
 use std::{ffi::c_void, mem, ptr};
 
