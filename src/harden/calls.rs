@@ -30,15 +30,11 @@ pub(super) const CALLS: &[c_long] = &[
     SYS_fsync,
     SYS_fdatasync,
     SYS_ftruncate,
-    SYS_fallocate,
+    // SQLite gives its log the mode and, as root, the owner of the database.
     SYS_fchmod,
-    SYS_fchmodat,
-    // SQLite gives its files to the owner of the database when it runs as root.
     SYS_fchown,
     SYS_geteuid,
     SYS_unlinkat,
-    SYS_renameat,
-    SYS_renameat2,
     // Memory. Mapping and protecting it are among `conditional`.
     SYS_brk,
     SYS_munmap,
@@ -69,7 +65,6 @@ pub(super) const CALLS: &[c_long] = &[
     // Sockets, and their readiness.
     SYS_socketpair,
     SYS_bind,
-    SYS_listen,
     SYS_accept4,
     SYS_connect,
     SYS_shutdown,
@@ -97,8 +92,6 @@ pub(super) const OLDER: &[c_long] = &[
     SYS_access,
     SYS_readlink,
     SYS_unlink,
-    SYS_rename,
-    SYS_chmod,
     SYS_poll,
     SYS_epoll_wait,
     SYS_time,

@@ -8,9 +8,10 @@ use std::{collections::BTreeMap, io};
 
 use libc::*;
 use seccompiler::{
-    BackendError, BpfProgram, Error, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp,
-    SeccompCondition, SeccompFilter, SeccompRule, apply_filter, apply_filter_all_threads,
-    sock_filter,
+    BackendError, BpfProgram, Error, SeccompAction,
+    SeccompCmpArgLen::{self, Dword, Qword},
+    SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, apply_filter,
+    apply_filter_all_threads, sock_filter,
 };
 
 use super::{
@@ -78,17 +79,18 @@ fn absent() -> [sock_filter; 4] {
     ]
 }
 
-/// One way in which an argument is right.
-type Check = (u8, SeccompCmpOp, c_int);
+/// What is right for an argument: which, how much of it, and how it compares. The
+/// kernel does not look at the upper half of an `int` and neither may this.
+type Check = (u8, SeccompCmpArgLen, SeccompCmpOp, c_int);
 
 /// Calls that are allowed in one of several ways, each of which is a list of
 /// arguments that have to be right.
 fn conditional() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, BackendError> {
     use SeccompCmpOp::{Eq, MaskedEq, Ne};
     let has = |argument: u8, mask: c_int, value: c_int| -> Check {
-        (argument, MaskedEq(mask as u32 as u64), value)
+        (argument, Dword, MaskedEq(mask as u32 as u64), value)
     };
-    let is = |argument: u8, value: c_int| -> Check { (argument, Eq, value) };
+    let is = |argument: u8, value: c_int| -> Check { (argument, Dword, Eq, value) };
     let this = std::process::id() as c_int;
     let no_fast_open = |call, flags| (call, vec![vec![has(flags, MSG_FASTOPEN, 0)]]);
     let checks = [
@@ -113,10 +115,12 @@ fn conditional() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, BackendError> {
             SYS_prctl,
             vec![vec![is(0, PR_SET_NAME)], vec![is(0, PR_SET_VMA)]],
         ),
+        // To read a limit: the pointer to a new one is null.
+        (SYS_prlimit64, vec![vec![(2, Qword, Eq, 0)]]),
         // `abort` and `raise`.
         (SYS_tgkill, vec![vec![is(0, this)]]),
         // The handler of trapped calls stays.
-        (SYS_rt_sigaction, vec![vec![(0, Ne, SIGSYS)]]),
+        (SYS_rt_sigaction, vec![vec![(0, Dword, Ne, SIGSYS)]]),
         (
             SYS_ioctl,
             [FIONBIO, FIONREAD, TCGETS]
@@ -162,8 +166,10 @@ fn sockets(is: impl Fn(u8, c_int) -> Check) -> Vec<Vec<Check>> {
 }
 
 fn rule(checks: Vec<Check>) -> Result<SeccompRule, BackendError> {
-    let conditions = checks.into_iter().map(|(argument, operation, value)| {
-        SeccompCondition::new(argument, Dword, operation, value as u32 as u64)
-    });
+    let conditions = checks
+        .into_iter()
+        .map(|(argument, length, operation, value)| {
+            SeccompCondition::new(argument, length, operation, value as u32 as u64)
+        });
     SeccompRule::new(conditions.collect::<Result<_, _>>()?)
 }

@@ -32,6 +32,7 @@ fn confined(config: &Path) {
     let config = Config::load(config);
     let reach = Reach::of(&config.unwrap(), &home().join("config/countersign.toml"));
     confine_thread(&reach).unwrap();
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the port of metrics.listen");
     filter().unwrap();
 }
 
@@ -89,7 +90,6 @@ fn reaches() {
     )));
     assert!(denied(TcpStream::connect(elsewhere)));
     assert!(denied(TcpListener::bind((Ipv4Addr::LOCALHOST, 5432))));
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the port of metrics.listen");
 
     // A panic and its backtrace make no other call.
     let panicked = thread::spawn(|| panic!("on purpose")).join();
