@@ -173,3 +173,6 @@ fn rule(checks: Vec<Check>) -> Result<SeccompRule, BackendError> {
         });
     SeccompRule::new(conditions.collect::<Result<_, _>>()?)
 }
+
+#[cfg(test)]
+mod tests;

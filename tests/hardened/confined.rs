@@ -3,8 +3,10 @@
 use std::{
     env, fs, io,
     net::{Ipv4Addr, TcpListener, TcpStream, ToSocketAddrs},
+    os::linux::net::SocketAddrExt,
     os::unix::{
         fs::symlink,
+        net::{SocketAddr, UnixListener, UnixStream},
         process::{CommandExt, ExitStatusExt},
     },
     path::Path,
@@ -50,6 +52,9 @@ fn reaches() {
     // Not configured, in every sense.
     let elsewhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let elsewhere = elsewhere.local_addr().unwrap();
+    let name = format!("countersign-{}", std::process::id());
+    let name = SocketAddr::from_abstract_name(name).unwrap();
+    let _abstract = UnixListener::bind_addr(&name).unwrap();
     confined(&home.join("config/countersign.toml"));
 
     pause("confined");
@@ -89,6 +94,7 @@ fn reaches() {
         ""
     )));
     assert!(denied(TcpStream::connect(elsewhere)));
+    assert!(denied(UnixStream::connect_addr(&name)));
     assert!(denied(TcpListener::bind((Ipv4Addr::LOCALHOST, 5432))));
 
     // A panic and its backtrace make no other call.
