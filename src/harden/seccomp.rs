@@ -109,11 +109,13 @@ fn conditional() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, BackendError> {
                 ],
             ],
         ),
-        // The name of a thread and of glibc's memory; above all not the flag
-        // that makes the process dumpable.
+        // The name of a thread and of glibc's memory; which capabilities there
+        // are, for libcap. Above all not the flag that makes the process dumpable.
         (
             SYS_prctl,
-            vec![vec![is(0, PR_SET_NAME)], vec![is(0, PR_SET_VMA)]],
+            [PR_SET_NAME, PR_SET_VMA, PR_CAPBSET_READ]
+                .map(|option| vec![is(0, option)])
+                .to_vec(),
         ),
         // To read a limit: the pointer to a new one is null.
         (SYS_prlimit64, vec![vec![(2, Qword, Eq, 0)]]),
@@ -123,7 +125,8 @@ fn conditional() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, BackendError> {
         (SYS_rt_sigaction, vec![vec![(0, Dword, Ne, SIGSYS)]]),
         (
             SYS_ioctl,
-            [FIONBIO, FIONREAD, TCGETS]
+            // The last is for name servers with a link-local address.
+            [FIONBIO, FIONREAD, TCGETS, SIOCGIFINDEX]
                 .map(|request| vec![is(1, request as c_int)])
                 .to_vec(),
         ),

@@ -197,7 +197,7 @@ fn a_forbidden_call_ends_the_process_and_is_named() {
         assert_eq!(status.signal(), Some(libc::SIGSYS), "{task}: {errors}");
         assert!(!status.core_dumped());
         let line = format!(
-            "countersign: system call {number:3} is not on the allow-list and ended the process; \
+            "countersign: system call {number:03} is not on the allow-list and ended the process; \
              please report this line with the output of `uname -rm` and `ldd --version`\n"
         );
         assert!(errors.contains(&line), "{task}: {errors}");

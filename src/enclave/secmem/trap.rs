@@ -37,9 +37,6 @@ extern "C" fn end(_: i32, trapped: *const Trapped, _: *const c_void) {
     for digit in line.iter_mut().skip(25).take(3).rev() {
         *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
-        if rest == 0 {
-            break;
-        }
     }
     let _ = rustix::io::write(rustix::stdio::stderr(), &line);
     // The handler is reset. This call is trapped, too, or does as it says.
