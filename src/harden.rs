@@ -41,7 +41,10 @@ pub enum Level {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// Landlock would not hold for threads that run already.
-    #[error("landlock: {0} threads run before it is in force: please report this")]
+    #[error(
+        "landlock: {0} threads run before it is in force, where there must be one: start without \
+         what is loaded into the process (LD_PRELOAD), or report this"
+    )]
     Threads(usize),
     /// The kernel has landlock and refuses the rules.
     #[error("landlock: {0}: please report this with the output of `uname -r`")]

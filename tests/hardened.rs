@@ -5,5 +5,6 @@ mod child;
 mod confined;
 mod kernels;
 mod projected;
+mod reach;
 mod served;
 mod serving;

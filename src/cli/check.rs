@@ -57,10 +57,7 @@ impl Check {
             config.limits.slots()
         )?;
         let reach = Reach::of(&config, &self.config);
-        if !self.online {
-            let (landlock, seccomp) = rehearse(&reach)?;
-            confinement(&mut out, &landlock, seccomp)?;
-        } else {
+        if self.online {
             // As the server does it, so that what stops the server stops this.
             harden()?;
             let enclave = app::enclave(&config)?;
@@ -78,6 +75,9 @@ impl Check {
                 signing.kms.close().await;
                 Ok(())
             })?;
+        } else {
+            let (landlock, seccomp) = rehearse(&reach)?;
+            confinement(&mut out, &landlock, seccomp)?;
         }
         writeln!(out, "no problem found")?;
         Ok(())

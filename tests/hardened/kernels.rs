@@ -1,10 +1,31 @@
 //! Kernels that lack something: the server says so, and serves.
 
-use std::{collections::BTreeMap, process::Command, thread};
+use std::{collections::BTreeMap, io::Write, process::Command, thread};
 
+use countersign::harden::{Level, Reach, rehearse};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 use super::served::{BINARY, Home};
+
+/// Whether this kernel has all of landlock and seccomp, without which the tests of
+/// what is refused would fail: they say so, and do not run.
+pub fn confines() -> bool {
+    let (landlock, seccomp) = rehearse(&Reach::default()).unwrap();
+    let confines = (landlock.level, seccomp) == (Level::Full, Level::Full);
+    if !confines {
+        lacking(&format!(
+            "{landlock:?}, seccomp {seccomp}: tests of hardening need Linux 6.12 with landlock"
+        ));
+    }
+    confines
+}
+
+/// Says loudly what is not there; in CI it has to be.
+pub fn lacking(what: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{what}");
+    // Not captured, unlike what the print macros write.
+    let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: {what} ***\n");
+}
 
 /// Runs `start` on a thread, and with it the processes that it starts, for whom
 /// these calls do not exist.
