@@ -32,10 +32,11 @@ use crate::support::enclave::PERMISSIVE;
 /// Hardens this process as `serve` does.
 fn confined(config: &Path) {
     harden().unwrap();
-    let config = Config::load(config);
-    let reach = Reach::of(&config.unwrap(), &home().join("config/countersign.toml"));
+    let config = Config::load(config).unwrap();
+    let reach = Reach::of(&config, &home().join("config/countersign.toml"));
     confine_thread(&reach).unwrap();
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the port of metrics.listen");
+    let metrics = config.metrics.unwrap();
+    TcpListener::bind(metrics).expect("the port of metrics.listen");
     filter().unwrap();
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -26,7 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory with a configuration and what it names, each in a directory of
 /// its own.
-pub struct Home(TempDir);
+pub struct Home {
+    directory: TempDir,
+    /// The port of the metrics.
+    pub metrics: u16,
+}
 
 /// A server that is ready. Ends with the value.
 pub struct Served {
@@ -44,12 +49,16 @@ impl Home {
     /// `kms` and `store` are tables of a configuration.
     pub fn new(environment: &str, kms: &str, store: &str) -> Self {
         // Not the build directory, which is long: a socket's path is short.
-        let home = Self(tempfile::Builder::new().prefix("cs").tempdir().unwrap());
+        let home = Self {
+            directory: tempfile::Builder::new().prefix("cs").tempdir().unwrap(),
+            metrics: free_port(),
+        };
+        let metrics = home.metrics;
         for directory in ["config", "config/policies", "run", "db", "kek"] {
             fs::create_dir(home.path(directory)).unwrap();
         }
         fs::write(home.path("config/policies/test.cedar"), PERMISSIVE).unwrap();
-        let at = home.0.path().display();
+        let at = home.directory.path().display();
         let uid = getuid().as_raw();
         let kms = kms.replace("{at}", &at.to_string());
         let store = store.replace("{at}", &at.to_string());
@@ -67,7 +76,7 @@ impl Home {
             [store]
             {store}
             [metrics]
-            listen = "127.0.0.1:0"
+            listen = "127.0.0.1:{metrics}"
             [kms]
             {kms}
             "#
@@ -83,7 +92,7 @@ impl Home {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub fn config(&self) -> PathBuf {
@@ -171,6 +180,11 @@ impl Served {
         assert!(!log.contains("allow-list"), "{log}");
         assert!(!self.home.path("run/enclave.sock").exists());
     }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// `[store]` of the embedded default.
