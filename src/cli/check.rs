@@ -85,11 +85,7 @@ impl Check {
 }
 
 fn confinement(out: &mut impl Write, landlock: &Landlock, seccomp: Level) -> io::Result<()> {
-    writeln!(
-        out,
-        "landlock       {}, ABI {}",
-        landlock.level, landlock.abi
-    )?;
+    writeln!(out, "landlock       {}, ABI {}", landlock.level, landlock.abi)?;
     writeln!(out, "seccomp        {seccomp}")?;
     for directory in &landlock.missing {
         let directory = directory.display();

@@ -76,11 +76,7 @@ impl Serve {
 /// What the kernel does not enforce is worth a warning: it is no reason to stay
 /// down, and no setting of ours.
 fn report(landlock: &Landlock, seccomp: Level) {
-    let Landlock {
-        level,
-        abi,
-        missing,
-    } = landlock;
+    let Landlock { level, abi, missing } = landlock;
     tracing::info!(landlock = %level, abi, %seccomp, "Confined");
     if *level != Level::Full {
         tracing::warn!(

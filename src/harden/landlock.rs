@@ -61,17 +61,12 @@ pub fn confine_thread(reach: &Reach) -> Result<Landlock, SandboxError> {
         RulesetStatus::NotEnforced => Level::None,
     };
     let abi = match status.landlock {
-        LandlockStatus::Available {
-            effective_abi,
-            kernel_abi,
-        } => kernel_abi.unwrap_or(effective_abi as i32),
+        LandlockStatus::Available { effective_abi, kernel_abi } => {
+            kernel_abi.unwrap_or(effective_abi as i32)
+        }
         _ => 0,
     };
-    Ok(Landlock {
-        level,
-        abi,
-        missing,
-    })
+    Ok(Landlock { level, abi, missing })
 }
 
 fn restrict(reach: &Reach, missing: &mut Vec<PathBuf>) -> Result<RestrictionStatus, RulesetError> {
@@ -93,11 +88,7 @@ fn restrict(reach: &Reach, missing: &mut Vec<PathBuf>) -> Result<RestrictionStat
     if let Some(directory) = resolver_directory() {
         allow(&mut rules, &directory, read)?;
     }
-    let directories = [
-        (&reach.reads, read),
-        (&reach.writes, write),
-        (&reach.sockets, socket),
-    ];
+    let directories = [(&reach.reads, read), (&reach.writes, write), (&reach.sockets, socket)];
     for (directories, rights) in directories {
         for directory in directories {
             if !allow(&mut rules, directory, rights)? {
@@ -123,11 +114,7 @@ fn allow(
     let Ok(opened) = PathFd::new(path) else {
         return Ok(false);
     };
-    let rights = if path.is_dir() {
-        rights
-    } else {
-        rights & AccessFs::from_file(NEWEST)
-    };
+    let rights = if path.is_dir() { rights } else { rights & AccessFs::from_file(NEWEST) };
     rules.add_rule(PathBeneath::new(opened, rights))?;
     Ok(true)
 }

@@ -64,12 +64,7 @@ fn program() -> Result<BpfProgram, BackendError> {
 /// not need: it allows nothing.
 fn absent() -> [sock_filter; 4] {
     let number = |call: c_long| u32::try_from(call).unwrap_or(u32::MAX);
-    let step = |code: u32, k, jt, jf| sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
+    let step = |code: u32, k, jt, jf| sock_filter { code: code as u16, jt, jf, k };
     [
         // The number of the call is at offset 0 of `seccomp_data`.
         step(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0),
@@ -113,9 +108,7 @@ fn conditional() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, BackendError> {
         // are, for libcap. Above all not the flag that makes the process dumpable.
         (
             SYS_prctl,
-            [PR_SET_NAME, PR_SET_VMA, PR_CAPBSET_READ]
-                .map(|option| vec![is(0, option)])
-                .to_vec(),
+            [PR_SET_NAME, PR_SET_VMA, PR_CAPBSET_READ].map(|option| vec![is(0, option)]).to_vec(),
         ),
         // To read a limit: the pointer to a new one is null.
         (SYS_prlimit64, vec![vec![(2, Qword, Eq, 0)]]),
@@ -156,10 +149,8 @@ const NAMESPACES: c_int = CLONE_NEWCGROUP
 /// Unix, TCP, UDP, and the list of the machine's own addresses. Nothing raw, and
 /// no other protocol: landlock's ports are TCP's.
 fn sockets(is: impl Fn(u8, c_int) -> Check) -> Vec<Vec<Check>> {
-    let mut ways = vec![
-        vec![is(0, AF_UNIX), is(2, 0)],
-        vec![is(0, AF_NETLINK), is(2, NETLINK_ROUTE)],
-    ];
+    let mut ways =
+        vec![vec![is(0, AF_UNIX), is(2, 0)], vec![is(0, AF_NETLINK), is(2, NETLINK_ROUTE)]];
     for family in [AF_INET, AF_INET6] {
         ways.extend(
             [0, IPPROTO_TCP, IPPROTO_UDP].map(|protocol| vec![is(0, family), is(2, protocol)]),
@@ -169,11 +160,9 @@ fn sockets(is: impl Fn(u8, c_int) -> Check) -> Vec<Vec<Check>> {
 }
 
 fn rule(checks: Vec<Check>) -> Result<SeccompRule, BackendError> {
-    let conditions = checks
-        .into_iter()
-        .map(|(argument, length, operation, value)| {
-            SeccompCondition::new(argument, length, operation, value as u32 as u64)
-        });
+    let conditions = checks.into_iter().map(|(argument, length, operation, value)| {
+        SeccompCondition::new(argument, length, operation, value as u32 as u64)
+    });
     SeccompRule::new(conditions.collect::<Result<_, _>>()?)
 }
 

@@ -65,17 +65,10 @@ fn reaches() {
     assert_eq!(ca, "new");
     let policies = Policy::load(&home.join("config/policies")).is_ok();
     assert!(policies, "the other policies");
-    assert_eq!(
-        fs::read(home.join("config/countersign.toml")).unwrap(),
-        b"other"
-    );
+    assert_eq!(fs::read(home.join("config/countersign.toml")).unwrap(), b"other");
 
     let localhost = ("localhost", 0).to_socket_addrs().unwrap();
-    assert!(
-        localhost
-            .into_iter()
-            .any(|address| address.ip().is_loopback())
-    );
+    assert!(localhost.into_iter().any(|address| address.ip().is_loopback()));
     let unknown = ("name.invalid", 0).to_socket_addrs();
     assert!(unknown.is_err(), "a name server was asked, or tried");
 
@@ -85,16 +78,10 @@ fn reaches() {
     assert!(denied(fs::read("/proc/self/environ")));
     assert!(denied(fs::read_dir(&home)));
     assert!(denied(fs::write(home.join("made"), "")));
-    assert!(denied(fs::write(
-        home.join("config/policies/made.cedar"),
-        ""
-    )));
+    assert!(denied(fs::write(home.join("config/policies/made.cedar"), "")));
     assert!(denied(fs::write(home.join("run/made"), "")));
     let user = env::var_os("HOME").unwrap_or_else(|| "/root".into());
-    assert!(denied(fs::write(
-        Path::new(&user).join(".countersign-made"),
-        ""
-    )));
+    assert!(denied(fs::write(Path::new(&user).join(".countersign-made"), "")));
     assert!(denied(TcpStream::connect(elsewhere)));
     assert!(denied(UnixStream::connect_addr(&name)));
     assert!(denied(TcpListener::bind((Ipv4Addr::LOCALHOST, 5432))));
@@ -136,11 +123,7 @@ fn directories_are_reached_and_nothing_else() {
             fs::create_dir(home.path("config/policies-2")).unwrap();
             fs::write(home.path("config/policies-2/other.cedar"), PERMISSIVE).unwrap();
             symlink("policies-2", home.path("config/policies-new")).unwrap();
-            fs::rename(
-                home.path("config/policies-new"),
-                home.path("config/policies"),
-            )
-            .unwrap();
+            fs::rename(home.path("config/policies-new"), home.path("config/policies")).unwrap();
             let other = home.path("config/other");
             fs::write(&other, "other").unwrap();
             fs::rename(other, &config).unwrap();
@@ -171,11 +154,7 @@ fn calls() {
         "dumpable" => drop(set_dumpable_behavior(DumpableBehavior::Dumpable)),
         "memfd" => drop(memfd_create("code", MemfdFlags::empty())),
         "pidfd" => drop(pidfd_open(Pid::INIT, PidfdFlags::empty())),
-        "raw" => drop(socket(
-            AddressFamily::INET,
-            SocketType::RAW,
-            Some(ipproto::ICMP),
-        )),
+        "raw" => drop(socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::ICMP))),
         "kill" => drop(rustix::process::kill_process(Pid::INIT, Signal::CONT)),
         #[expect(clippy::disallowed_methods, reason = "there is nothing to wipe")]
         "abort" => std::process::abort(),

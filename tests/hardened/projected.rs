@@ -17,10 +17,7 @@ impl Projected {
     /// Makes it, with these files.
     pub fn new(path: PathBuf, files: &[(&str, &str)]) -> Self {
         fs::create_dir(&path).unwrap();
-        let mut volume = Self {
-            path,
-            generation: 0,
-        };
+        let mut volume = Self { path, generation: 0 };
         volume.swap(files);
         for (name, _) in files {
             symlink(Path::new("..data").join(name), volume.path.join(name)).unwrap();

@@ -29,11 +29,7 @@ fn the_examples_reach_their_own_directories() {
     assert_eq!(postgres.writes, paths([]));
     let sockets = paths(["/run/countersign", "/run/countersign-custody"]);
     assert_eq!(postgres.sockets, sockets);
-    let reads = [
-        "/etc/countersign",
-        "/etc/countersign/policies",
-        "/var/run/secrets/countersign",
-    ];
+    let reads = ["/etc/countersign", "/etc/countersign/policies", "/var/run/secrets/countersign"];
     assert_eq!(postgres.reads, paths(reads));
 
     let sqlite = example("sqlite-vault.toml");

@@ -137,10 +137,7 @@ impl Served {
         let mut custody = client::custody(&socket).await.unwrap();
         let made = custody.generate_share(request).await.unwrap();
         let key = made.into_inner().share.unwrap().public_key.unwrap().key;
-        Share {
-            id,
-            key: key.to_vec(),
-        }
+        Share { id, key: key.to_vec() }
     }
 
     /// Signs, and verifies the signature.
@@ -206,10 +203,7 @@ pub fn postgres(settings: &postgres::Settings) -> String {
 
 /// The inside of `[kms]`, and `[vault]` with its logins.
 pub fn vault(settings: &Settings, ca_file: &Path) -> String {
-    let logins = [
-        ("signer", &settings.signer),
-        ("custodian", &settings.custodian),
-    ];
+    let logins = [("signer", &settings.signer), ("custodian", &settings.custodian)];
     let logins = logins.map(|(role, login)| login.as_ref().map(|login| table(role, login)));
     format!(
         "kind = \"vault-transit\"\n[vault]\naddresses = {:?}\nca_file = {ca_file:?}\n{}",
@@ -220,19 +214,11 @@ pub fn vault(settings: &Settings, ca_file: &Path) -> String {
 
 fn table(role: &str, login: &Login) -> String {
     let (method, fields) = match login {
-        Login::Kubernetes {
-            mount,
-            role,
-            token_file,
-        } => (
+        Login::Kubernetes { mount, role, token_file } => (
             "kubernetes",
             format!("mount = {mount:?}\nrole = {role:?}\ntoken_file = {token_file:?}"),
         ),
-        Login::AppRole {
-            mount,
-            role_id,
-            secret_id_file,
-        } => (
+        Login::AppRole { mount, role_id, secret_id_file } => (
             "approle",
             format!(
                 "mount = {mount:?}\nrole_id = {:?}\nsecret_id_file = {secret_id_file:?}",

@@ -52,9 +52,7 @@ fn assert_confined(served: &Served) {
 
 fn scrape(served: &Served) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", served.home.metrics)).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        .unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -64,9 +62,7 @@ fn scrape(served: &Served) -> String {
 fn is_connected(address: &str, port: u16) -> bool {
     let remote = format!("{address}:{port:04X}");
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
-    let mut rows = table
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     rows.any(|row| row[2] == remote && row[3] == "01")
 }
 
@@ -88,10 +84,8 @@ async fn vault_and_sqlite() {
     let tenant = Tenant::new(&server).await;
     let issuer = Issuer::new();
     let volumes = tempfile::tempdir().unwrap();
-    let mut token = Projected::new(
-        volumes.path().join("token"),
-        &[("token", &issuer.token("signer"))],
-    );
+    let mut token =
+        Projected::new(volumes.path().join("token"), &[("token", &issuer.token("signer"))]);
     let ca = fs::read_to_string(server.ca_file()).unwrap();
     let mut authority = Projected::new(volumes.path().join("ca"), &[("ca.pem", &ca)]);
     let Login::Kubernetes { mount, role, .. } =
@@ -107,11 +101,7 @@ async fn vault_and_sqlite() {
     let mut settings = tenant.settings();
     // A name, to be looked up by the confined process.
     settings.addresses = vec![server.url().replace("127.0.0.1", "localhost")];
-    settings.signer = Some(Login::Kubernetes {
-        mount,
-        role,
-        token_file: token.file("token"),
-    });
+    settings.signer = Some(Login::Kubernetes { mount, role, token_file: token.file("token") });
     let kms = vault(&settings, &authority.file("ca.pem"));
     let home = Home::new(tenant.environment().as_str(), &kms, SQLITE);
     let command = home.serve();
@@ -137,12 +127,7 @@ async fn vault_and_sqlite() {
     let outside = outside.path().join("token");
     fs::write(&outside, issuer.token("signer")).unwrap();
     point(&token.file("token"), &outside);
-    let refused = |served: &Served| {
-        served
-            .home
-            .log()
-            .contains("cannot be read: permission denied")
-    };
+    let refused = |served: &Served| served.home.log().contains("cannot be read: permission denied");
     served.until("it cannot read the token", refused).await;
     point(&token.file("token"), Path::new("..data/token"));
     let before = server.answers().count(&login_path);
@@ -187,11 +172,7 @@ async fn vault_and_a_postgres_that_moves() {
     let Some(postgres_server) = PostgresServer::dedicated() else {
         return;
     };
-    if !unshare()
-        .arg("true")
-        .status()
-        .is_ok_and(|status| status.success())
-    {
+    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
         lacking("a mount namespace (unshare of util-linux, as root or with user namespaces)");
         return;
     }

@@ -6,11 +6,7 @@ const ARGUMENTS: [u64; 6] = [0; 6];
 
 /// The few instructions that the filter has.
 fn answer(call: c_long, arguments: [u64; 6]) -> u32 {
-    let architecture = if cfg!(target_arch = "x86_64") {
-        0xc000_003e
-    } else {
-        0xc000_00b7
-    };
+    let architecture = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
     let mut data = vec![u32::try_from(call).unwrap(), architecture, 0, 0];
     for argument in arguments {
         data.extend([argument as u32, (argument >> 32) as u32]);
