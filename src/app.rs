@@ -81,14 +81,22 @@ fn join(problems: &[PolicyProblem]) -> String {
     lines.join("\n")
 }
 
-/// Puts together what signing needs: secret memory first, because it decides
-/// whether the process may run at all; the rest in the order of a request.
+/// The enclave that a configuration needs. First of all parts, because it decides
+/// whether the process may run at all, and before the process starts a thread.
+///
+/// # Errors
+/// `Memory` and `SelfTest`.
+pub fn enclave(config: &Config) -> Result<Enclave, StartError> {
+    let enclave = Enclave::start(config.budget(), config.require)?;
+    enclave.self_test().map_err(StartError::SelfTest)?;
+    Ok(enclave)
+}
+
+/// Puts together what signing needs, in the order of a request.
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn signing(config: &Config) -> Result<Signing, StartError> {
-    let enclave = Enclave::start(config.budget(), config.require)?;
-    enclave.self_test().map_err(StartError::SelfTest)?;
+pub async fn signing(config: &Config, enclave: Enclave) -> Result<Signing, StartError> {
     let policy = Policy::load(&config.policies).map_err(StartError::Policy)?;
     let store = store(&config.store).await?;
     let kms = kms(&config.kms, &config.environment, enclave.pool())?;
@@ -130,8 +138,8 @@ impl App {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn build(config: Config) -> Result<Self, StartError> {
-        let signing = signing(&config).await?;
+    pub async fn build(config: Config, enclave: Enclave) -> Result<Self, StartError> {
+        let signing = signing(&config, enclave).await?;
         Self::over(signing, config).await
     }
 

@@ -17,8 +17,9 @@ use std::{future::Future, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
+use tokio::runtime;
 
-use crate::telemetry::panics;
+use crate::{enclave::warm_up, telemetry::panics};
 
 /// A signing enclave beside your application: it keeps key shares wrapped by a
 /// KMS, opens one only while a request is active, and answers with a signature.
@@ -70,13 +71,19 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Runs a future on a runtime with `workers` threads.
-fn block_on<T>(
+/// Runs a client's future.
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+/// Runs a future on a runtime with `workers` threads on which sections may run.
+fn block_on_threads<T>(
     workers: usize,
     future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
+    runtime::Builder::new_multi_thread()
         .worker_threads(workers)
+        .on_thread_start(warm_up)
         .enable_all()
         .build()?
         .block_on(future)

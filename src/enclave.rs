@@ -20,10 +20,7 @@
 mod dek;
 mod open_share;
 mod seal;
-#[expect(
-    unsafe_code,
-    reason = "secret memory is mapped, entered and wiped by the kernel's and the processor's calls"
-)]
+#[expect(unsafe_code, reason = "secret memory is mapped, entered and wiped by address")]
 mod secmem;
 mod section;
 mod self_test;
@@ -38,8 +35,10 @@ use crate::{
     signature::{Signed, VerifyingKey},
 };
 
+pub use crate::refusal::EnclaveError;
 pub use dek::{DEK_LEN, Dek};
 pub use open_share::OpenShare;
+pub(crate) use secmem::end_at_trapped_calls;
 pub use secmem::{
     LARGE_SLOT_LEN, SECTION, SLOT_LEN, SecretPool, Slot, THREAD, is_inside, leaks, level,
 };
@@ -47,9 +46,7 @@ pub use section::{secret_thread, warm_up};
 
 /// Secret memory and what is done in it. Clones share one pool.
 #[derive(Clone)]
-pub struct Enclave {
-    pool: SecretPool,
-}
+pub struct Enclave(SecretPool);
 
 /// A share that was made and sealed here; its DEK is yet to be wrapped by the KMS.
 #[expect(missing_docs, reason = "each is what its type says")]
@@ -58,34 +55,6 @@ pub struct Generated {
     pub header: Header,
     pub sealed: SealedShare,
     pub public_key: PublicKey,
-}
-
-/// Why the enclave did not do it. No variant carries anything that was opened.
-#[expect(missing_docs, reason = "each says it in its message")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EnclaveError {
-    #[error("every slot of secret memory is in use")]
-    Exhausted,
-    #[error("the DEK is not the one that the envelope commits to")]
-    Commitment,
-    #[error("the envelope does not open: ciphertext or header was altered")]
-    Tag,
-    #[error("the share belongs to another public key than the recorded one")]
-    PublicKey,
-    #[error("the opened bytes are no key of the recorded algorithm")]
-    Share,
-    #[error("the secret is longer than its slot of secret memory")]
-    TooLong,
-    #[error("the payload is none that the algorithm signs")]
-    Payload,
-    #[error("the permit is for another share than the open one")]
-    Permit,
-    #[error("the signature did not verify and was withheld: a library or the machine is broken")]
-    Unverified,
-    #[error("the operating system gave no randomness")]
-    Randomness,
-    #[error("the section panicked; what it held was wiped")]
-    Panicked,
 }
 
 impl Enclave {
@@ -102,36 +71,27 @@ impl Enclave {
         }
         secmem::Room::prepare(budget.sections, budget.kib())?;
         let pool = SecretPool::map(budget.slots, budget.large_slots, budget.kib())?;
-        Ok(Self { pool })
+        Ok(Self(pool))
     }
 
     /// The pool, for the local KEK and for tests of the KMS backends.
     pub fn pool(&self) -> &SecretPool {
-        &self.pool
+        &self.0
     }
 
     /// Takes a slot for the DEK of a share of so many bytes, and for the share that
-    /// takes its place, before anything is unwrapped that would need one.
-    ///
-    /// # Errors
-    /// [`EnclaveError::Exhausted`].
+    /// takes its place; or [`EnclaveError::Exhausted`].
     pub fn reserve(&self, share: usize) -> Result<Slot, EnclaveError> {
-        self.pool.take(share).ok_or(EnclaveError::Exhausted)
+        self.0.take(share).ok_or(EnclaveError::Exhausted)
     }
 
-    /// Derives, signs, verifies, seals and opens with every algorithm.
-    ///
-    /// # Errors
-    /// The error of the first algorithm that fails.
+    /// Derives, signs and verifies with every algorithm; fails as the first of them.
     pub fn self_test(&self) -> Result<(), EnclaveError> {
         section::secure(self_test::self_test)
     }
 
     /// Signs the payload that the permit owns: one section that opens, compares,
-    /// signs, verifies and wipes.
-    ///
-    /// # Errors
-    /// Any [`EnclaveError`] but `Exhausted` and `Permit`.
+    /// signs, verifies and wipes. Fails with any error but `Exhausted` and `Permit`.
     pub fn sign(
         &self,
         permitted: PermittedEnvelope<Sign>,
@@ -146,10 +106,7 @@ impl Enclave {
     }
 
     /// Opens a share for a stream. It stays in its slot, in plaintext, until the
-    /// value is dropped; each operation enters a section of its own.
-    ///
-    /// # Errors
-    /// `Commitment`, `Tag`, `PublicKey`, `Share`, `TooLong` or `Panicked`.
+    /// value is dropped. Fails as [`Enclave::sign`] does before it signs.
     pub fn open(
         &self,
         permitted: PermittedEnvelope<UseShare>,
@@ -160,8 +117,7 @@ impl Enclave {
     }
 
     /// Makes a share of the algorithm that the permit names and seals it under a
-    /// fresh DEK. `identity` gives the record's identity for the public key,
-    /// which is not known before.
+    /// fresh DEK. `identity` is the record's, of a public key not known before.
     ///
     /// # Errors
     /// `Exhausted`, `Randomness` or `Panicked`.

@@ -3,7 +3,10 @@
 //! say of it. The memory itself is [`crate::enclave`]'s.
 #![forbid(unsafe_code)]
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{Resource, getrlimit},
+};
 
 use crate::enclave::{LARGE_SLOT_LEN, SECTION, SLOT_LEN, THREAD};
 
@@ -73,6 +76,20 @@ impl Level {
         match self {
             Self::Mlock => "mlock",
             Self::MemfdSecret => "memfd_secret",
+        }
+    }
+}
+
+impl SecretMemoryError {
+    /// What the kernel's answer to mmap(2) or mlock(2) means, when the process
+    /// needs so much in all.
+    pub(crate) fn not_mapped(error: Errno, needed_kib: usize) -> Self {
+        match error {
+            Errno::AGAIN | Errno::NOMEM | Errno::PERM => Self::Lock {
+                needed_kib,
+                allowed_kib: getrlimit(Resource::Memlock).current.map(|bytes| bytes / 1024),
+            },
+            other => Self::Map(other),
         }
     }
 }

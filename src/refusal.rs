@@ -5,10 +5,10 @@
 //! what happened. Neither has a way to the other.
 #![forbid(unsafe_code)]
 
+mod enclave_error;
 mod reason;
 
 use crate::{
-    enclave::EnclaveError,
     key::{AccountAddress, Malformed, PublicKey, RecordVersion, Revision},
     kms::KmsError,
     payload::Unfit,
@@ -17,6 +17,7 @@ use crate::{
     store::StoreError,
 };
 
+pub use enclave_error::EnclaveError;
 pub use reason::Reason;
 
 /// Why a request is not answered.

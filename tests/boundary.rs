@@ -5,6 +5,7 @@ mod source;
 
 use source::{File, files};
 
+/// One address: the module and its files.
 const SECMEM: &str = "src/enclave/secmem";
 const ENCLAVE_LINES: usize = 1200;
 const FILE_LINES: usize = 500;

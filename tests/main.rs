@@ -12,6 +12,7 @@ mod envelope;
 mod errors;
 mod examples;
 mod fuzz;
+mod hardened;
 mod kms;
 mod lifecycle;
 mod limits;

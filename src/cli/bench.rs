@@ -21,12 +21,13 @@ use default::Bench as Comparison;
 use report::{Report, Section};
 use request::Share;
 
-use super::{block_on, embedded, failure::Failure};
+use super::{block_on_threads, embedded, failure::Failure};
 use crate::{
     app,
     caller::Caller,
     client,
     config::{Config, KmsConfig},
+    enclave::Enclave,
     harden::harden,
     key::{Algorithm, ShareId},
     payload::Payload,
@@ -89,7 +90,11 @@ impl Bench {
         let file = embedded::prepare(dir)?;
         let default = Config::load(&file)?;
         let workers = configured.as_ref().unwrap_or(&default).workers;
-        let report = block_on(workers, async {
+        // One for both, as one process has.
+        let larger = configured.iter().chain([&default]);
+        let larger = larger.max_by_key(|config| config.budget().kib());
+        let enclave = app::enclave(larger.unwrap_or(&default))?;
+        let report = block_on_threads(workers, async {
             let echo = dir.join("echo.sock");
             let _echo = echo::start(&echo)?;
             let cores = std::thread::available_parallelism()?.get();
@@ -97,7 +102,7 @@ impl Bench {
                 process::section(&file, &default.listen.enclave).await?,
                 default::library(self.seconds, cores).await?,
             ];
-            let on = On { echo: &echo, seconds: self.seconds, cores };
+            let on = On { echo: &echo, seconds: self.seconds, cores, enclave };
             sections.extend(on.default(default).await?);
             if let Some(config) = configured {
                 sections.extend(on.configured(config, dir, &self.direct).await?);
@@ -123,6 +128,7 @@ struct On<'a> {
     echo: &'a Path,
     seconds: f64,
     cores: usize,
+    enclave: Enclave,
 }
 
 impl On<'_> {
@@ -132,7 +138,7 @@ impl On<'_> {
 
     async fn default(&self, config: Config) -> Result<Vec<Section>, Failure> {
         let listen = config.listen.clone();
-        let signing = app::signing(&config).await?;
+        let signing = app::signing(&config, self.enclave.clone()).await?;
         let running = embedded::start(signing, config).await?;
         let share = generate(listen.custody.as_deref()).await?;
         let comparison = self.compare(&listen.enclave, &share);
@@ -164,7 +170,7 @@ impl On<'_> {
         config.metrics = None;
 
         let listen = config.listen.clone();
-        let signing = app::signing(&config).await?;
+        let signing = app::signing(&config, self.enclave.clone()).await?;
         let running = embedded::start(signing.clone(), config).await?;
         let share = generate(listen.custody.as_deref()).await?;
         let opened = permitted(&signing, caller, &share).await?;

@@ -8,16 +8,22 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{block_on, failure::Failure};
-use crate::{app, config::Config, harden::harden, policy::Policy};
+use super::{block_on_threads, failure::Failure};
+use crate::{
+    app,
+    config::Config,
+    harden::{Landlock, Level, Reach, confine, filter, harden, rehearse},
+    policy::Policy,
+};
 
 /// How long store and KMS may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Check a configuration and its policies without starting anything
 ///
-/// Prints every problem at once, with file, line and what to write instead, and
-/// the secret memory that the configured limits need.
+/// Prints every problem at once, with file, line and what to write instead; the
+/// secret memory that the configured limits need; and how far this kernel
+/// confines the process.
 #[derive(clap::Args)]
 pub struct Check {
     /// The configuration file
@@ -49,10 +55,15 @@ impl Check {
             config.budget().kib(),
             config.require.as_str()
         )?;
+        let reach = Reach::of(&config, &self.config);
         if self.online {
+            // As the server does it, so that what stops the server stops this.
             harden()?;
-            block_on(1, async {
-                let signing = app::signing(&config).await?;
+            let enclave = app::enclave(&config)?;
+            let landlock = confine(&reach)?;
+            block_on_threads(1, async {
+                let signing = app::signing(&config, enclave).await?;
+                confinement(&mut out, &landlock, filter()?)?;
                 let store = tokio::time::timeout(PATIENCE, signing.store.status()).await;
                 let store = store.map_err(|_| Failure::new("store: no answer"))?;
                 store.map_err(|error| Failure::new(format!("store: {error}")))?;
@@ -63,8 +74,24 @@ impl Check {
                 signing.kms.close().await;
                 Ok(())
             })?;
+        } else {
+            let (landlock, seccomp) = rehearse(&reach)?;
+            confinement(&mut out, &landlock, seccomp)?;
         }
         writeln!(out, "no problem found")?;
         Ok(())
     }
+}
+
+fn confinement(out: &mut impl Write, landlock: &Landlock, seccomp: Level) -> io::Result<()> {
+    writeln!(out, "landlock       {}, ABI {}", landlock.level, landlock.abi)?;
+    writeln!(out, "seccomp        {seccomp}")?;
+    for directory in &landlock.missing {
+        let directory = directory.display();
+        writeln!(
+            out,
+            "warning        {directory} is not there: what is put there later is out of reach"
+        )?;
+    }
+    Ok(())
 }

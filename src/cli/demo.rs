@@ -6,7 +6,7 @@ mod tamper;
 
 use std::{io::Write, path::PathBuf};
 
-use super::{block_on, embedded, failure::Failure};
+use super::{block_on_threads, embedded, failure::Failure};
 use crate::{app, caller::Callers, config::Config, harden::harden, shutdown::signalled};
 
 /// Show everything on this machine: no configuration, no server
@@ -35,8 +35,9 @@ impl Demo {
         let dir = std::path::absolute(dir.unwrap_or_else(|| temporary.path().to_owned()))?;
         let config = Config::load(&embedded::prepare(&dir)?)?;
 
-        block_on(config.workers, async {
-            let signing = app::signing(&config).await?;
+        let enclave = app::enclave(&config)?;
+        block_on_threads(config.workers, async {
+            let signing = app::signing(&config, enclave).await?;
             let running = embedded::start(signing.clone(), config.clone()).await?;
 
             // The same enclave for a world in which nobody knows this uid.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use crate::{app::StartError, config::ConfigError, grpc::status::code_name};
+use crate::{app::StartError, config::ConfigError, grpc::status::code_name, harden::SandboxError};
 
 /// sysexits.h EX_CONFIG.
 const CONFIGURATION: u8 = 78;
@@ -71,6 +71,12 @@ impl From<StartError> for Failure {
             StartError::Policy(_) | StartError::Vault(_) => Self::configuration(error.to_string()),
             _ => Self::new(error.to_string()),
         }
+    }
+}
+
+impl From<SandboxError> for Failure {
+    fn from(error: SandboxError) -> Self {
+        Self::new(error.to_string())
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Health {
 
 impl Health {
     pub fn run(self) -> Result<(), Failure> {
-        block_on(1, async {
+        block_on(async {
             let service = if self.liveness { "liveness" } else { "readiness" };
             let mut health = HealthClient::new(client::connect(&self.socket).await?);
             let mut status = async |service: String| {

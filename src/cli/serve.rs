@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use tokio::task::JoinError;
 
-use super::{block_on, failure::Failure};
+use super::{block_on_threads, failure::Failure};
 use crate::{
-    app::{App, PartFailed},
+    app::{self, App, PartFailed},
     config::Config,
     enclave,
-    harden::harden,
+    harden::{Landlock, Level, Reach, confine, filter, harden},
     shutdown::{Shutdown, signalled},
     telemetry::log,
 };
@@ -30,16 +30,20 @@ impl Serve {
         harden()?;
         let config = Config::load(&self.config)?;
         log::start(config.log_level);
-        block_on(config.workers, async {
-            tracing::info!(
-                version = env!("CARGO_PKG_VERSION"),
-                environment = %config.environment,
-                memory = enclave::level().0.as_str(),
-                locked_kib = config.budget().kib(),
-                "Starting"
-            );
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            environment = %config.environment,
+            memory = enclave::level().0.as_str(),
+            locked_kib = config.budget().kib(),
+            "Starting"
+        );
+        let enclave = app::enclave(&config)?;
+        let landlock = confine(&Reach::of(&config, &self.config))?;
+        // From here on there are other threads.
+        block_on_threads(config.workers, async {
             let listen = config.listen.clone();
-            let app = App::build(config).await?;
+            let app = App::build(config, enclave).await?;
+            report(&landlock, filter()?);
             tracing::info!(
                 enclave = %listen.enclave.display(),
                 custody = listen.custody.map(|path| path.display().to_string()),
@@ -67,6 +71,31 @@ impl Serve {
             kms.close().await;
             Ok(())
         })
+    }
+}
+
+/// What the kernel does not enforce is worth a warning: it is no reason to stay
+/// down, and no setting of ours.
+fn report(landlock: &Landlock, seccomp: Level) {
+    let Landlock { level, abi, missing } = landlock;
+    tracing::info!(landlock = %level, abi, %seccomp, "Confined");
+    if *level != Level::Full {
+        tracing::warn!(
+            "This kernel confines files and ports in part or not at all: use Linux 6.12 or newer, \
+             with landlock among its security modules (/sys/kernel/security/lsm)"
+        );
+    }
+    if seccomp != Level::Full {
+        tracing::warn!(
+            "This kernel does not filter system calls: use one with CONFIG_SECCOMP_FILTER"
+        );
+    }
+    for directory in missing {
+        tracing::warn!(
+            directory = %directory.display(),
+            "This directory is not there; what is put there later cannot be reached: make it \
+             before the start"
+        );
     }
 }
 

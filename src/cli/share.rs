@@ -98,7 +98,7 @@ const PAGE: u32 = 1000;
 
 impl Share {
     pub fn run(self) -> Result<(), Failure> {
-        block_on(1, async {
+        block_on(async {
             let (to, shares) = self.call().await?;
             print(&to, &shares)
         })

@@ -73,7 +73,7 @@ impl Sign {
             expected_address: self.expected_address,
             min_record_version: self.min_record_version,
         };
-        let answer = block_on(1, async {
+        let answer = block_on(async {
             let mut enclave = client::enclave(&self.socket).await?;
             Ok(enclave.sign(request).await?.into_inner())
         })?;

@@ -17,16 +17,13 @@ pub struct OpenShare {
 }
 
 impl OpenShare {
-    /// The permit under which the share was opened.
+    /// The permit under which it was opened.
     pub fn permit(&self) -> &Permit<UseShare> {
         &self.permit
     }
 
     /// Signs one payload: a section that signs and verifies. Several threads may.
-    ///
-    /// # Errors
-    /// `Permit` when the permit is for another share or record version; else
-    /// `Payload`, `Unverified`, `Randomness` or `Panicked`.
+    /// `Permit` when the permit is for another share or record version.
     pub fn sign(&self, permit: Permit<Sign>) -> Result<Signed, EnclaveError> {
         let share = &self.permit.share().identity;
         if permit.share().identity != *share {

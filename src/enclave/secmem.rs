@@ -10,12 +10,14 @@ mod pages;
 mod pool;
 mod registers;
 mod room;
+mod trap;
 
 pub use pages::level;
 pub use pool::{LARGE_SLOT_LEN, SLOT_LEN, SecretPool, Slot};
 pub(super) use registers::clear as clear_registers;
 pub(super) use room::Room;
 pub use room::{SECTION, THREAD, is_inside, leaks};
+pub use trap::end_at_trapped_calls;
 
 /// Zeroes bytes that the compiler believes nobody reads again.
 fn wipe(bytes: &mut [u8]) {

@@ -20,14 +20,13 @@ const _: () = assert!(cfg!(panic = "unwind"));
 /// Runs `work` to its end in a room of secret memory: on this thread, nothing
 /// awaited, and no plaintext in any register, stack or heap afterwards.
 ///
-/// `work` gives back nothing that it allocated: what is left on the room's heap
-/// is counted as a leak. Within a section or on a secret thread it just runs.
+/// What `work` allocates it frees: anything left is counted as a leak. Within a
+/// section or on a secret thread it just runs.
 pub(super) fn secure<R, E: From<EnclaveError>>(
     work: impl FnOnce() -> Result<R, E>,
 ) -> Result<R, E> {
-    // Everything that `work` owns is dropped by the unwinding; nothing shared is
-    // left half-changed, because slots are only read here or owned by `work`. The
-    // panic's message is dropped in here as well.
+    // Unwinding drops what `work` owns and finds nothing shared half-changed: slots
+    // are read, or owned. The panic's message is dropped in here as well.
     let caught =
         || catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(EnclaveError::Panicked.into()));
     if is_inside() {
@@ -41,9 +40,8 @@ pub(super) fn secure<R, E: From<EnclaveError>>(
     })
 }
 
-/// Goes through the self-test once on this thread, outside of secret memory: the
-/// tables and thread-locals that libraries make at first use would otherwise lie
-/// on a section's heap for ever.
+/// Goes through the self-test once on this thread, outside of secret memory: what
+/// libraries make at first use would otherwise lie on a section's heap for ever.
 pub fn warm_up() {
     thread_local!(static WARM: Cell<bool> = const { Cell::new(false) });
     if !WARM.replace(true) {
@@ -54,9 +52,6 @@ pub fn warm_up() {
 
 /// Starts a thread whose stack and heap are secret memory for as long as `run`
 /// takes: for the client of a KMS, whose buffers hold DEKs and tokens.
-///
-/// # Errors
-/// There is no secret memory for it.
 pub fn secret_thread(
     name: &str,
     run: impl FnOnce() + Send + 'static,

@@ -1,10 +1,8 @@
 //! The signers: a closed list, matched exhaustively, so that adding an algorithm
 //! touches this reviewed code.
 //!
-//! Every signature is verified with the derived public key before it leaves: a
-//! fault during signing (a flipped bit, a broken library) could otherwise
-//! publish the key. Verifying takes public values only and is done outside, in
-//! [`crate::signature`].
+//! Every signature is verified before it leaves, outside in [`crate::signature`]: a
+//! fault during signing (a flipped bit, a broken library) could publish the key.
 #![forbid(unsafe_code)]
 
 mod ecdsa;
@@ -30,9 +28,8 @@ pub(super) fn derive(algorithm: Algorithm, share: &[u8]) -> Result<VerifyingKey,
     }
 }
 
-/// Makes a share in `slot`: 32 uniform bytes, drawn again until they are a key
-/// (a scalar of the group's order; on all curves here the first draw is one but
-/// for a chance below 2⁻³²).
+/// Makes a share in `slot`: 32 uniform bytes, drawn again until they are a key. The
+/// first draw is one but for a chance below 2⁻³² (a scalar above the group's order).
 pub(super) fn generate(
     algorithm: Algorithm,
     mut slot: Slot,

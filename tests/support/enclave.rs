@@ -129,7 +129,8 @@ impl Enclave {
         let config = config(&dir, &setup);
         std::fs::create_dir(&config.policies).unwrap();
         std::fs::write(config.policies.join("test.cedar"), setup.policy).unwrap();
-        let mut signing = app::signing(&config).await.unwrap();
+        let enclave = app::enclave(&config).unwrap();
+        let mut signing = app::signing(&config, enclave).await.unwrap();
         let slots = signing.enclave.pool().free();
         let counts = Arc::new(Counts::default());
         signing.store = Arc::new(CountedStore(signing.store, Arc::clone(&counts)));

@@ -1,9 +1,9 @@
 //! The global allocator: it wipes whatever is freed, and serves a thread that is
 //! in a room from that room's heap.
 //!
-//! A heap never borrows from ordinary memory: one that is full gives a null
-//! pointer, on which the process aborts. Where a block goes back to is decided by
-//! its address, since it may outlive the section or be freed by another thread.
+//! A heap never borrows from ordinary memory: when it is full, the process aborts.
+//! Where a block goes back to is decided by its address, since it may outlive the
+//! section or be freed by another thread.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -44,7 +44,6 @@ impl Heap {
     }
 
     fn talc(&self) -> MutexGuard<'_, Talc<Manual, DefaultBinning>> {
-        // Nothing panics while it is locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

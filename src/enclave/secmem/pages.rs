@@ -10,7 +10,6 @@ use rustix::{
     fs::ftruncate,
     io::Errno,
     mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap},
-    process::{Resource, getrlimit},
 };
 
 use crate::memory::{Level, SecretMemoryError};
@@ -47,8 +46,8 @@ impl Reservation {
         (self.start + offset) as *mut u8
     }
 
-    /// Backs parts of the range, each `(offset, length)` in whole pages and used
-    /// by nobody yet, with zeroed secret pages that are touched already.
+    /// Backs parts of the range, each `(offset, length)` in whole pages and used by
+    /// nobody yet, with secret pages. `needed_kib` is the process's need in all.
     pub(super) fn back(
         &self,
         parts: &[(usize, usize)],
@@ -61,14 +60,8 @@ impl Reservation {
         };
         let mut in_file = 0;
         for (offset, length) in parts.iter().copied() {
-            self.map(offset, length, file.as_ref(), in_file).map_err(|error| match error {
-                // What mmap(2) and mlock(2) say of RLIMIT_MEMLOCK.
-                Errno::AGAIN | Errno::NOMEM | Errno::PERM => SecretMemoryError::Lock {
-                    needed_kib,
-                    allowed_kib: getrlimit(Resource::Memlock).current.map(|bytes| bytes / 1024),
-                },
-                other => SecretMemoryError::Map(other),
-            })?;
+            self.map(offset, length, file.as_ref(), in_file)
+                .map_err(|error| SecretMemoryError::not_mapped(error, needed_kib))?;
             in_file += length as u64;
         }
         Ok(())

@@ -34,15 +34,9 @@ struct Slots {
     free: Mutex<[Vec<(usize, usize)>; 2]>,
 }
 
-// === impl SecretPool ===
-
 impl SecretPool {
-    /// Maps `small` slots and `large` ones, with a guard page on either side of
-    /// each, so that running past an end faults. `needed_kib` is what the process
-    /// needs in all, for the error.
-    ///
-    /// # Errors
-    /// See [`SecretMemoryError`]; nothing stays mapped.
+    /// Maps `small` slots and `large` ones, with a guard page on either side of each,
+    /// so that running past an end faults. `needed_kib` is the process's need in all.
     pub fn map(small: usize, large: usize, needed_kib: usize) -> Result<Self, SecretMemoryError> {
         let mut end = PAGE;
         let mut lay = |length| {
@@ -75,14 +69,9 @@ impl SecretPool {
     }
 }
 
-// === impl Slot ===
-
 impl Slot {
-    /// The door in: lets `write` fill the slot in place and say how many bytes of
-    /// it count. What it leaves beyond them is wiped with the slot.
-    ///
-    /// # Errors
-    /// Those of `write`; the slot is wiped and empty then.
+    /// The door in: lets `write` fill the slot in place and say how many bytes of it
+    /// count. When it fails, the slot is wiped and empty.
     pub(in crate::enclave) fn fill<E>(
         &mut self,
         write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
@@ -127,7 +116,6 @@ impl Drop for Slot {
 
 impl Slots {
     fn free(&self) -> MutexGuard<'_, [Vec<(usize, usize)>; 2]> {
-        // Pushing and popping cannot leave a list half-changed.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

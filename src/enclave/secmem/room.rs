@@ -1,10 +1,8 @@
 //! Rooms: a secret stack with a secret heap beside it. A section enters one for
 //! its duration, a secret thread for its life. What was mapped is never unmapped:
 //! a block that was allocated in a room may live on.
-//!
 //! ```text
-//! cell │guard│ ◀── stack│guard│heap │guard …   CELLS of CELL bytes, at addresses
-//!                                             that are reserved for good
+//! cell │guard│ ◀── stack│guard│heap │guard …   CELLS of CELL bytes each
 //! ```
 
 use std::{
@@ -96,8 +94,7 @@ impl Kind {
 }
 
 impl Room {
-    /// Maps rooms until there are `count` for sections. `needed_kib` is what the
-    /// process needs in all, for the error.
+    /// Maps rooms until there are `count` for sections.
     pub fn prepare(count: usize, needed_kib: usize) -> Result<(), SecretMemoryError> {
         while rooms().for_sections < count {
             let room = Self::furnish(SECTION, needed_kib)?;
@@ -172,6 +169,5 @@ impl Room {
 }
 
 fn rooms() -> MutexGuard<'static, Rooms> {
-    // Pushing and removing cannot leave the list half-changed.
     ROOMS.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,10 @@
+//! The server under full hardening: everything that it does for weeks, it still
+//! does; and everything else it cannot do any more.
+
+mod child;
+mod confined;
+mod kernels;
+mod projected;
+mod reach;
+mod served;
+mod serving;

@@ -1,0 +1,70 @@
+//! What a configuration lets the process reach.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use countersign::{config::Config, harden::Reach};
+
+use super::served::Home;
+
+fn example(name: &str) -> Reach {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let config = Config::load(&file.join(name)).unwrap();
+    Reach::of(&config, Path::new("/etc/countersign/countersign.toml"))
+}
+
+fn paths<const N: usize>(paths: [&str; N]) -> BTreeSet<PathBuf> {
+    paths.map(PathBuf::from).into()
+}
+
+#[test]
+fn the_examples_reach_their_own_directories() {
+    let postgres = example("postgres-vault.toml");
+    assert_eq!(postgres.connects, BTreeSet::from([53, 5432, 8200]));
+    assert_eq!(postgres.listens, None);
+    assert_eq!(postgres.writes, paths([]));
+    let sockets = paths(["/run/countersign", "/run/countersign-custody"]);
+    assert_eq!(postgres.sockets, sockets);
+    let reads = ["/etc/countersign", "/etc/countersign/policies", "/var/run/secrets/countersign"];
+    assert_eq!(postgres.reads, paths(reads));
+
+    let sqlite = example("sqlite-vault.toml");
+    assert_eq!(sqlite.connects, BTreeSet::from([53, 8200]));
+    assert_eq!(sqlite.writes, paths(["/var/lib/countersign"]));
+}
+
+/// A link that leads out of its directory takes the other directory along, one
+/// inside does not; and nothing takes the root directory along.
+#[test]
+fn links_are_followed_and_the_root_is_not_reached() {
+    let home = Home::embedded();
+    let reach = |file: &Path| {
+        let config = Config::load(&home.config()).unwrap();
+        Reach::of(&config, file).reads
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let target = elsewhere.path().join("target.toml");
+    fs::write(&target, "").unwrap();
+    let link = home.path("run/link.toml");
+    symlink(&target, &link).unwrap();
+    let found = reach(&link);
+    assert!(found.contains(&home.path("run")), "{found:?}");
+    let directory = elsewhere.path().canonicalize().unwrap();
+    assert!(found.contains(&directory), "{found:?}");
+
+    let inside = elsewhere.path().join("inside.toml");
+    fs::create_dir(elsewhere.path().join("..data")).unwrap();
+    fs::write(elsewhere.path().join("..data/inside.toml"), "").unwrap();
+    symlink("..data/inside.toml", &inside).unwrap();
+    let found = reach(&inside);
+    assert!(found.contains(elsewhere.path()));
+    assert!(!found.contains(&elsewhere.path().join("..data")));
+
+    let found = reach(Path::new("/countersign.toml"));
+    assert!(found.contains(Path::new("/countersign.toml")));
+    assert!(!found.contains(Path::new("/")));
+}
