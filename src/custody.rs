@@ -77,8 +77,7 @@ impl Custody {
             public_key,
         } = generated;
         let context = KekContext::of(&header.identity);
-        let wrapped = kms.wrap(&context, &dek, call.deadline).await?;
-        drop(dek);
+        let wrapped = kms.wrap(&context, dek, call.deadline).await?;
 
         let envelope = Envelope::new(header, wrapped, sealed);
         let record = ShareRecord::new(&envelope, public_key, SystemTime::now());

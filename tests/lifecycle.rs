@@ -193,7 +193,7 @@ async fn an_old_row_put_back_is_caught_by_the_minimum_version_alone() {
     let deadline = Instant::now() + Duration::from_secs(5);
     let wrapped = signing
         .kms
-        .wrap(&context, &generated.dek, deadline)
+        .wrap(&context, generated.dek, deadline)
         .await
         .unwrap();
     let envelope = Envelope::new(generated.header, wrapped, generated.sealed);

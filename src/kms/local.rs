@@ -123,11 +123,11 @@ impl Kms for Local {
     async fn wrap(
         &self,
         context: &KekContext,
-        dek: &Dek,
+        dek: Dek,
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         in_time(deadline)?;
-        let wrapped = self.key.wrap(context.as_bytes(), dek).map_err(failed)?;
+        let wrapped = self.key.wrap(context.as_bytes(), &dek).map_err(failed)?;
         encode(self.key.newest(), &wrapped)
     }
 
@@ -158,7 +158,7 @@ impl Kms for Local {
             .take()
             .ok_or_else(|| failed(EnclaveError::Exhausted))?;
         let dek = self.open_dek(context, wrapped, slot)?;
-        self.wrap(context, &dek, deadline).await
+        self.wrap(context, dek, deadline).await
     }
 
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {

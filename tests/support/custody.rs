@@ -6,7 +6,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use countersign::{
     caller::Caller,
-    enclave::{Enclave, Generated, Slot},
+    enclave::{Dek, Enclave, Generated, Slot},
     envelope::{Envelope, Header, Identity, KekContext, KekRef, WrappedDek},
     key::{Algorithm, Environment, RecordVersion, ShareId},
     kms::{Kms, KmsError, Unwrapped},
@@ -33,6 +33,7 @@ pub struct Custody {
 /// A record that was sealed here. Its DEK is kept, for comparison.
 pub struct Sealed {
     generated: Generated,
+    enclave: Enclave,
 }
 
 impl Custody {
@@ -91,7 +92,10 @@ impl Custody {
             .enclave
             .generate(&permit, kek.clone(), identity)
             .unwrap();
-        Sealed { generated }
+        Sealed {
+            generated,
+            enclave: self.enclave.clone(),
+        }
     }
 
     /// The permit to sign with a record whose DEK is `wrapped`.
@@ -137,10 +141,18 @@ impl Sealed {
         &self.generated.header
     }
 
-    /// Wraps the record's DEK.
+    /// Wraps the record's DEK: a copy of it, since a KMS consumes what it wraps.
     pub async fn wrap(&self, kms: &dyn Kms, deadline: Instant) -> Result<WrappedDek, KmsError> {
-        let dek = &self.generated.dek;
-        kms.wrap(&self.context(), dek, deadline).await
+        let free = self.enclave.pool().free();
+        let copy = Dek::unwrapped(self.enclave.reserve().unwrap(), |dek| {
+            self.generated
+                .dek
+                .reveal(|bytes| dek.copy_from_slice(bytes));
+            Ok::<_, KmsError>(())
+        })?;
+        let wrapped = kms.wrap(&self.context(), copy, deadline).await;
+        assert_eq!(self.enclave.pool().free(), free, "the DEK is wiped");
+        wrapped
     }
 
     /// Whether an unwrapped DEK is the record's.

@@ -88,6 +88,10 @@ impl Session {
         Self { inner, task }
     }
 
+    pub(super) fn role(&self) -> Role {
+        self.inner.role
+    }
+
     /// The token, waiting for a login that is under way.
     pub(super) async fn token(&self, deadline: Instant) -> Result<Arc<Token>, KmsError> {
         let mut state = self.inner.state.subscribe();
