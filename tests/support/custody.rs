@@ -39,13 +39,18 @@ pub struct Sealed {
 impl Custody {
     /// A custody with a few slots.
     pub fn new(environment: &Environment) -> Self {
+        Self::with_slots(environment, 16)
+    }
+
+    /// A custody with so many slots.
+    pub fn with_slots(environment: &Environment, slots: usize) -> Self {
         let caller = Caller {
             name: "tests".into(),
             uid: 1000,
             groups: Box::default(),
         };
         Self {
-            enclave: Enclave::start(16).unwrap(),
+            enclave: Enclave::start(slots).unwrap(),
             policy: Policy::parse([("all.cedar", PERMIT_ALL)]).unwrap(),
             caller: Arc::new(caller),
             environment: environment.clone(),
