@@ -37,7 +37,7 @@ mod retry;
 mod session;
 mod settings;
 mod thread;
-pub mod tls;
+pub(crate) mod tls;
 mod token;
 mod transit;
 mod transport;

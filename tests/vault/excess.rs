@@ -29,7 +29,7 @@ async fn answers_beyond_measure() {
         reply.headers = (0..90).map(|_| ("x-more", "1".to_owned())).collect();
         reply
     };
-    let replies: [(&str, Box<dyn Fn() -> Reply + Send + Sync>); 6] = [
+    let replies: [(&str, Box<dyn Fn() -> Reply + Send + Sync>); 5] = [
         (
             "head",
             Box::new(move || Reply::json(200, "{}").with("x-long", long(9_000))),
@@ -39,12 +39,11 @@ async fn answers_beyond_measure() {
             Box::new(move || Reply::json(200, "{}").with("x-long", long(400_000))),
         ),
         ("headers", Box::new(many)),
-        ("body", Box::new(move || Reply::json(200, long(9_000)))),
+        ("body", Box::new(move || Reply::json(200, long(4_097)))),
         (
             "endless body",
             Box::new(move || Reply::json(200, long(4_000_000))),
         ),
-        ("error", Box::new(move || Reply::json(403, long(100_000)))),
     ];
     for (what, reply) in replies {
         let server = HttpsServer::start(pki.path(), move |_| reply());
@@ -57,13 +56,31 @@ async fn answers_beyond_measure() {
     }
 }
 
-/// The longest that is allowed, in pieces or not, is still read.
+/// A page of whatever stands in front of Vault is not read, and its status means
+/// what it means.
+#[tokio::test]
+async fn pages_of_a_gateway() {
+    let pki = pki();
+    for (status, kind, attempts) in [
+        (502, KmsErrorKind::Unavailable, 3),
+        (403, KmsErrorKind::Denied, 1),
+    ] {
+        let server =
+            HttpsServer::start(pki.path(), move |_| Reply::json(status, "a".repeat(9_000)));
+        let kms = start(scripted(pki.path(), &[server.url()]));
+        let error = Record::canned().fail(&kms).await;
+        assert_eq!(error.kind, kind, "{error}");
+        assert_eq!(server.seen().len(), attempts);
+    }
+}
+
+/// The longest that is allowed is still read.
 #[tokio::test]
 async fn answers_within_measure() {
     let pki = pki();
     let server = HttpsServer::start(pki.path(), |seen| {
-        let mut reply = unwrapped(seen).with("x-long", "a".repeat(6_000));
-        let padding = " ".repeat(8 * 1024 - reply.body.len());
+        let mut reply = unwrapped(seen).with("x-long", "a".repeat(7_000));
+        let padding = " ".repeat(4 * 1024 - reply.body.len());
         reply.body += &padding;
         reply
     });
@@ -137,7 +154,7 @@ async fn a_handshake_beyond_measure() {
     let kms = start(scripted(pki.path(), &[url]));
     let begun = Instant::now();
     let error = Record::canned().fail(&kms).await;
-    assert!(error.detail.contains("more than 32 KiB"), "{error}");
+    assert!(error.detail.contains("too much at a time"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
     drop(kms);
     talking.join().unwrap();

@@ -12,17 +12,17 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most bytes, as they come from the network, of a TLS handshake and of each
-/// exchange after it. A certificate chain has some 4 KiB; the longest answer that
-/// is read and the longest head are half of it.
+/// The most bytes of a TLS handshake: some 4 KiB are a chain of certificates.
+/// With one read more, it is what rustls rounds its buffer up to, 32 KiB.
+pub(super) const HANDSHAKE_MAX: usize = 28 * 1024;
+
+/// How many bytes, as they come from the network, may yet come. Shared with the
+/// stream that they come from.
 ///
 /// rustls alone would buffer handshake messages of 64 KiB, and whatever reads
 /// above it buffers the same bytes again. What a connection can cost is therefore
 /// bounded here, below all of them: the heap that they are on is fixed, and a
 /// server that could overflow it would end this process.
-const MOST: usize = 32 * 1024;
-
-/// How many bytes may yet come. Shared with the stream that they come from.
 #[derive(Clone)]
 pub(super) struct Allowance(Arc<AtomicUsize>);
 
@@ -34,17 +34,17 @@ pub(super) struct Allowed<S> {
 
 /// The server said more than it may.
 #[derive(Debug, thiserror::Error)]
-#[error("the server sent more than {} KiB at a time", MOST / 1024)]
+#[error("the server sent too much at a time")]
 pub(super) struct TooMuch;
 
 impl Allowance {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicUsize::new(MOST)))
+    pub(super) fn of(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
-    /// For the next exchange.
-    pub(super) fn renew(&self) {
-        self.0.store(MOST, Ordering::Relaxed);
+    /// From now on, so many may come.
+    pub(super) fn renew(&self, bytes: usize) {
+        self.0.store(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn over<S>(&self, stream: S) -> Allowed<S> {
@@ -99,13 +99,13 @@ mod tests {
 
     #[tokio::test]
     async fn it_ends_and_is_renewed() {
-        let allowance = Allowance::new();
+        let allowance = Allowance::of(100);
         let mut stream = allowance.over(tokio::io::repeat(0));
-        let mut all = vec![0; MOST];
+        let mut all = [0; 100];
         stream.read_exact(&mut all).await.unwrap();
         let error = stream.read_u8().await.unwrap_err();
         assert!(error.get_ref().unwrap().is::<TooMuch>());
-        allowance.renew();
+        allowance.renew(100);
         stream.read_exact(&mut all).await.unwrap();
         stream.read_u8().await.unwrap_err();
     }

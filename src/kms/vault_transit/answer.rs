@@ -62,6 +62,11 @@ impl Failure {
         Self::new(KmsErrorKind::Timeout, Repeat::Twice, detail)
     }
 
+    pub(super) fn too_long(operation: &str) -> Self {
+        let detail = format!("{operation}: the answer is too long");
+        Self::new(KmsErrorKind::Protocol, Repeat::Never, detail)
+    }
+
     /// No room for a connection within the time that there was.
     pub(super) fn waited(operation: &str) -> Self {
         let detail = format!("{operation}: waited for a connection, nothing was sent");

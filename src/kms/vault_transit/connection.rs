@@ -11,6 +11,7 @@ use bytes::Bytes;
 use deadpool::unmanaged::{Object, Pool};
 use futures_util::FutureExt;
 use http::{Request, Response, Uri};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::{
     body::Incoming,
@@ -28,9 +29,9 @@ use tower::ServiceExt;
 use zeroize::Zeroizing;
 
 use super::{
-    KmsErrorKind, Settings, SettingsError,
-    allowance::{Allowance, Allowed},
-    answer::{Failure, Repeat, unanswered},
+    Settings, SettingsError,
+    allowance::{Allowance, Allowed, HANDSHAKE_MAX},
+    answer::{Failure, unanswered},
     tls,
 };
 
@@ -69,8 +70,8 @@ struct Connection {
 
 type Driver = http1::Connection<TokioIo<TlsStream<Allowed<TcpStream>>>, Full<Bytes>>;
 
-/// The status, headers and body of an answer.
-pub(super) type Exchanged = Response<Zeroizing<Vec<u8>>>;
+/// The status, headers and body of an answer; no body where that is too long.
+pub(super) type Exchanged = Response<Option<Zeroizing<Vec<u8>>>>;
 
 // === impl Connections ===
 
@@ -120,7 +121,7 @@ impl Connections {
                 Err(Unanswered::Unsent) => {}
                 Err(Unanswered::Failed(failure)) => return Err(failure),
                 Ok(answer) => {
-                    lane.0 = Some(connection);
+                    lane.keep(connection, &answer);
                     return Ok(answer);
                 }
             }
@@ -128,7 +129,7 @@ impl Connections {
         let mut connection = self.connect(operation, address).await?;
         match connection.exchange(operation, &request, body_max).await {
             Ok(answer) => {
-                lane.0 = Some(connection);
+                lane.keep(connection, &answer);
                 Ok(answer)
             }
             Err(Unanswered::Failed(failure)) => Err(failure),
@@ -148,7 +149,7 @@ impl Connections {
         let name = server_name(address).ok_or_else(unusable)?;
         let tcp = self.tcp.clone().oneshot(uri).await;
         let tcp = tcp.map_err(|error| unanswered(operation, &error))?;
-        let allowance = Allowance::new();
+        let allowance = Allowance::of(HANDSHAKE_MAX);
         let tcp = allowance.over(tcp.into_inner());
         let tls = self.tls.connect(name, tcp).await;
         let tls = tls.map_err(|error| unanswered(operation, &error))?;
@@ -165,6 +166,15 @@ impl Connections {
             has_ended: false,
             allowance,
         })
+    }
+}
+
+impl Lane {
+    /// Leaves a connection for the next, unless something is left in it.
+    fn keep(&mut self, connection: Connection, answer: &Exchanged) {
+        if !connection.has_ended && answer.body().is_some() {
+            self.0 = Some(connection);
+        }
     }
 }
 
@@ -186,7 +196,8 @@ enum Unanswered {
 impl Connection {
     /// Whether the server has neither ended it nor said anything unasked.
     fn is_alive(&mut self) -> bool {
-        self.allowance.renew();
+        // Nothing is asked, and so nothing to be said but that it is over.
+        self.allowance.renew(HEAD_MAX);
         if !self.has_ended {
             self.has_ended = self.driver.as_mut().now_or_never().is_some();
         }
@@ -201,7 +212,8 @@ impl Connection {
         request: &Request<Bytes>,
         body_max: usize,
     ) -> Result<Exchanged, Unanswered> {
-        self.allowance.renew();
+        // Either may be as long as it may be alone; both hardly are.
+        self.allowance.renew(HEAD_MAX + body_max);
         let (sender, driver) = (&mut self.sender, &mut self.driver);
         let has_ended = &mut self.has_ended;
         let exchange = async {
@@ -218,8 +230,8 @@ impl Connection {
                 .await
                 .map_err(failed)?
                 .into_parts();
-            let body = read(operation, body, body_max).await;
-            let body = body.map_err(Unanswered::Failed)?;
+            let body = read(body, body_max).await;
+            let body = body.map_err(|error| Unanswered::Failed(unanswered(operation, &error)))?;
             Ok(Response::from_parts(head, body))
         };
         let mut exchange = pin!(exchange);
@@ -236,33 +248,26 @@ impl Connection {
 }
 
 /// Reads a body into a buffer that does not grow, so that it leaves no copies.
+/// Of one that is too long nothing is kept.
 async fn read(
-    operation: &str,
     mut body: Incoming,
     body_max: usize,
-) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    use http_body::Body;
-
-    let too_long = || {
-        let detail = format!("{operation}: the answer is too long");
-        Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail)
-    };
+) -> Result<Option<Zeroizing<Vec<u8>>>, hyper::Error> {
     let announced = body.size_hint().exact();
-    let announced = announced.and_then(|length| usize::try_from(length).ok());
+    let announced = announced.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     let room = announced.unwrap_or(body_max);
     if room > body_max {
-        return Err(too_long());
+        return Ok(None);
     }
     let mut whole = Zeroizing::new(Vec::with_capacity(room));
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| unanswered(operation, &error))?;
-        let Ok(chunk) = frame.into_data() else {
+        let Ok(chunk) = frame?.into_data() else {
             continue;
         };
         if whole.len() + chunk.len() > room {
-            return Err(too_long());
+            return Ok(None);
         }
         whole.extend_from_slice(&chunk);
     }
-    Ok(whole)
+    Ok(Some(whole))
 }

@@ -38,47 +38,48 @@ const CREDENTIAL_MAX: usize = 16 * 1024;
 
 /// Gets a token.
 pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token, KmsError> {
-    let answer = match login {
+    let request = match login {
         Login::Kubernetes {
             mount,
             role,
             token_file,
-        } => {
-            let request = LoginWithKubernetesRequest::builder()
+        } => written(
+            "login",
+            LoginWithKubernetesRequest::builder()
                 .mount(mount)
                 .role(role)
                 .jwt(read(token_file)?.as_str())
-                .build();
-            exchange(transport, "login", request, None).await?
-        }
+                .build(),
+        ),
         Login::Jwt {
             mount,
             role,
             token_file,
-        } => {
-            let request = JWTLoginRequest::builder()
+        } => written(
+            "login",
+            JWTLoginRequest::builder()
                 .mount(mount)
                 .role(role)
                 .jwt(read(token_file)?.as_str())
-                .build();
-            exchange(transport, "login", request, None).await?
-        }
+                .build(),
+        ),
         Login::AppRole {
             mount,
             role_id,
             secret_id_file,
-        } => {
-            let request = LoginWithApproleRequest::builder()
+        } => written(
+            "login",
+            LoginWithApproleRequest::builder()
                 .mount(mount)
                 .role_id(role_id)
                 .secret_id(read(secret_id_file)?.as_str())
-                .build();
-            exchange(transport, "login", request, None).await?
-        }
+                .build(),
+        ),
         Login::TokenFile { path } => {
             return Token::of_file(read(path)?).map_err(not_a_token);
         }
     };
+    let answer = exchange(transport, request?, None).await?;
     let auth = auth(&answer)?;
     let lease = lease(&auth);
     let token = Zeroizing::new(auth.client_token);
@@ -93,8 +94,8 @@ pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token,
 
 /// Prolongs a token.
 pub(super) async fn renew(token: &Token, transport: &Transport) -> Result<Token, KmsError> {
-    let request = RenewTokenSelfRequest::builder().build();
-    let answer = exchange(transport, "renewal", request, Some(token)).await?;
+    let request = written("renewal", RenewTokenSelfRequest::builder().build())?;
+    let answer = exchange(transport, request, Some(token)).await?;
     let mut auth = auth(&answer)?;
     auth.client_token.zeroize();
     Ok(token.renewed(lease(&auth), auth.renewable))
@@ -102,27 +103,41 @@ pub(super) async fn renew(token: &Token, transport: &Transport) -> Result<Token,
 
 /// Ends a token.
 pub(super) async fn revoke(token: &Token, transport: &Transport) -> Result<(), KmsError> {
-    let request = RevokeTokenSelfRequest::builder().build();
-    let ended = exchange(transport, "revocation", request, Some(token));
-    ended.await.map(drop)
+    let request = written("revocation", RevokeTokenSelfRequest::builder().build())?;
+    exchange(transport, request, Some(token)).await.map(drop)
 }
 
-/// One exchange, at the first address that takes it.
-async fn exchange<E: Endpoint, B>(
-    transport: &Transport,
+/// A request of the library's, to be sent by us.
+struct Written {
+    operation: &'static str,
+    path: String,
+    body: Bytes,
+}
+
+fn written<E: Endpoint, B>(
     operation: &'static str,
     request: Result<E, B>,
-    token: Option<&Token>,
-) -> Result<Answer, KmsError> {
-    let deadline = Instant::now() + WITHIN;
+) -> Result<Written, KmsError> {
     let unusable = || KmsError::new(KmsErrorKind::Login, format!("{operation}: not a request"));
     let request = request.map_err(|_| unusable())?;
     let body = request.body().map_err(|_| unusable())?.unwrap_or_default();
-    let body = Bytes::from_owner(Zeroizing::new(body));
+    Ok(Written {
+        operation,
+        path: request.path(),
+        body: Bytes::from_owner(Zeroizing::new(body)),
+    })
+}
+
+/// One exchange, at the first address that takes it.
+async fn exchange(
+    transport: &Transport,
+    request: Written,
+    token: Option<&Token>,
+) -> Result<Answer, KmsError> {
+    let deadline = Instant::now() + WITHIN;
     // The library's paths begin with a slash, two of them with a tab before it.
-    let path = request.path();
-    let path = path.trim_start().trim_start_matches('/');
-    let request = Request::login(operation, path, token, body);
+    let path = request.path.trim_start().trim_start_matches('/');
+    let request = Request::login(request.operation, path, token, request.body);
     let sent = transport.send(&request, deadline).await;
     sent.map_err(|failure| failure.error)
 }

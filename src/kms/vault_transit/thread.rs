@@ -38,8 +38,9 @@ use tracing::{
 use super::{KmsError, KmsErrorKind, SettingsError};
 use crate::enclave::secret_thread;
 
-/// Threads that look up names. Theirs is ordinary memory.
-const RESOLVERS: usize = 2;
+/// Threads that look up names, in ordinary memory. A name server that hangs keeps
+/// one for longer than anybody waits for it, and must not keep them all.
+const RESOLVERS: usize = 32;
 /// How much later than the deadline an answer may come before the thread is taken
 /// for stuck. It keeps deadlines itself.
 const STUCK: Duration = Duration::from_millis(250);
@@ -86,8 +87,7 @@ impl<T: Send + Sync + 'static> Thread<T> {
         // What is logged there goes where it goes here.
         let log = get_default(|log| (!log.is::<NoSubscriber>()).then(|| log.clone()));
         let ending = Arc::clone(&end);
-        // The handle is let go: this ends the thread, and waits for it where it
-        // may wait.
+        // Nobody joins it: it ends with the queue.
         drop(secret_thread(name, move || {
             // Made here, so that it is on the heap of this thread, too.
             let runtime = Builder::new_current_thread()
@@ -212,8 +212,7 @@ async fn serve<T: Send + Sync + 'static>(
     }
 }
 
-/// With a subscriber of its own a thread asks twice for each event; without one
-/// it uses the process's.
+/// Without a subscriber here there may be one later, for the whole process.
 fn logging(log: Option<&Dispatch>, run: impl FnOnce()) {
     match log {
         Some(log) => with_default(log, run),

@@ -7,10 +7,7 @@ use rustls::{ClientConfig, client::Resumption, crypto::ring, version::TLS13};
 use super::{Settings, SettingsError, authority};
 
 /// What every connection to Vault is made with.
-///
-/// # Errors
-/// The CA file cannot be used.
-pub fn config(settings: &Settings) -> Result<ClientConfig, SettingsError> {
+pub(crate) fn config(settings: &Settings) -> Result<ClientConfig, SettingsError> {
     let roots = authority::read(&settings.ca_file)?;
     let failed = |error: &dyn Error| SettingsError::Client(error.to_string());
     let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The longest answer of Transit: one has some 500 bytes.
-const ANSWER_MAX: usize = 8 * 1024;
+const ANSWER_MAX: usize = 4 * 1024;
 /// The longest answer to a login, which lists the policies of the token.
 const LOGIN_MAX: usize = 16 * 1024;
 /// The longest pause that an answer can ask for: who calls asks again in any
@@ -125,7 +125,9 @@ impl Transport {
         while let Some(address) = pass.next() {
             let limit = Instant::now().checked_add(self.timeout);
             let limit = limit.map_or(deadline, |limit| limit.min(deadline));
-            let exchange = self.exchange(&mut lane, address, request);
+            // Boxed, for the sake of the stack: it is the bulk of every call, and
+            // whoever awaits a future may hold it twice.
+            let exchange = Box::pin(self.exchange(&mut lane, address, request));
             let result = timeout_at(limit, exchange)
                 .await
                 .unwrap_or_else(|_| Err(Failure::too_late(operation)));
@@ -161,14 +163,18 @@ impl Transport {
         if head.status == StatusCode::OK
             || (kind == Kind::Login && head.status == StatusCode::NO_CONTENT)
         {
-            return Ok(Answer { operation, body });
+            return body
+                .map(|body| Answer { operation, body })
+                .ok_or_else(|| Failure::too_long(operation));
         }
+        // What stands in front of Vault may have a page to say it with.
+        let said = body.map_or_else(Said::default, |body| Said::of(&body));
         Err(match kind {
             Kind::Health => answer::from_health(head.status),
-            Kind::Login => answer::from_login(operation, head.status, Said::of(&body)),
+            Kind::Login => answer::from_login(operation, head.status, said),
             Kind::Transit => {
                 let pause = retry_after(&head.headers);
-                Failure::from_status(operation, head.status, pause, Said::of(&body))
+                Failure::from_status(operation, head.status, pause, said)
             }
         })
     }
