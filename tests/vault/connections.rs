@@ -268,6 +268,10 @@ async fn connections_that_idled_too_long() {
         record.unwrap_by(&kms, soon()).await.unwrap();
         assert_eq!(server.seen().len(), round, "none was repeated");
     }
+    // Nothing of the client outlives it, although nobody closed it.
+    assert_eq!(open(&[server.port()]), 1);
+    drop(kms);
+    until(|| open(&[server.port()]) == 0).await;
 }
 
 async fn until(holds: impl Fn() -> bool) {

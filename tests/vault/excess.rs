@@ -18,6 +18,8 @@ use super::{
 };
 use crate::support::https::{HttpsServer, Reply};
 
+type Script = Box<dyn Fn() -> Reply + Send + Sync>;
+
 /// Heads and bodies that are too long end in one attempt, and the next call is
 /// none the worse.
 #[tokio::test]
@@ -29,7 +31,7 @@ async fn answers_beyond_measure() {
         reply.headers = (0..90).map(|_| ("x-more", "1".to_owned())).collect();
         reply
     };
-    let replies: [(&str, Box<dyn Fn() -> Reply + Send + Sync>); 5] = [
+    let replies: [(&str, Script); 5] = [
         (
             "head",
             Box::new(move || Reply::json(200, "{}").with("x-long", long(9_000))),
