@@ -119,12 +119,7 @@ impl VaultTransit {
         let vault = LoggedOut::new(kek.clone(), settings)?;
         let (calls, checks) = (Room::for_jobs(CALLS), Room::for_jobs(CHECKS));
         let thread = Thread::start("vault", &[&calls, &checks], || vault.log_in())?;
-        Ok(Self {
-            kek,
-            thread,
-            calls,
-            checks,
-        })
+        Ok(Self { kek, thread, calls, checks })
     }
 }
 
@@ -161,10 +156,7 @@ impl Kms for VaultTransit {
             vault.unwrap(&context, &wrapped, slot, deadline).await
         };
         let unwrapped = self.thread.run(&self.calls, deadline, work).await?;
-        Ok(Unwrapped {
-            dek: unwrapped.dek,
-            request_id: unwrapped.request_id.clone(),
-        })
+        Ok(Unwrapped { dek: unwrapped.dek, request_id: unwrapped.request_id.clone() })
     }
 
     async fn rewrap(

@@ -44,11 +44,7 @@ impl Custody {
 
     /// A custody with so many slots.
     pub fn with_slots(environment: &Environment, slots: usize) -> Self {
-        let caller = Caller {
-            name: "tests".into(),
-            uid: 1000,
-            groups: Box::default(),
-        };
+        let caller = Caller { name: "tests".into(), uid: 1000, groups: Box::default() };
         Self {
             enclave: Enclave::start(slots).unwrap(),
             policy: Policy::parse([("all.cedar", PERMIT_ALL)]).unwrap(),
@@ -93,32 +89,18 @@ impl Custody {
             address: None,
             algorithm,
         };
-        let generated = self
-            .enclave
-            .generate(&permit, kek.clone(), identity)
-            .unwrap();
-        Sealed {
-            generated,
-            enclave: self.enclave.clone(),
-        }
+        let generated = self.enclave.generate(&permit, kek.clone(), identity).unwrap();
+        Sealed { generated, enclave: self.enclave.clone() }
     }
 
     /// The permit to sign with a record whose DEK is `wrapped`.
     pub fn permit(&self, sealed: &Sealed, wrapped: WrappedDek) -> PermittedEnvelope<Sign> {
-        let Generated {
-            header,
-            sealed,
-            public_key,
-            ..
-        } = &sealed.generated;
+        let Generated { header, sealed, public_key, .. } = &sealed.generated;
         let envelope = Envelope::new(header.clone(), wrapped, sealed.clone());
         let record = ShareRecord::new(&envelope, *public_key, SystemTime::now());
         let payload = Payload::Message(Bytes::from_static(b"hello"));
         let subject = Arc::new(record.description.clone());
-        let permit = self
-            .policy
-            .authorize(&self.caller, subject, Sign { payload })
-            .unwrap();
+        let permit = self.policy.authorize(&self.caller, subject, Sign { payload }).unwrap();
         PermittedEnvelope::new(permit, record).unwrap()
     }
 
@@ -150,9 +132,7 @@ impl Sealed {
     pub async fn wrap(&self, kms: &dyn Kms, deadline: Instant) -> Result<WrappedDek, KmsError> {
         let free = self.enclave.pool().free();
         let copy = Dek::unwrapped(self.enclave.reserve().unwrap(), |dek| {
-            self.generated
-                .dek
-                .reveal(|bytes| dek.copy_from_slice(bytes));
+            self.generated.dek.reveal(|bytes| dek.copy_from_slice(bytes));
             Ok::<_, KmsError>(())
         })?;
         let wrapped = kms.wrap(&self.context(), copy, deadline).await;
@@ -162,11 +142,9 @@ impl Sealed {
 
     /// Whether an unwrapped DEK is the record's.
     pub fn is_dek(&self, unwrapped: &Unwrapped) -> bool {
-        self.generated.dek.reveal(|dek| {
-            unwrapped
-                .dek
-                .reveal(|other| dek.len() == 32 && dek == other)
-        })
+        self.generated
+            .dek
+            .reveal(|dek| unwrapped.dek.reveal(|other| dek.len() == 32 && dek == other))
     }
 
     /// The DEK, for tests that look for it where it must not be.

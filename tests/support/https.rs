@@ -113,10 +113,8 @@ impl HttpsServer {
         // A thread of its own, so that it outlives the runtime of the test that
         // happened to start it.
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 tokio::select! {
                     () = serving => {}
@@ -124,13 +122,7 @@ impl HttpsServer {
                 }
             });
         });
-        Self {
-            address,
-            seen,
-            disconnect,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { address, seen, disconnect, stop: Some(stop), thread: Some(thread) }
     }
 
     /// `https://127.0.0.1:port`.
@@ -182,11 +174,7 @@ async fn serve(
                 let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
                 async move {
                     let (parts, body) = request.into_parts();
-                    let body = body
-                        .collect()
-                        .await
-                        .map(|body| body.to_bytes())
-                        .unwrap_or_default();
+                    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
                     let request = http::Request::from_parts(parts, body);
                     let reply = handler(&request);
                     seen.lock().unwrap().push(request);

@@ -45,11 +45,7 @@ impl Counted {
                 seen.fetch_max(open(&ports), Ordering::Relaxed);
             }
         });
-        Self {
-            most,
-            stop,
-            thread: Some(thread),
-        }
+        Self { most, stop, thread: Some(thread) }
     }
 
     fn most(mut self) -> usize {
@@ -83,18 +79,13 @@ fn in_states(states: &[&str], ports: &[u16]) -> usize {
 #[tokio::test]
 async fn a_crowd_shares_twelve() {
     let pki = pki();
-    let server = HttpsServer::start(pki.path(), |seen| {
-        unwrapped(seen).after(Duration::from_millis(10))
-    });
+    let server =
+        HttpsServer::start(pki.path(), |seen| unwrapped(seen).after(Duration::from_millis(10)));
     let kms = start(scripted(pki.path(), &[server.url()]));
     ready(&kms).await;
     let record = Record::canned_with_slots(257);
     let counted = Counted::to(vec![server.port()]);
-    let call = || {
-        record
-            .custody
-            .unwrap(&kms, &record.sealed, &record.wrapped, soon())
-    };
+    let call = || record.custody.unwrap(&kms, &record.sealed, &record.wrapped, soon());
     for result in join_all((0..256).map(|_| call())).await {
         result.unwrap();
     }
@@ -125,11 +116,7 @@ async fn three_addresses_share_twelve() {
     ready(&kms).await;
     let record = Record::canned_with_slots(65);
     let ports: Vec<_> = servers.iter().map(HttpsServer::port).collect();
-    let call = || {
-        record
-            .custody
-            .unwrap(&kms, &record.sealed, &record.wrapped, soon())
-    };
+    let call = || record.custody.unwrap(&kms, &record.sealed, &record.wrapped, soon());
     for number in [0, 1, 2, 0, 2] {
         serving.store(number, Ordering::SeqCst);
         for result in join_all((0..64).map(|_| call())).await {
@@ -191,39 +178,24 @@ async fn who_waits_and_who_gives_up() {
     let free = record.custody.free();
     let decrypts = || {
         let seen = server.seen();
-        let decrypts = seen
-            .iter()
-            .filter(|seen| seen.uri().path().contains("decrypt"));
+        let decrypts = seen.iter().filter(|seen| seen.uri().path().contains("decrypt"));
         decrypts.count()
     };
     let late = Instant::now() + Duration::from_secs(60);
-    let call = |by| {
-        record
-            .custody
-            .unwrap(&kms, &record.sealed, &record.wrapped, by)
-    };
+    let call = |by| record.custody.unwrap(&kms, &record.sealed, &record.wrapped, by);
     let stuck = join_all((0..CONNECTIONS + 4).map(|_| call(late)));
     let others = async {
         until(|| decrypts() == CONNECTIONS).await;
         let begun = Instant::now();
-        let waited = call(begun + Duration::from_millis(100))
-            .await
-            .err()
-            .unwrap();
+        let waited = call(begun + Duration::from_millis(100)).await.err().unwrap();
         assert_eq!(waited.kind, KmsErrorKind::Timeout);
-        assert!(
-            waited.detail.contains("waited for a connection"),
-            "{waited}"
-        );
+        assert!(waited.detail.contains("waited for a connection"), "{waited}");
         assert!(begun.elapsed() < Duration::from_secs(5));
         // Readiness says so, in time.
         let by = Instant::now() + Duration::from_millis(100);
         let status = kms.status(by).await.unwrap_err();
         assert_eq!(status.kind, KmsErrorKind::Timeout, "{status}");
-        assert!(
-            status.detail.contains("waited for a connection"),
-            "{status}"
-        );
+        assert!(status.detail.contains("waited for a connection"), "{status}");
     };
     select! {
         _ = stuck => unreachable!("nobody answers them"),
@@ -243,9 +215,7 @@ async fn who_waits_and_who_gives_up() {
 #[tokio::test]
 async fn connections_that_the_server_ends() {
     let pki = pki();
-    let server = HttpsServer::start(pki.path(), |seen| {
-        unwrapped(seen).with("connection", "close")
-    });
+    let server = HttpsServer::start(pki.path(), |seen| unwrapped(seen).with("connection", "close"));
     let kms = start(scripted(pki.path(), &[server.url()]));
     let record = Record::canned();
     for _ in 0..20 {

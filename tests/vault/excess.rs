@@ -32,20 +32,11 @@ async fn answers_beyond_measure() {
         reply
     };
     let replies: [(&str, Script); 5] = [
-        (
-            "head",
-            Box::new(move || Reply::json(200, "{}").with("x-long", long(9_000))),
-        ),
-        (
-            "endless head",
-            Box::new(move || Reply::json(200, "{}").with("x-long", long(400_000))),
-        ),
+        ("head", Box::new(move || Reply::json(200, "{}").with("x-long", long(9_000)))),
+        ("endless head", Box::new(move || Reply::json(200, "{}").with("x-long", long(400_000)))),
         ("headers", Box::new(many)),
         ("body", Box::new(move || Reply::json(200, long(4_097)))),
-        (
-            "endless body",
-            Box::new(move || Reply::json(200, long(4_000_000))),
-        ),
+        ("endless body", Box::new(move || Reply::json(200, long(4_000_000)))),
     ];
     for (what, reply) in replies {
         let server = HttpsServer::start(pki.path(), move |_| reply());
@@ -63,10 +54,9 @@ async fn answers_beyond_measure() {
 #[tokio::test]
 async fn pages_of_a_gateway() {
     let pki = pki();
-    for (status, kind, attempts) in [
-        (502, KmsErrorKind::Unavailable, 3),
-        (403, KmsErrorKind::Denied, 1),
-    ] {
+    for (status, kind, attempts) in
+        [(502, KmsErrorKind::Unavailable, 3), (403, KmsErrorKind::Denied, 1)]
+    {
         let server =
             HttpsServer::start(pki.path(), move |_| Reply::json(status, "a".repeat(9_000)));
         let kms = start(scripted(pki.path(), &[server.url()]));

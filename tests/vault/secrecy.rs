@@ -46,10 +46,7 @@ impl Needles {
     }
 
     fn find(&self, haystack: &str) -> Vec<&str> {
-        let found = self
-            .0
-            .iter()
-            .filter(|(_, needle)| haystack.contains(needle));
+        let found = self.0.iter().filter(|(_, needle)| haystack.contains(needle));
         found.map(|(name, _)| name.as_str()).collect()
     }
 }
@@ -85,10 +82,9 @@ async fn a_server_that_tells_all() {
                 ("/v1/auth/approle/login", 200) => {
                     Reply::json(200, login("hvs.given-by-login", 3600))
                 }
-                ("/v1/transit/decrypt/countersign-test", 200) => Reply::json(
-                    200,
-                    r#"{"data":{"plaintext":["a-body-is-none-of-the-log"]}}"#,
-                ),
+                ("/v1/transit/decrypt/countersign-test", 200) => {
+                    Reply::json(200, r#"{"data":{"plaintext":["a-body-is-none-of-the-log"]}}"#)
+                }
                 _ => Reply::json(status, &telling).with("location", "https://hvs.given-by-login"),
             }
         });
@@ -128,9 +124,7 @@ async fn an_ordinary_life() {
     needles.text("token", &token);
     let mut settings = tenant.settings();
     for login in [&settings.signer, &settings.custodian] {
-        let Some(Login::AppRole { secret_id_file, .. }) = login else {
-            unreachable!()
-        };
+        let Some(Login::AppRole { secret_id_file, .. }) = login else { unreachable!() };
         let secret = fs::read_to_string(secret_id_file).unwrap();
         needles.text("secret id", secret.trim());
     }
@@ -165,12 +159,7 @@ async fn the_most_verbose_program() {
     let (signer, _) = tenant.token(Role::Signer).await;
     needles.text("token", &signer);
     let signer = tenant.file("signer", &signer);
-    let Login::AppRole {
-        mount,
-        role_id,
-        secret_id_file,
-    } = tenant.login(Role::Custodian)
-    else {
+    let Login::AppRole { mount, role_id, secret_id_file } = tenant.login(Role::Custodian) else {
         unreachable!()
     };
     let secret_id = fs::read_to_string(&secret_id_file).unwrap();
@@ -212,11 +201,7 @@ async fn the_most_verbose_program() {
     let server = Server::start(&mut command, &log);
     let give_up = Instant::now() + std::time::Duration::from_secs(20);
     while !text().contains("\"Ready\"") {
-        assert!(
-            Instant::now() < give_up && server.is_running(),
-            "{}",
-            text()
-        );
+        assert!(Instant::now() < give_up && server.is_running(), "{}", text());
         sleep(std::time::Duration::from_millis(10)).await;
     }
 

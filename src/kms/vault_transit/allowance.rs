@@ -48,10 +48,7 @@ impl Allowance {
     }
 
     pub(super) fn over<S>(&self, stream: S) -> Allowed<S> {
-        Allowed {
-            stream,
-            allowance: self.clone(),
-        }
+        Allowed { stream, allowance: self.clone() }
     }
 }
 

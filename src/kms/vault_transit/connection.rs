@@ -225,11 +225,7 @@ impl Connection {
             };
             sender.ready().await.map_err(|_| Unanswered::Unsent)?;
             let request = request.clone().map(Full::new);
-            let (head, body) = sender
-                .send_request(request)
-                .await
-                .map_err(failed)?
-                .into_parts();
+            let (head, body) = sender.send_request(request).await.map_err(failed)?.into_parts();
             let body = read(body, body_max).await;
             let body = body.map_err(|error| Unanswered::Failed(unanswered(operation, &error)))?;
             Ok(Response::from_parts(head, body))

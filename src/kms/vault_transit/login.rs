@@ -39,11 +39,7 @@ const CREDENTIAL_MAX: usize = 16 * 1024;
 /// Gets a token.
 pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token, KmsError> {
     let request = match login {
-        Login::Kubernetes {
-            mount,
-            role,
-            token_file,
-        } => written(
+        Login::Kubernetes { mount, role, token_file } => written(
             "login",
             LoginWithKubernetesRequest::builder()
                 .mount(mount)
@@ -51,11 +47,7 @@ pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token,
                 .jwt(read(token_file)?.as_str())
                 .build(),
         ),
-        Login::Jwt {
-            mount,
-            role,
-            token_file,
-        } => written(
+        Login::Jwt { mount, role, token_file } => written(
             "login",
             JWTLoginRequest::builder()
                 .mount(mount)
@@ -63,11 +55,7 @@ pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token,
                 .jwt(read(token_file)?.as_str())
                 .build(),
         ),
-        Login::AppRole {
-            mount,
-            role_id,
-            secret_id_file,
-        } => written(
+        Login::AppRole { mount, role_id, secret_id_file } => written(
             "login",
             LoginWithApproleRequest::builder()
                 .mount(mount)
@@ -121,11 +109,7 @@ fn written<E: Endpoint, B>(
     let unusable = || KmsError::new(KmsErrorKind::Login, format!("{operation}: not a request"));
     let request = request.map_err(|_| unusable())?;
     let body = request.body().map_err(|_| unusable())?.unwrap_or_default();
-    Ok(Written {
-        operation,
-        path: request.path(),
-        body: Bytes::from_owner(Zeroizing::new(body)),
-    })
+    Ok(Written { operation, path: request.path(), body: Bytes::from_owner(Zeroizing::new(body)) })
 }
 
 /// One exchange, at the first address that takes it.
@@ -175,10 +159,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>, KmsError> {
     let mut file = file.take(CREDENTIAL_MAX as u64 + 1);
     file.read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > CREDENTIAL_MAX {
-        return Err(unreadable(format!(
-            "is longer than {} KiB",
-            CREDENTIAL_MAX / 1024
-        )));
+        return Err(unreadable(format!("is longer than {} KiB", CREDENTIAL_MAX / 1024)));
     }
     match str::from_utf8(&bytes).map(str::trim) {
         Ok("") => Err(unreadable("is empty".to_owned())),

@@ -63,10 +63,7 @@ type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Room {
     pub(super) fn for_jobs(size: usize) -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(size)),
-            size,
-        }
+        Self { permits: Arc::new(Semaphore::new(size)), size }
     }
 }
 
@@ -90,10 +87,8 @@ impl<T: Send + Sync + 'static> Thread<T> {
         // Nobody joins it: it ends with the queue.
         drop(secret_thread(name, move || {
             // Made here, so that it is on the heap of this thread, too.
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .max_blocking_threads(RESOLVERS)
-                .build();
+            let runtime =
+                Builder::new_current_thread().enable_all().max_blocking_threads(RESOLVERS).build();
             let runtime = match runtime {
                 Ok(runtime) => runtime,
                 Err(error) => {
@@ -109,15 +104,11 @@ impl<T: Send + Sync + 'static> Thread<T> {
             });
         })?);
         match started.recv() {
-            Ok(Ok(())) => Ok(Self {
-                jobs,
-                end,
-                is_closed: AtomicBool::new(false),
-            }),
+            Ok(Ok(())) => Ok(Self { jobs, end, is_closed: AtomicBool::new(false) }),
             Ok(Err(error)) => Err(SettingsError::Runtime(error)),
-            Err(_) => Err(SettingsError::Runtime(std::io::Error::other(
-                "the thread ended at once",
-            ))),
+            Err(_) => {
+                Err(SettingsError::Runtime(std::io::Error::other("the thread ended at once")))
+            }
         }
     }
 
@@ -170,10 +161,7 @@ impl<T: Send + Sync + 'static> Thread<T> {
                 let detail = "the call panicked inside the client, which is a bug";
                 Err(KmsError::new(KmsErrorKind::Unavailable, detail))
             }
-            Err(_) => Err(KmsError::new(
-                KmsErrorKind::Timeout,
-                "the client's thread is stuck",
-            )),
+            Err(_) => Err(KmsError::new(KmsErrorKind::Timeout, "the client's thread is stuck")),
         }
     }
 
@@ -223,10 +211,7 @@ fn logging(log: Option<&Dispatch>, run: impl FnOnce()) {
 /// The same error in memory of this thread: an error may be kept for long, and
 /// the thread's heap is small.
 fn here(error: KmsError) -> KmsError {
-    KmsError {
-        detail: error.detail.as_str().to_owned(),
-        ..error
-    }
+    KmsError { detail: error.detail.as_str().to_owned(), ..error }
 }
 
 #[cfg(test)]

@@ -60,13 +60,7 @@ impl<'a> Request<'a> {
         token: &'a Token,
         body: Bytes,
     ) -> Self {
-        Self {
-            operation,
-            kind: Kind::Transit,
-            path,
-            token: Some(token),
-            body,
-        }
+        Self { operation, kind: Kind::Transit, path, token: Some(token), body }
     }
 
     /// To an auth method, or to the token's own endpoints with a `token`.
@@ -76,13 +70,7 @@ impl<'a> Request<'a> {
         token: Option<&'a Token>,
         body: Bytes,
     ) -> Self {
-        Self {
-            operation,
-            kind: Kind::Login,
-            path,
-            token,
-            body,
-        }
+        Self { operation, kind: Kind::Login, path, token, body }
     }
 
     /// The health of the node, for which a standby is as good as any. The
@@ -147,9 +135,7 @@ impl Transport {
         address: &Url,
         request: &Request<'_>,
     ) -> Result<Answer, Failure> {
-        let &Request {
-            operation, kind, ..
-        } = request;
+        let &Request { operation, kind, .. } = request;
         let body_max = match kind {
             Kind::Transit | Kind::Health => ANSWER_MAX,
             Kind::Login => LOGIN_MAX,
@@ -186,9 +172,7 @@ impl Transport {
             .header(header::HOST, host)
             .header(REQUEST, "true");
         if request.kind != Kind::Health {
-            written = written
-                .method(Method::POST)
-                .header(header::CONTENT_TYPE, "application/json");
+            written = written.method(Method::POST).header(header::CONTENT_TYPE, "application/json");
             if let Some(namespace) = &self.namespace {
                 written = written.header(NAMESPACE, namespace.clone());
             }

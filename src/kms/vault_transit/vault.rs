@@ -81,9 +81,7 @@ impl Vault {
     ) -> Result<WrappedDek, KmsError> {
         let body = transit::encrypt_body(context, &dek);
         drop(dek);
-        let answer = self
-            .call(Role::Custodian, "encrypt", body, deadline)
-            .await?;
+        let answer = self.call(Role::Custodian, "encrypt", body, deadline).await?;
         transit::wrapped_dek(&answer)
     }
 
@@ -113,10 +111,7 @@ impl Vault {
     /// Vault's health and whether every configured login stands. The health
     /// endpoint needs no token and is not audited.
     pub(super) async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
-        self.transport
-            .send(&Request::health(), deadline)
-            .await
-            .map_err(|failure| failure.error)?;
+        self.transport.send(&Request::health(), deadline).await.map_err(|failure| failure.error)?;
         for session in &self.sessions {
             session.status(deadline).await?;
         }
@@ -160,8 +155,7 @@ impl Vault {
             }
         };
         let result = self.retries.run(session, deadline, attempt).await;
-        self.breaker
-            .record(result.as_ref().err(), started, Instant::now());
+        self.breaker.record(result.as_ref().err(), started, Instant::now());
         result
     }
 }

@@ -55,9 +55,7 @@ async fn occupy(thread: &Thread<Owned>, room: &Room, canary: Canary) -> Result<(
         let _canary = canary;
         pending().await
     };
-    thread
-        .run(room, soon() + Duration::from_secs(60), work)
-        .await
+    thread.run(room, soon() + Duration::from_secs(60), work).await
 }
 
 #[tokio::test]
