@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 use failure::Failure;
 use tokio::runtime;
 
-use crate::{enclave::warm_up, telemetry::panics};
+use crate::enclave::warm_up;
 
 /// A signing enclave beside your application: it keeps key shares wrapped by a
 /// KMS, opens one only while a request is active, and answers with a signature.
@@ -51,7 +51,6 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    panics::install();
     // One TLS provider for everything in the process; a second call finds it there.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match Cli::parse().command {

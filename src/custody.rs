@@ -61,8 +61,7 @@ impl Custody {
         })?;
         let Generated { dek, header, sealed, public_key } = generated;
         let context = KekContext::of(&header.identity);
-        let wrapped = kms.wrap(&context, &dek, call.deadline).await?;
-        drop(dek);
+        let wrapped = kms.wrap(&context, dek, call.deadline).await?;
 
         let envelope = Envelope::new(header, wrapped, sealed);
         let record = ShareRecord::new(&envelope, public_key, SystemTime::now());

@@ -40,7 +40,7 @@ pub use dek::{DEK_LEN, Dek};
 pub use open_share::OpenShare;
 pub(crate) use secmem::end_at_trapped_calls;
 pub use secmem::{
-    LARGE_SLOT_LEN, SECTION, SLOT_LEN, SecretPool, Slot, THREAD, is_inside, leaks, level,
+    LARGE_SLOT_LEN, LEAKS, SECTION, SLOT_LEN, SecretPool, Slot, THREAD, is_inside, level,
 };
 pub use section::{secret_thread, warm_up};
 

@@ -28,11 +28,12 @@ pub trait Kms: Send + Sync {
     /// The KEK that new DEKs are wrapped under.
     fn kek(&self) -> &KekRef;
 
-    /// Wraps a DEK under the newest version of the KEK, bound to `context`.
+    /// Wraps a DEK under the newest version of the KEK, bound to `context`. The
+    /// DEK is wiped, whether or not that succeeds.
     async fn wrap(
         &self,
         context: &KekContext,
-        dek: &Dek,
+        dek: Dek,
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError>;
 

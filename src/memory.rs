@@ -3,12 +3,16 @@
 //! say of it. The memory itself is [`crate::enclave`]'s.
 #![forbid(unsafe_code)]
 
+mod panics;
+
 use rustix::{
     io::Errno,
     process::{Resource, getrlimit},
 };
 
 use crate::enclave::{LARGE_SLOT_LEN, SECTION, SLOT_LEN, THREAD};
+
+pub(crate) use panics::hush as hush_panics;
 
 /// What protects secret memory, from weak to strong. One for the whole process,
 /// decided by what the kernel has.

@@ -5,6 +5,5 @@
 pub mod endpoint;
 pub mod log;
 mod metrics;
-pub mod panics;
 
 pub use metrics::Metrics;

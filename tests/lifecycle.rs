@@ -164,7 +164,7 @@ async fn an_old_row_put_back_is_caught_by_the_minimum_version_alone() {
     let generated = generated.unwrap();
     let context = KekContext::of(&generated.header.identity);
     let deadline = Instant::now() + Duration::from_secs(5);
-    let wrapped = signing.kms.wrap(&context, &generated.dek, deadline).await.unwrap();
+    let wrapped = signing.kms.wrap(&context, generated.dek, deadline).await.unwrap();
     let envelope = Envelope::new(generated.header, wrapped, generated.sealed);
     let record = ShareRecord::new(&envelope, generated.public_key, std::time::SystemTime::now());
     let revision = signing.store.describe(id).await.unwrap().unwrap().revision;

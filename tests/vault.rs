@@ -1,5 +1,8 @@
-//! Vault Transit: rights, logins, faults, the network, sessions and what must not leak.
+//! Vault Transit: rights, logins, faults, the network, the client's thread, sessions
+//! and what must not leak.
 
+mod connections;
+mod excess;
 mod faults;
 mod logins;
 mod network;
@@ -53,7 +56,12 @@ impl Record {
 
     /// A record for servers that look at nothing.
     fn canned() -> Self {
-        let custody = Custody::new(&"test".parse().unwrap());
+        Self::canned_with_slots(16)
+    }
+
+    /// The same, with room for so many calls at a time.
+    fn canned_with_slots(slots: usize) -> Self {
+        let custody = Custody::with_slots(&"test".parse().unwrap(), slots);
         let kek = KekRef::new(PROVIDER, "transit", "countersign-test").unwrap();
         Self {
             sealed: custody.seal(&kek),

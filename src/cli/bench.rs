@@ -2,6 +2,7 @@
 
 mod default;
 mod echo;
+mod https;
 mod library;
 mod load;
 mod process;

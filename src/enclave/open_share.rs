@@ -7,9 +7,8 @@ use crate::{
     signature::VerifyingKey,
 };
 
-/// An open share in its slot, and the permit under which it was opened. Wiped on
-/// drop. It lies there in plaintext: opening it again for each operation would
-/// cost about as much as signing, and the section's memory is of the same kind.
+/// An open share in its slot, wiped on drop, and the permit under which it was
+/// opened. It lies there in plaintext: the section's memory is of the same kind.
 pub struct OpenShare {
     pub(super) permit: Permit<UseShare>,
     pub(super) share: Slot,

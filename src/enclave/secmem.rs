@@ -1,5 +1,4 @@
 //! What secret memory is made of: the one module with `unsafe`.
-//!
 //! Its pages are `memfd_secret(2)`'s: no other process reads them, not by root's
 //! `/proc/PID/mem`, `process_vm_readv` or `ptrace`. Where the kernel has none they
 //! are locked, left out of dumps and wiped on fork, but readable to a tracer. The
@@ -16,7 +15,7 @@ pub use pages::level;
 pub use pool::{LARGE_SLOT_LEN, SLOT_LEN, SecretPool, Slot};
 pub(super) use registers::clear as clear_registers;
 pub(super) use room::Room;
-pub use room::{SECTION, THREAD, is_inside, leaks};
+pub use room::{LEAKS, SECTION, THREAD, is_inside};
 pub use trap::end_at_trapped_calls;
 
 /// Zeroes bytes that the compiler believes nobody reads again.

@@ -9,8 +9,7 @@ use crate::{key::Algorithm, payload::Payload};
 /// A scalar, a seed and a DEK that protect nothing.
 const NO_KEY: [u8; 32] = [0x5a; 32];
 
-/// Derives, signs and verifies with every algorithm; derives, encrypts and
-/// decrypts as an envelope does.
+/// Signs and verifies with every algorithm; encrypts and decrypts as an envelope does.
 pub(super) fn self_test() -> Result<(), EnclaveError> {
     for algorithm in Algorithm::ALL {
         let key = signer::derive(algorithm, &NO_KEY)?;

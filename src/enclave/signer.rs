@@ -1,6 +1,4 @@
-//! The signers: a closed list, matched exhaustively, so that adding an algorithm
-//! touches this reviewed code.
-//!
+//! The signers: a closed list, so that adding an algorithm touches reviewed code.
 //! Every signature is verified before it leaves, outside in [`crate::signature`]: a
 //! fault during signing (a flipped bit, a broken library) could publish the key.
 #![forbid(unsafe_code)]

@@ -2,7 +2,7 @@
 //! and KMS answer. The empty service name and the contract's services are
 //! readiness, too.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::{Instant, interval, timeout};
 use tonic_health::{
@@ -86,7 +86,10 @@ impl Health {
                     answers(&signing).await
                 } => now,
             };
-            self.metrics.set_secret_memory(signing.enclave.pool().free(), enclave::leaks());
+            self.metrics.set_secret_memory(
+                signing.enclave.pool().free(),
+                enclave::LEAKS.load(Ordering::Relaxed),
+            );
             let is_ready = now.is_ok();
             if ready != Some(is_ready) {
                 match now {

@@ -117,11 +117,11 @@ impl Kms for Local {
     async fn wrap(
         &self,
         context: &KekContext,
-        dek: &Dek,
+        dek: Dek,
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         in_time(deadline)?;
-        encode(self.versions.len(), &self.wrap_dek(context, dek)?)
+        encode(self.versions.len(), &self.wrap_dek(context, &dek)?)
     }
 
     async fn unwrap(
@@ -145,7 +145,7 @@ impl Kms for Local {
         in_time(deadline)?;
         let slot = self.pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
         let dek = self.open_dek(context, wrapped, slot)?;
-        self.wrap(context, &dek, deadline).await
+        self.wrap(context, dek, deadline).await
     }
 
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {

@@ -2,11 +2,20 @@
 //! server.
 //!
 //! ```text
-//!            ┌ breaker: fails fast while Vault is down
-//!  unwrap ─▶ │ session: the signer's token, kept alive by a task of its own
-//!  wrap      │ transport: one HTTPS client, TLS 1.3, private CA, address failover
-//!  rewrap    └ retry: what a retry can help, within deadline and budget
+//!                  │ thread "vault": its stack and heap are secret memory
+//!  unwrap ─ queue ─┼─▶ ┌ breaker: fails fast while Vault is down
+//!  wrap            │   │ session: the signer's token, kept alive by a task of its own
+//!  rewrap          │   │ retry: what a retry can help, within deadline and budget
+//!  status          │   │ transport: address failover
+//!                  │   └ connections: twelve in all, TLS 1.3, private CA
+//!   wrapped DEK, slot ─▶
+//!                    ◀─ DEK in its slot, request id, wrapped DEK, error
 //! ```
+//! - The token, the DEK in Vault's answers and every buffer that they pass through
+//!   belong to the thread. What crosses is public, or is the index of a slot.
+//! - The thread's heap is fixed, and a process that overflows it is ended. So
+//!   everything on it has a bound: jobs, connections, what a server may send at a
+//!   time, an answer, a token, a credential.
 //! - The record is bound by the derivation `context`, one item a request, so
 //!   that a Vault policy can pin it ([`policy::hcl`]).
 //! - Each role has a login of its own; a role without one has no rights here.
@@ -15,10 +24,11 @@
 //!   becomes a status and a coarse class.
 #![forbid(unsafe_code)]
 
+mod allowance;
 mod answer;
 mod authority;
 mod breaker;
-pub mod client;
+mod connection;
 mod failover;
 mod login;
 pub(crate) mod names;
@@ -26,15 +36,17 @@ pub mod policy;
 mod retry;
 mod session;
 mod settings;
+mod thread;
+pub(crate) mod tls;
 mod token;
 mod transit;
 mod transport;
+mod vault;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{Kms, KmsError, KmsErrorKind, Unwrapped, require_kek};
 use crate::{
@@ -42,20 +54,21 @@ use crate::{
     envelope::{KekContext, KekRef, WrappedDek},
     permitted::PermittedDek,
 };
-use answer::Answer;
-use breaker::Breaker;
-use retry::Retries;
-use session::Session;
-use token::Token;
-use transport::{Request, Transport};
+use thread::{Room, Thread};
+use vault::{LoggedOut, Vault};
 
 pub use settings::{Login, Settings, SettingsError, Timeouts};
 
 /// The provider's name in KEK references.
 pub const PROVIDER: &str = "vault-transit";
 
-/// How long a shutdown waits for Vault to revoke the tokens.
-const REVOKE_WITHIN: Duration = Duration::from_secs(2);
+/// The most calls on the thread at a time: as many as there are connections.
+const CALLS: usize = connection::CONNECTIONS;
+/// The most checks of readiness. They do not wait behind the calls.
+const CHECKS: usize = 2;
+/// How long a shutdown takes at most: the tokens are revoked within two seconds,
+/// or a check that has no end is in the way.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Who logs in to Vault, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,15 +81,12 @@ pub enum Role {
     Rotator,
 }
 
-/// Vault Transit.
+/// Vault Transit: the way to the thread that speaks to Vault.
 pub struct VaultTransit {
     kek: KekRef,
-    transport: Arc<Transport>,
-    retries: Retries,
-    breaker: Breaker,
-    signer: Option<Session>,
-    custodian: Option<Session>,
-    rotator: Option<Session>,
+    thread: Thread<Vault>,
+    calls: Room,
+    checks: Room,
 }
 
 // === impl Role ===
@@ -98,74 +108,23 @@ impl Role {
 // === impl VaultTransit ===
 
 impl VaultTransit {
-    /// Checks the settings and begins to log in. Reaches nothing yet: a Vault
-    /// that is down at start is reported by [`Kms::status`] and by each call.
-    ///
-    /// Runs in the current Tokio runtime, which has to outlive the value.
+    /// Checks the settings, starts the thread and begins to log in. Reaches
+    /// nothing yet: a Vault that is down at start is reported by [`Kms::status`]
+    /// and by each call.
     ///
     /// # Errors
     /// See [`SettingsError`].
     pub fn start(settings: Settings) -> Result<Self, SettingsError> {
         let kek = settings.check()?;
-        let transport = Arc::new(Transport::new(&settings)?);
-        let begin = |role, login: Option<Login>| {
-            login.map(|login| Session::begin(role, login, Arc::clone(&transport)))
-        };
-        Ok(Self {
-            kek,
-            retries: Retries::default(),
-            breaker: Breaker::default(),
-            signer: begin(Role::Signer, settings.signer),
-            custodian: begin(Role::Custodian, settings.custodian),
-            rotator: begin(Role::Rotator, settings.rotator),
-            transport,
-        })
-    }
-
-    fn session(&self, role: Role) -> Option<&Session> {
-        match role {
-            Role::Signer => self.signer.as_ref(),
-            Role::Custodian => self.custodian.as_ref(),
-            Role::Rotator => self.rotator.as_ref(),
-        }
-    }
-
-    fn sessions(&self) -> impl Iterator<Item = &Session> {
-        Role::ALL.into_iter().filter_map(|role| self.session(role))
-    }
-
-    /// One Transit operation as `role`, with everything that can save it.
-    async fn call(
-        &self,
-        role: Role,
-        operation: &'static str,
-        body: bytes::Bytes,
-        deadline: Instant,
-    ) -> Result<Answer, KmsError> {
-        let session = self.session(role).ok_or_else(|| {
-            let detail = format!("no {} login is configured", role.as_str());
-            KmsError::new(KmsErrorKind::NoLogin, detail)
-        })?;
-        let started = Instant::now();
-        if started >= deadline {
-            let detail = format!("transit/{operation} was not tried: the deadline is past");
-            return Err(KmsError::new(KmsErrorKind::Timeout, detail));
-        }
-        self.breaker.admit(started)?;
-        let path = format!("{}/{operation}/{}", self.kek.mount(), self.kek.name());
-        let attempt = |token: Arc<Token>| {
-            let (path, body) = (path.as_str(), body.clone());
-            async move {
-                let request = Request::post(operation, path, &token, body);
-                self.transport.send(&request, deadline).await
-            }
-        };
-        let result = self.retries.run(session, deadline, attempt).await;
-        self.breaker.record(result.as_ref().err(), started, Instant::now());
-        result
+        let vault = LoggedOut::new(kek.clone(), settings)?;
+        let (calls, checks) = (Room::for_jobs(CALLS), Room::for_jobs(CHECKS));
+        let thread = Thread::start("vault", &[&calls, &checks], || vault.log_in())?;
+        Ok(Self { kek, thread, calls, checks })
     }
 }
 
+/// What comes back from the thread is copied, and freed there: small, but its
+/// heap is smaller. Of an unwrapped DEK only the slot's index comes back.
 #[async_trait]
 impl Kms for VaultTransit {
     fn kek(&self) -> &KekRef {
@@ -175,12 +134,14 @@ impl Kms for VaultTransit {
     async fn wrap(
         &self,
         context: &KekContext,
-        dek: &Dek,
+        dek: Dek,
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
-        let body = transit::encrypt_body(context, dek)?;
-        let answer = self.call(Role::Custodian, "encrypt", body, deadline).await?;
-        transit::wrapped_dek(&answer)
+        let context = context.clone();
+        let work =
+            move |vault: Arc<Vault>| async move { vault.wrap(&context, dek, deadline).await };
+        let wrapped = self.thread.run(&self.calls, deadline, work).await?;
+        Ok(wrapped.clone())
     }
 
     async fn unwrap(
@@ -190,9 +151,12 @@ impl Kms for VaultTransit {
         deadline: Instant,
     ) -> Result<Unwrapped, KmsError> {
         require_kek(&self.kek, &dek)?;
-        let body = transit::ciphertext_body(&dek.context(), dek.wrapped())?;
-        let answer = self.call(Role::Signer, "decrypt", body, deadline).await?;
-        transit::unwrapped(&answer, slot)
+        let (context, wrapped) = (dek.context(), dek.wrapped().clone());
+        let work = move |vault: Arc<Vault>| async move {
+            vault.unwrap(&context, &wrapped, slot, deadline).await
+        };
+        let unwrapped = self.thread.run(&self.calls, deadline, work).await?;
+        Ok(Unwrapped { dek: unwrapped.dek, request_id: unwrapped.request_id.clone() })
     }
 
     async fn rewrap(
@@ -201,25 +165,29 @@ impl Kms for VaultTransit {
         wrapped: &WrappedDek,
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
-        let body = transit::ciphertext_body(context, wrapped)?;
-        let answer = self.call(Role::Rotator, "rewrap", body, deadline).await?;
-        transit::wrapped_dek(&answer)
+        let (context, wrapped) = (context.clone(), wrapped.clone());
+        let work = move |vault: Arc<Vault>| async move {
+            vault.rewrap(&context, &wrapped, deadline).await
+        };
+        let wrapped = self.thread.run(&self.calls, deadline, work).await?;
+        Ok(wrapped.clone())
     }
 
-    /// Vault's health and whether every configured login stands. The health
-    /// endpoint needs no token and is not audited.
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
-        self.transport.send(&Request::health(), deadline).await.map_err(|failure| failure.error)?;
-        for session in self.sessions() {
-            session.status(deadline).await?;
-        }
-        Ok(())
+        let work = move |vault: Arc<Vault>| async move { vault.status(deadline).await };
+        self.thread.run(&self.checks, deadline, work).await
     }
 
+    /// Gives the tokens back and ends the thread.
     async fn close(&self) {
-        let revoking = join_all(self.sessions().map(Session::close));
-        if timeout(REVOKE_WITHIN, revoking).await.is_err() {
-            tracing::warn!("Vault did not revoke every token in time: the rest expire");
+        let deadline = Instant::now() + CLOSE_WITHIN;
+        let work = |vault: Arc<Vault>| async move {
+            vault.log_out().await;
+            Ok(())
+        };
+        if let Err(error) = self.thread.run(&self.checks, deadline, work).await {
+            tracing::warn!(%error, "Vault tokens were not revoked: they expire");
         }
+        self.thread.end().await;
     }
 }

@@ -98,7 +98,7 @@ async fn seal(
         })
         .unwrap();
     let context = KekContext::of(&generated.header.identity);
-    let wrapped = kms.wrap(&context, &generated.dek, soon()).await.unwrap();
+    let wrapped = kms.wrap(&context, generated.dek, soon()).await.unwrap();
     let envelope = Envelope::new(generated.header, wrapped, generated.sealed);
     ShareRecord::new(&envelope, generated.public_key, SystemTime::UNIX_EPOCH)
 }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use countersign::{
     caller::Caller,
-    enclave::{DEK_LEN, Enclave, EnclaveError, Generated, Slot},
+    enclave::{DEK_LEN, Dek, Enclave, EnclaveError, Generated, Slot},
     envelope::{Envelope, Header, Identity, KekContext, KekRef, WrappedDek},
     key::{Algorithm, Environment, RecordVersion, ShareId},
     kms::{Kms, KmsError, Unwrapped},
@@ -34,15 +34,21 @@ pub struct Custody {
 /// A record that was sealed here. Its DEK is kept, for comparison.
 pub struct Sealed {
     generated: Generated,
+    enclave: Enclave,
 }
 
 impl Custody {
     /// A custody with a few slots.
     pub fn new(environment: &Environment) -> Self {
+        Self::with_slots(environment, 16)
+    }
+
+    /// A custody with so many slots.
+    pub fn with_slots(environment: &Environment, slots: usize) -> Self {
         let caller = Caller { name: "tests".into(), uid: 1000, groups: Box::default() };
         Self {
             enclave: Enclave::start(
-                Budget { slots: 16, large_slots: 0, sections: 2, threads: 0 },
+                Budget { slots, large_slots: 0, sections: 2, threads: 0 },
                 Level::Mlock,
             )
             .unwrap(),
@@ -89,7 +95,7 @@ impl Custody {
             algorithm,
         };
         let generated = self.enclave.generate(&permit, kek.clone(), identity).unwrap();
-        Sealed { generated }
+        Sealed { generated, enclave: self.enclave.clone() }
     }
 
     /// The permit to sign with a record whose DEK is `wrapped`.
@@ -127,10 +133,18 @@ impl Sealed {
         &self.generated.header
     }
 
-    /// Wraps the record's DEK.
+    /// Wraps the record's DEK: a copy of it, since a KMS consumes what it wraps.
     pub async fn wrap(&self, kms: &dyn Kms, deadline: Instant) -> Result<WrappedDek, KmsError> {
-        let dek = &self.generated.dek;
-        kms.wrap(&self.context(), dek, deadline).await
+        let free = self.enclave.pool().free();
+        let copy = Dek::unwrapped(self.enclave.reserve(DEK_LEN).unwrap(), |copy| {
+            self.generated.dek.reveal(|dek| {
+                *copy = *dek;
+                Ok::<_, KmsError>(())
+            })
+        })?;
+        let wrapped = kms.wrap(&self.context(), copy, deadline).await;
+        assert_eq!(self.enclave.pool().free(), free, "the DEK is wiped");
+        wrapped
     }
 
     /// Whether an unwrapped DEK is the record's.

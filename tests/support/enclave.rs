@@ -345,7 +345,7 @@ impl Kms for CountedKms {
     async fn wrap(
         &self,
         context: &KekContext,
-        dek: &Dek,
+        dek: Dek,
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         self.1.wrapped.fetch_add(1, Ordering::SeqCst);

@@ -18,7 +18,10 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot},
+};
 use tokio_rustls::TlsAcceptor;
 
 /// A request as it came.
@@ -40,6 +43,7 @@ pub struct Reply {
 pub struct HttpsServer {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    disconnect: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -97,9 +101,15 @@ impl HttpsServer {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
+        let disconnect = Arc::new(Notify::new());
         let (stop, stopped) = oneshot::channel();
-        let serving =
-            serve(listener, TlsAcceptor::from(Arc::new(tls)), Arc::new(handler), Arc::clone(&seen));
+        let serving = serve(
+            listener,
+            TlsAcceptor::from(Arc::new(tls)),
+            Arc::new(handler),
+            Arc::clone(&seen),
+            Arc::clone(&disconnect),
+        );
         // A thread of its own, so that it outlives the runtime of the test that
         // happened to start it.
         let thread = std::thread::spawn(move || {
@@ -112,12 +122,22 @@ impl HttpsServer {
                 }
             });
         });
-        Self { address, seen, stop: Some(stop), thread: Some(thread) }
+        Self { address, seen, disconnect, stop: Some(stop), thread: Some(thread) }
     }
 
     /// `https://127.0.0.1:port`.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Ends every connection.
+    pub fn disconnect(&self) {
+        self.disconnect.notify_waiters();
     }
 
     /// The requests so far.
@@ -140,10 +160,12 @@ async fn serve(
     tls: TlsAcceptor,
     handler: Handler,
     seen: Arc<Mutex<Vec<Seen>>>,
+    disconnect: Arc<Notify>,
 ) {
     let listener = TcpListener::from_std(listener).unwrap();
     while let Ok((stream, _)) = listener.accept().await {
         let (tls, handler, seen) = (tls.clone(), Arc::clone(&handler), Arc::clone(&seen));
+        let disconnect = Arc::clone(&disconnect);
         tokio::spawn(async move {
             let Ok(stream) = tls.accept(stream).await else {
                 return;
@@ -165,7 +187,11 @@ async fn serve(
                     Ok::<_, Infallible>(response.body(body).unwrap())
                 }
             });
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                _ = serving => {}
+                () = disconnect.notified() => {}
+            }
         });
     }
 }

@@ -108,6 +108,11 @@ impl VaultServer {
         format!("https://127.0.0.1:{}", self.port)
     }
 
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The certificate of the authority that signed the server's.
     pub fn ca_file(&self) -> PathBuf {
         self.directory.path().join("ca.pem")

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{
     default::Bench,
+    https,
     library::{self, Library},
     load::{Client, Load, Signer},
     report::{Aim, Line, Section, Unit},
@@ -19,9 +20,7 @@ use super::{
     stream::Frames,
 };
 use crate::{
-    cli::failure::Failure,
-    key::Algorithm,
-    kms::vault_transit::{Settings, client},
+    cli::failure::Failure, key::Algorithm, kms::vault_transit::Settings,
     permitted::PermittedEnvelope,
 };
 
@@ -30,8 +29,8 @@ use crate::{
 pub(super) struct Direct {
     /// A file with a token for asking Vault directly, the baselines of --config
     ///
-    /// The baselines are plain requests, made by this process with the enclave's
-    /// own HTTPS client and nothing else of it: `transit/decrypt` of the very DEK
+    /// The baselines are plain requests, made by this process over the
+    /// enclave's own TLS settings and nothing else of it: `transit/decrypt` of the very DEK
     /// that the enclave's `Sign` has unwrapped, and `transit/sign`. The signer's
     /// policy (`countersign vault policy --role signer`) permits the first.
     #[arg(long, value_name = "FILE", requires = "config")]
@@ -285,7 +284,7 @@ impl Transit {
         token.set_sensitive(true);
         let namespace = settings.namespace.as_deref().map(HeaderValue::from_str);
         Ok(Self {
-            client: client::new(settings).map_err(|error| Failure::new(error.to_string()))?,
+            client: https::client(settings)?,
             url: format!("{}/v1/{path}", address.trim_end_matches('/')),
             token,
             namespace: namespace.transpose().map_err(|_| Failure::new("the namespace is none"))?,

@@ -1,13 +1,12 @@
 //! The global allocator: it wipes whatever is freed, and serves a thread that is
 //! in a room from that room's heap.
 //!
-//! A heap never borrows from ordinary memory: when it is full, the process aborts.
-//! Where a block goes back to is decided by its address, since it may outlive the
-//! section or be freed by another thread.
+//! A heap never borrows from ordinary memory: when it is full, the process aborts. A
+//! block goes back by its address: it may outlive the section, or move to a thread.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    ptr::null_mut,
+    ptr::NonNull,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -60,7 +59,7 @@ unsafe impl GlobalAlloc for Wiping {
             return unsafe { System.alloc(layout) };
         };
         // SAFETY: as above.
-        unsafe { heap.talc().allocate(layout) }.map_or(null_mut(), |block| block.as_ptr())
+        unsafe { heap.talc().allocate(layout) }.map_or_else(|| full(), NonNull::as_ptr)
     }
 
     // SAFETY: as the trait asks; the block has so many bytes and is nobody's any more.
@@ -74,4 +73,12 @@ unsafe impl GlobalAlloc for Wiping {
             None => unsafe { System.dealloc(block, layout) },
         }
     }
+}
+
+#[cold]
+fn full() -> ! {
+    let line = b"countersign: a secret heap is full and ended the process: please report this\n";
+    let _ = rustix::io::write(rustix::stdio::stderr(), line);
+    // SAFETY: ends the process and returns to nobody.
+    unsafe { libc::abort() }
 }

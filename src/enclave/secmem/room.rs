@@ -21,7 +21,7 @@ use super::{
     pages::{PAGE, Reservation},
     wipe,
 };
-use crate::memory::SecretMemoryError;
+use crate::memory::{SecretMemoryError, hush_panics};
 
 /// What a room is for: the bytes of its stack and heap.
 #[derive(Clone, Copy, PartialEq)]
@@ -47,7 +47,8 @@ static HEAPS: [Heap; CELLS] = [const { Heap::new() }; CELLS];
 /// Where the cells begin; at first an address that no block can follow.
 static START: AtomicUsize = AtomicUsize::new(usize::MAX / 2);
 static ROOMS: Mutex<Rooms> = Mutex::new(Rooms { made: 0, for_sections: 0, free: Vec::new() });
-static LEAKS: AtomicU64 = AtomicU64::new(0);
+/// How many sections have ended with something left on their heap.
+pub static LEAKS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The heap of the room that this thread is in. No destructor and nothing made
@@ -71,11 +72,6 @@ struct Rooms {
 /// Whether this thread is in a room, and secrets may be touched.
 pub fn is_inside() -> bool {
     current().is_some()
-}
-
-/// How many sections have ended with something left on their heap.
-pub fn leaks() -> u64 {
-    LEAKS.load(Relaxed)
 }
 
 pub(super) fn current() -> Option<&'static Heap> {
@@ -152,6 +148,7 @@ impl Room {
 
     /// Maps the stack and the heap of the next cell.
     fn furnish(kind: Kind, needed_kib: usize) -> Result<Self, SecretMemoryError> {
+        hush_panics();
         static ADDRESSES: OnceLock<Result<Reservation, Errno>> = OnceLock::new();
         let addresses = ADDRESSES.get_or_init(|| Reservation::new(CELLS * CELL));
         let addresses = addresses.as_ref().map_err(|error| SecretMemoryError::Map(*error))?;

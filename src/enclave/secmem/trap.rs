@@ -12,8 +12,7 @@ struct Trapped {
     call: i32,
 }
 
-/// Installs the handler for the whole process. Where a library has blocked all
-/// signals, the kernel ends the process without the line.
+/// Installs the handler. Where a library blocks signals there is no line.
 pub fn end_at_trapped_calls() {
     let handler: extern "C" fn(i32, *const Trapped, *const c_void) = end;
     // SAFETY: all zeroes are a `sigaction`: no handler, an empty mask, no flags.

@@ -21,19 +21,18 @@ fn scalar<C: CurveArithmetic>(share: &[u8]) -> Result<Zeroizing<NonZeroScalar<C>
     Ok(Zeroizing::new(secret.to_nonzero_scalar()))
 }
 
-pub(super) fn derive<C>(share: &[u8]) -> Result<VerifyingKey<C>, EnclaveError>
-where
-    C: EcdsaCurve + CurveArithmetic,
-{
+pub(super) fn derive<C: EcdsaCurve + CurveArithmetic>(
+    share: &[u8],
+) -> Result<VerifyingKey<C>, EnclaveError> {
     Ok(PublicKey::from_secret_scalar(&*scalar(share)?).into())
 }
 
 /// r ‖ s, and the recovery id that goes with it. On secp256k1 s is low (BIP-62
 /// rule 5): the library normalises it for this curve.
-pub(super) fn sign<C>(share: &[u8], digest: &[u8]) -> Result<([u8; 64], u8), EnclaveError>
-where
-    C: EcdsaCurve + CurveArithmetic,
-{
+pub(super) fn sign<C: EcdsaCurve + CurveArithmetic>(
+    share: &[u8],
+    digest: &[u8],
+) -> Result<([u8; 64], u8), EnclaveError> {
     let (signature, recovery_id) =
         sign_prehashed_rfc6979::<C, Sha256>(&*scalar(share)?, digest, b"");
     let bytes = signature.to_bytes().as_slice().try_into();

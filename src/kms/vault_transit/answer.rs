@@ -1,12 +1,16 @@
 //! Vault's answers: a status and a coarse class, never the text.
 
-use std::time::Duration;
+use std::{error::Error, io, time::Duration};
 
 use http::StatusCode;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{KmsError, KmsErrorKind};
+use super::{KmsError, KmsErrorKind, allowance::TooMuch};
+
+/// The most of an error's text that is kept: rustls quotes every name of a
+/// certificate that is for another host.
+const QUOTED_MAX: usize = 256;
 
 /// A good answer. The body may hold a DEK and is wiped.
 pub(super) struct Answer {
@@ -53,6 +57,22 @@ impl Failure {
     pub(super) fn too_late(operation: &str) -> Self {
         let detail = format!("{operation}: no answer in time");
         Self::new(KmsErrorKind::Timeout, Repeat::Twice, detail)
+    }
+
+    pub(super) fn too_long(operation: &str) -> Self {
+        let detail = format!("{operation}: the answer is too long");
+        Self::new(KmsErrorKind::Protocol, Repeat::Never, detail)
+    }
+
+    /// No room for a connection within the time that there was.
+    pub(super) fn waited(operation: &str) -> Self {
+        let detail = format!("{operation}: waited for a connection, nothing was sent");
+        Self::new(KmsErrorKind::Timeout, Repeat::Never, detail)
+    }
+
+    pub(super) fn unreachable(operation: &str, why: &str) -> Self {
+        let detail = format!("{operation}: {why}");
+        Self::new(KmsErrorKind::Unreachable, Repeat::Twice, detail)
     }
 
     /// What a status means that is not a success.
@@ -102,7 +122,7 @@ impl Said {
             .unwrap_or_default()
     }
 
-    pub(super) fn of_messages(messages: &[String]) -> Self {
+    fn of_messages(messages: &[String]) -> Self {
         let says = |phrase| messages.iter().any(|message| message.contains(phrase));
         Self {
             sealed: says("is sealed"),
@@ -125,4 +145,58 @@ pub(super) fn from_health(status: StatusCode) -> Failure {
     };
     let detail = format!("health: {}, {meaning}", status.as_u16());
     Failure::new(kind, Repeat::Elsewhere, detail)
+}
+
+/// Auth methods say no with 400, 401 or 403, as each likes; 404 is a mount that
+/// is not there.
+pub(super) fn from_login(operation: &str, status: StatusCode, said: Said) -> Failure {
+    match status.as_u16() {
+        code @ 400..=404 => {
+            let detail = format!("{operation}: {code}, not accepted");
+            Failure::new(KmsErrorKind::Login, Repeat::Never, detail)
+        }
+        _ => Failure::from_status(operation, status, None, said),
+    }
+}
+
+/// Why there is no answer. Of the error and its causes only those are quoted
+/// that know nothing of the request: the operating system's and rustls's.
+pub(super) fn unanswered(operation: &str, error: &(dyn Error + 'static)) -> Failure {
+    let mut cause = Some(error);
+    let mut system = None;
+    while let Some(error) = cause {
+        if error.is::<TooMuch>() {
+            let detail = format!("{operation}: {error}");
+            return Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail);
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>()
+            && error.is_parse()
+        {
+            let detail = format!("{operation}: the answer is not HTTP");
+            return Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail);
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            system = Some(error.kind());
+            // `source` of an I/O error skips the error that it holds.
+            if let Some(held) = error.get_ref() {
+                cause = Some(held);
+                continue;
+            }
+        }
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return tls_failed(operation, tls);
+        }
+        cause = error.source();
+    }
+    let why = system.map_or_else(|| "no connection".to_owned(), |kind| kind.to_string());
+    Failure::unreachable(operation, &why)
+}
+
+/// A certificate or a TLS version does not become right by asking again.
+fn tls_failed(operation: &str, error: &rustls::Error) -> Failure {
+    let mut detail = format!("{operation}: {error}");
+    if let Some((cut, _)) = detail.char_indices().nth(QUOTED_MAX) {
+        detail.truncate(cut);
+    }
+    Failure::new(KmsErrorKind::Tls, Repeat::Never, detail)
 }

@@ -1,33 +1,31 @@
-//! Logging in, renewing and revoking, with `vaultrs` over our own HTTPS client.
+//! Logging in, renewing and revoking: `vaultrs` knows the requests and the answer,
+//! our own transport carries them.
 //!
-//! Its client is put together from its public fields: one that it builds itself
-//! follows a redirect with the token, has no timeout and reads the environment.
-//! It writes the server's error messages to the log, which is why every call
-//! runs with logging off, and drops `Retry-After`, which a login can do without:
-//! it backs off anyway. The copies of a token and a credential that it makes
-//! inside are freed unwiped.
+//! The library's own client would follow a redirect with the token, read an
+//! answer of any length into this thread's fixed heap and write the server's
+//! messages to the log.
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, io::Read, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
-use http::StatusCode;
-use reqwest::Url;
-use rustify::{clients::reqwest::Client as HttpClient, errors::ClientError as HttpError};
-use tokio::time::{Instant, timeout_at};
-use tracing::{Dispatch, instrument::WithSubscriber};
-use vaultrs::{
-    api::{AuthInfo, EndpointMiddleware},
-    auth,
-    client::{VaultClient, VaultClientSettings},
-    error::ClientError,
-    token::{renew_self, revoke_self},
+use bytes::Bytes;
+use rustify::endpoint::Endpoint;
+use rustix::fs::OFlags;
+use tokio::time::Instant;
+use vaultrs::api::{
+    AuthInfo, EndpointResult,
+    auth::{
+        approle::requests::LoginWithApproleRequest,
+        kubernetes::requests::LoginWithKubernetesRequest, oidc::requests::JWTLoginRequest,
+    },
+    token::requests::{RenewTokenSelfRequest, RevokeTokenSelfRequest},
 };
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     KmsError, KmsErrorKind, Login,
-    answer::{Failure, Repeat, Said},
+    answer::Answer,
     token::{NotAToken, Token},
-    transport::{Transport, unanswered},
+    transport::{Request, Transport},
 };
 
 /// How long a login or a renewal may take, over all addresses.
@@ -35,20 +33,42 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// The longest lease: 1 year, where Vault's own maximum is 32 days. Nothing is
 /// lost with a shorter one, and no date is computed that there is not.
 const LEASE_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The longest credential in bytes: a service account's token has some 1,500.
+const CREDENTIAL_MAX: usize = 16 * 1024;
 
 /// Gets a token.
 pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token, KmsError> {
-    let credential = match login {
-        Login::Kubernetes { token_file, .. } | Login::Jwt { token_file, .. } => read(token_file),
-        Login::AppRole { secret_id_file, .. } => read(secret_id_file),
+    let request = match login {
+        Login::Kubernetes { mount, role, token_file } => written(
+            "login",
+            LoginWithKubernetesRequest::builder()
+                .mount(mount)
+                .role(role)
+                .jwt(read(token_file)?.as_str())
+                .build(),
+        ),
+        Login::Jwt { mount, role, token_file } => written(
+            "login",
+            JWTLoginRequest::builder()
+                .mount(mount)
+                .role(role)
+                .jwt(read(token_file)?.as_str())
+                .build(),
+        ),
+        Login::AppRole { mount, role_id, secret_id_file } => written(
+            "login",
+            LoginWithApproleRequest::builder()
+                .mount(mount)
+                .role_id(role_id)
+                .secret_id(read(secret_id_file)?.as_str())
+                .build(),
+        ),
         Login::TokenFile { path } => {
-            let token = read(path).await?;
-            return Token::of_file(token).map_err(not_a_token);
+            return Token::of_file(read(path)?).map_err(not_a_token);
         }
     };
-    let credential = credential.await?;
-    let call = Call::Login(login, &credential);
-    let auth = exchange(transport, call).await?.ok_or_else(undocumented)?;
+    let answer = exchange(transport, request?, None).await?;
+    let auth = auth(&answer)?;
     let lease = lease(&auth);
     let token = Zeroizing::new(auth.client_token);
     let revocable = auth.token_type != "batch";
@@ -62,119 +82,85 @@ pub(super) async fn login(login: &Login, transport: &Transport) -> Result<Token,
 
 /// Prolongs a token.
 pub(super) async fn renew(token: &Token, transport: &Transport) -> Result<Token, KmsError> {
-    let auth = exchange(transport, Call::Renew(token)).await?;
-    let mut auth = auth.ok_or_else(undocumented)?;
+    let request = written("renewal", RenewTokenSelfRequest::builder().build())?;
+    let answer = exchange(transport, request, Some(token)).await?;
+    let mut auth = auth(&answer)?;
     auth.client_token.zeroize();
     Ok(token.renewed(lease(&auth), auth.renewable))
+}
+
+/// Ends a token.
+pub(super) async fn revoke(token: &Token, transport: &Transport) -> Result<(), KmsError> {
+    let request = written("revocation", RevokeTokenSelfRequest::builder().build())?;
+    exchange(transport, request, Some(token)).await.map(drop)
+}
+
+/// A request of the library's, to be sent by us.
+struct Written {
+    operation: &'static str,
+    path: String,
+    body: Bytes,
+}
+
+fn written<E: Endpoint, B>(
+    operation: &'static str,
+    request: Result<E, B>,
+) -> Result<Written, KmsError> {
+    let unusable = || KmsError::new(KmsErrorKind::Login, format!("{operation}: not a request"));
+    let request = request.map_err(|_| unusable())?;
+    let body = request.body().map_err(|_| unusable())?.unwrap_or_default();
+    Ok(Written { operation, path: request.path(), body: Bytes::from_owner(Zeroizing::new(body)) })
+}
+
+/// One exchange, at the first address that takes it.
+async fn exchange(
+    transport: &Transport,
+    request: Written,
+    token: Option<&Token>,
+) -> Result<Answer, KmsError> {
+    let deadline = Instant::now() + WITHIN;
+    // The library's paths begin with a slash, two of them with a tab before it.
+    let path = request.path.trim_start().trim_start_matches('/');
+    let request = Request::login(request.operation, path, token, request.body);
+    let sent = transport.send(&request, deadline).await;
+    sent.map_err(|failure| failure.error)
+}
+
+/// The parser's own message may quote the token and is dropped.
+fn auth(answer: &Answer) -> Result<AuthInfo, KmsError> {
+    let result: Option<EndpointResult<()>> = serde_json::from_slice(&answer.body).ok();
+    result.and_then(|result| result.auth).ok_or_else(|| {
+        let detail = format!("{}: the answer is not as documented", answer.operation);
+        KmsError::new(KmsErrorKind::Protocol, detail)
+    })
 }
 
 fn lease(auth: &AuthInfo) -> Duration {
     Duration::from_secs(auth.lease_duration).min(LEASE_MAX)
 }
 
-/// Ends a token.
-pub(super) async fn revoke(token: &Token, transport: &Transport) -> Result<(), KmsError> {
-    exchange(transport, Call::Revoke(token)).await.map(drop)
-}
-
-/// What is asked of the library.
-#[derive(Clone, Copy)]
-enum Call<'a> {
-    Login(&'a Login, &'a str),
-    Renew(&'a Token),
-    Revoke(&'a Token),
-}
-
-impl Call<'_> {
-    fn operation(self) -> &'static str {
-        match self {
-            Self::Login(..) => "login",
-            Self::Renew(_) => "renewal",
-            Self::Revoke(_) => "revocation",
-        }
-    }
-
-    async fn make(self, client: &VaultClient) -> Result<Option<AuthInfo>, ClientError> {
-        let auth = match self {
-            Self::Login(login, credential) => match login {
-                Login::Kubernetes { mount, role, .. } => {
-                    auth::kubernetes::login(client, mount, role, credential).await
-                }
-                Login::Jwt { mount, role, .. } => {
-                    auth::oidc::login(client, mount, credential, Some(role.clone())).await
-                }
-                Login::AppRole { mount, role_id, .. } => {
-                    auth::approle::login(client, mount, role_id, credential).await
-                }
-                Login::TokenFile { .. } => Err(ClientError::InvalidLoginMethodError),
-            },
-            Self::Renew(_) => renew_self(client, None).await,
-            Self::Revoke(_) => return revoke_self(client).await.map(|()| None),
-        };
-        auth.map(Some)
-    }
-}
-
-/// One call of the library, at the first address that takes it.
-async fn exchange(transport: &Transport, call: Call<'_>) -> Result<Option<AuthInfo>, KmsError> {
-    let token = match call {
-        Call::Login(..) => None,
-        Call::Renew(token) | Call::Revoke(token) => Some(token),
-    };
-    let operation = call.operation();
-    let deadline = Instant::now() + WITHIN;
-    let mut pass = transport.addresses().pass();
-    while let Some(address) = pass.next() {
-        let mut client = client(transport, address, token);
-        let answer = call.make(&client).with_subscriber(Dispatch::none());
-        let result = match timeout_at(deadline, answer).await {
-            Ok(result) => result.map_err(|error| failed(operation, error)),
-            Err(_) => Err(Failure::too_late(operation)),
-        };
-        client.middle.token.zeroize();
-        if let Some(result) = pass.settle(result) {
-            return result.map_err(|failure| failure.error);
-        }
-    }
-    Err(pass.exhausted(operation).error)
-}
-
-/// The library's client, with every field set, so that it asks the environment
-/// for none.
-fn client(transport: &Transport, address: &Url, token: Option<&Token>) -> VaultClient {
-    VaultClient {
-        http: HttpClient::new(address.as_str(), transport.client()),
-        middle: EndpointMiddleware {
-            token: token.map_or("", Token::reveal).to_owned(),
-            version: "v1".to_owned(),
-            wrap: None,
-            namespace: transport.namespace(),
-        },
-        settings: VaultClientSettings {
-            address: address.clone(),
-            ca_certs: Vec::new(),
-            identity: None,
-            timeout: None,
-            token: String::new(),
-            verify: true,
-            version: 1,
-            wrapping: false,
-            namespace: None,
-            proxy: None,
-        },
-    }
-}
-
 /// Reads a credential. Its file is small and local, and often changed by others.
-async fn read(path: &Path) -> Result<Zeroizing<String>, KmsError> {
+/// It is read here and now: what `tokio` reads files with is a thread whose
+/// memory is not secret.
+fn read(path: &Path) -> Result<Zeroizing<String>, KmsError> {
     let unreadable = |problem: String| {
         let detail = format!("login: {} {problem}", path.display());
         KmsError::new(KmsErrorKind::Login, detail)
     };
-    let bytes = tokio::fs::read(path)
-        .await
-        .map_err(|error| unreadable(format!("cannot be read: {}", error.kind())))?;
-    let bytes = Zeroizing::new(bytes);
+    let failed = |error: std::io::Error| unreadable(format!("cannot be read: {}", error.kind()));
+    // A pipe without a writer would keep everybody else waiting, too.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = file.map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(unreadable("is not a file".to_owned()));
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(CREDENTIAL_MAX + 1));
+    let mut file = file.take(CREDENTIAL_MAX as u64 + 1);
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > CREDENTIAL_MAX {
+        return Err(unreadable(format!("is longer than {} KiB", CREDENTIAL_MAX / 1024)));
+    }
     match str::from_utf8(&bytes).map(str::trim) {
         Ok("") => Err(unreadable("is empty".to_owned())),
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
@@ -182,41 +168,7 @@ async fn read(path: &Path) -> Result<Zeroizing<String>, KmsError> {
     }
 }
 
-fn undocumented() -> KmsError {
-    KmsError::new(KmsErrorKind::Protocol, "login: the answer is not as documented")
-}
-
 fn not_a_token(_: NotAToken) -> KmsError {
-    KmsError::new(KmsErrorKind::Login, "login: the token is not visible ASCII")
-}
-
-/// A status and a class; messages and bodies end here.
-fn failed(operation: &'static str, error: ClientError) -> Failure {
-    match error {
-        ClientError::APIError { code, errors } => {
-            refused(operation, code, Said::of_messages(&errors))
-        }
-        ClientError::RestClientError { source: HttpError::ServerResponseError { code, .. } } => {
-            refused(operation, code, Said::default())
-        }
-        ClientError::RestClientError {
-            source: error @ (HttpError::RequestError { .. } | HttpError::ResponseError { .. }),
-        } => unanswered(operation, &error),
-        _ => {
-            let detail = format!("{operation}: the answer is not as documented");
-            Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail)
-        }
-    }
-}
-
-/// Auth methods say no with 400, 401 or 403, as each likes; 404 is a mount that
-/// is not there.
-fn refused(operation: &'static str, code: u16, said: Said) -> Failure {
-    match (code, StatusCode::from_u16(code)) {
-        (400..=404, _) | (_, Err(_)) => {
-            let detail = format!("{operation}: {code}, not accepted");
-            Failure::new(KmsErrorKind::Login, Repeat::Never, detail)
-        }
-        (_, Ok(status)) => Failure::from_status(operation, status, None, said),
-    }
+    let detail = "login: the token is not visible ASCII of at most 4 KiB";
+    KmsError::new(KmsErrorKind::Login, detail)
 }

@@ -42,6 +42,9 @@ const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// A token younger than this has every right that a new one would have; an older
 /// one may lack what its role was given since.
 const STALE: Duration = Duration::from_secs(30);
+/// The most replaced tokens that wait to be revoked. Where leases are so short
+/// that there are more, those expire soon enough.
+const REPLACED_MAX: usize = 4;
 
 /// A role's session. Its task ends with it.
 pub(super) struct Session {
@@ -86,6 +89,10 @@ impl Session {
         });
         let task = tokio::spawn(Arc::clone(&inner).run()).abort_handle();
         Self { inner, task }
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.inner.role
     }
 
     /// The token, waiting for a login that is under way.
@@ -293,7 +300,7 @@ impl Inner {
     }
 
     /// Gives out a token from now on. The one that it replaces is returned if it
-    /// is another, and is to be retired.
+    /// is another and is to be retired.
     fn put(&self, token: Arc<Token>) -> Option<Arc<Token>> {
         let mut replaced = None;
         self.state.send_modify(|state| {
@@ -302,8 +309,10 @@ impl Inner {
             }
             state.attempts += 1;
             state.failure = None;
-            replaced = state.usable().filter(|old| !old.is_same(&token));
-            state.replaced.extend(replaced.clone());
+            if state.replaced.len() < REPLACED_MAX {
+                replaced = state.usable().filter(|old| !old.is_same(&token));
+                state.replaced.extend(replaced.clone());
+            }
             state.token = Some(token);
         });
         replaced

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use reqwest::Url;
 
 use super::{authority, names};
-use crate::{envelope::KekRef, key::Malformed};
+use crate::{envelope::KekRef, key::Malformed, memory::SecretMemoryError};
 
 /// How to reach Vault, and as whom.
 #[derive(Clone, Debug)]
@@ -111,6 +111,15 @@ pub enum SettingsError {
     /// The TLS client cannot be built.
     #[error("the TLS client cannot be built: {0}")]
     Client(String),
+    /// The client's thread cannot have its secret memory.
+    #[error("the Vault client's thread cannot be started: {0}")]
+    Thread(#[from] SecretMemoryError),
+    /// The client's thread has no runtime.
+    #[error(
+        "the Vault client's runtime cannot be started: {0}. Raise the limit on open files \
+         (`ulimit -n`)"
+    )]
+    Runtime(io::Error),
 }
 
 impl Default for Timeouts {

@@ -1,7 +1,7 @@
 //! The bodies of Transit requests and answers.
 //!
-//! The DEK's base64 lives in wiped buffers on both ways; what rustls and hyper
-//! copy is out of this module's reach.
+//! The DEK's base64 lives in wiped buffers on both ways. What rustls and hyper copy
+//! of it is out of this module's reach, but not out of the thread's memory.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;

@@ -1,23 +1,24 @@
-//! Requests to Vault: one HTTPS client, several addresses.
+//! Requests to Vault: several addresses, one at a time.
 
-use std::{error::Error, io, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use reqwest::{Client, Response, Url};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use reqwest::Url;
 use tokio::time::{Instant, timeout_at};
-use zeroize::Zeroizing;
 
 use super::{
     KmsErrorKind, Settings, SettingsError,
     answer::{self, Answer, Failure, Repeat, Said},
-    client,
+    connection::{Connections, Lane},
     failover::Addresses,
     token::Token,
 };
 
-/// The longest answer: a Transit answer has some 500 bytes.
-const ANSWER_MAX: usize = 64 * 1024;
+/// The longest answer of Transit: one has some 500 bytes.
+const ANSWER_MAX: usize = 4 * 1024;
+/// The longest answer to a login, which lists the policies of the token.
+const LOGIN_MAX: usize = 16 * 1024;
 /// The longest pause that an answer can ask for: who calls asks again in any
 /// case.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
@@ -29,7 +30,7 @@ const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
 /// The way to Vault.
 pub(super) struct Transport {
-    client: Client,
+    connections: Connections,
     addresses: Addresses,
     namespace: Option<HeaderValue>,
     timeout: Duration,
@@ -38,21 +39,38 @@ pub(super) struct Transport {
 /// One request.
 pub(super) struct Request<'a> {
     operation: &'static str,
-    method: Method,
+    kind: Kind,
     path: &'a str,
-    query: Option<&'static str>,
     token: Option<&'a Token>,
     body: Bytes,
 }
 
+/// What a request is for, and so how its answer is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Transit,
+    Health,
+    Login,
+}
+
 impl<'a> Request<'a> {
-    pub(super) fn post(
+    pub(super) fn transit(
         operation: &'static str,
         path: &'a str,
         token: &'a Token,
         body: Bytes,
     ) -> Self {
-        Self { operation, method: Method::POST, path, query: None, token: Some(token), body }
+        Self { operation, kind: Kind::Transit, path, token: Some(token), body }
+    }
+
+    /// To an auth method, or to the token's own endpoints with a `token`.
+    pub(super) fn login(
+        operation: &'static str,
+        path: &'a str,
+        token: Option<&'a Token>,
+        body: Bytes,
+    ) -> Self {
+        Self { operation, kind: Kind::Login, path, token, body }
     }
 
     /// The health of the node, for which a standby is as good as any. The
@@ -60,9 +78,8 @@ impl<'a> Request<'a> {
     pub(super) fn health() -> Self {
         Self {
             operation: "health",
-            method: Method::GET,
-            path: "sys/health",
-            query: Some("standbyok=true&perfstandbyok=true"),
+            kind: Kind::Health,
+            path: "sys/health?standbyok=true&perfstandbyok=true",
             token: None,
             body: Bytes::new(),
         }
@@ -72,32 +89,16 @@ impl<'a> Request<'a> {
 impl Transport {
     pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
-            client: client::new(settings)?,
+            connections: Connections::new(settings)?,
             addresses: Addresses::new(settings.urls()?),
             namespace: settings.namespace_header()?,
             timeout: settings.timeouts.request,
         })
     }
 
-    /// Where Vault is.
-    pub(super) fn addresses(&self) -> &Addresses {
-        &self.addresses
-    }
-
     /// How long one request may take.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
-    }
-
-    /// The client, for the library that logs in.
-    pub(super) fn client(&self) -> Client {
-        self.client.clone()
-    }
-
-    /// The namespace, for the same.
-    pub(super) fn namespace(&self) -> Option<String> {
-        let namespace = self.namespace.as_ref()?.to_str().ok()?;
-        Some(namespace.to_owned())
     }
 
     /// Sends a request to the first address that takes it.
@@ -106,13 +107,18 @@ impl Transport {
         request: &Request<'_>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
+        let operation = request.operation;
+        let mut lane = self.connections.lane(operation, deadline).await?;
         let mut pass = self.addresses.pass();
         while let Some(address) = pass.next() {
             let limit = Instant::now().checked_add(self.timeout);
             let limit = limit.map_or(deadline, |limit| limit.min(deadline));
-            let result = timeout_at(limit, self.exchange(address, request))
+            // Boxed, for the sake of the stack: it is the bulk of every call, and
+            // whoever awaits a future may hold it twice.
+            let exchange = Box::pin(self.exchange(&mut lane, address, request));
+            let result = timeout_at(limit, exchange)
                 .await
-                .unwrap_or_else(|_| Err(Failure::too_late(request.operation)));
+                .unwrap_or_else(|_| Err(Failure::too_late(operation)));
             if let Some(result) = pass.settle(result) {
                 return result;
             }
@@ -120,104 +126,71 @@ impl Transport {
                 break;
             }
         }
-        Err(pass.exhausted(request.operation))
+        Err(pass.exhausted(operation))
     }
 
-    async fn exchange(&self, address: &Url, request: &Request<'_>) -> Result<Answer, Failure> {
-        let operation = request.operation;
-        let mut url = address.clone();
-        url.set_path(&format!("v1/{}", request.path));
-        url.set_query(request.query);
-        let mut builder = self.client.request(request.method.clone(), url).header(REQUEST, "true");
-        if let Some(token) = request.token {
-            builder = builder.header(TOKEN, token.header());
+    async fn exchange(
+        &self,
+        lane: &mut Lane,
+        address: &Url,
+        request: &Request<'_>,
+    ) -> Result<Answer, Failure> {
+        let &Request { operation, kind, .. } = request;
+        let body_max = match kind {
+            Kind::Transit | Kind::Health => ANSWER_MAX,
+            Kind::Login => LOGIN_MAX,
+        };
+        let written = self.write(address, request)?;
+        let (head, body) = self
+            .connections
+            .exchange(lane, operation, address, written, body_max)
+            .await?
+            .into_parts();
+        if head.status == StatusCode::OK
+            || (kind == Kind::Login && head.status == StatusCode::NO_CONTENT)
+        {
+            return body
+                .map(|body| Answer { operation, body })
+                .ok_or_else(|| Failure::too_long(operation));
+        }
+        // What stands in front of Vault may have a page to say it with.
+        let said = body.map_or_else(Said::default, |body| Said::of(&body));
+        Err(match kind {
+            Kind::Health => answer::from_health(head.status),
+            Kind::Login => answer::from_login(operation, head.status, said),
+            Kind::Transit => {
+                let pause = retry_after(&head.headers);
+                Failure::from_status(operation, head.status, pause, said)
+            }
+        })
+    }
+
+    fn write(&self, address: &Url, request: &Request<'_>) -> Result<http::Request<Bytes>, Failure> {
+        let host = address.authority();
+        let mut written = http::Request::builder()
+            .uri(format!("/v1/{}", request.path))
+            .header(header::HOST, host)
+            .header(REQUEST, "true");
+        if request.kind != Kind::Health {
+            written = written.method(Method::POST).header(header::CONTENT_TYPE, "application/json");
             if let Some(namespace) = &self.namespace {
-                builder = builder.header(NAMESPACE, namespace.clone());
+                written = written.header(NAMESPACE, namespace.clone());
             }
         }
-        if !request.body.is_empty() {
-            builder =
-                builder.header(header::CONTENT_TYPE, "application/json").body(request.body.clone());
+        if let Some(token) = request.token {
+            written = written.header(TOKEN, token.header());
         }
-        let mut response = builder.send().await.map_err(|error| unanswered(operation, &error))?;
-        let status = response.status();
-        let retry_after = retry_after(&response);
-        let body = read(operation, &mut response).await?;
-        if status == StatusCode::OK {
-            return Ok(Answer { operation, body });
-        }
-        if operation == "health" {
-            return Err(answer::from_health(status));
-        }
-        let said = Said::of(&body);
-        Err(Failure::from_status(operation, status, retry_after, said))
-    }
-}
-
-/// Reads a body into a buffer that does not grow, so that it leaves no copies.
-async fn read(operation: &str, response: &mut Response) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let room = announced.unwrap_or(ANSWER_MAX).min(ANSWER_MAX);
-    let mut body = Zeroizing::new(Vec::with_capacity(room));
-    loop {
-        match response.chunk().await {
-            Ok(None) => return Ok(body),
-            Ok(Some(chunk)) if body.len() + chunk.len() <= room => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => {
-                let detail = format!("{operation}: the answer is too long");
-                return Err(Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail));
-            }
-            Err(error) => return Err(unanswered(operation, &error)),
-        }
+        written.body(request.body.clone()).map_err(|_| {
+            let detail = format!("{}: not a request", request.operation);
+            Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail)
+        })
     }
 }
 
 /// The seconds form of `Retry-After`, which is the one that Vault writes, up to
 /// [`RETRY_AFTER_MAX`].
-fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(header::RETRY_AFTER)?;
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?;
     let seconds = value.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
-}
-
-/// Why there is no answer. Of the error and its causes only those are quoted
-/// that know nothing of the request: the operating system's and rustls's.
-pub(super) fn unanswered(operation: &str, error: &(dyn Error + 'static)) -> Failure {
-    let mut cause = Some(error);
-    let mut system = None;
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<reqwest::Error>()
-            && error.is_timeout()
-            && !error.is_connect()
-        {
-            return Failure::too_late(operation);
-        }
-        if let Some(error) = error.downcast_ref::<hyper::Error>()
-            && error.is_parse()
-        {
-            let detail = format!("{operation}: the answer is not HTTP");
-            return Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail);
-        }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            system = Some(error.kind());
-            // `source` of an I/O error skips the error that it holds.
-            if let Some(held) = error.get_ref() {
-                cause = Some(held);
-                continue;
-            }
-        }
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return tls_failed(operation, tls);
-        }
-        cause = error.source();
-    }
-    let why = system.map_or_else(|| "no connection".to_owned(), |kind| kind.to_string());
-    let detail = format!("{operation}: {why}");
-    Failure::new(KmsErrorKind::Unreachable, Repeat::Twice, detail)
-}
-
-/// A certificate or a TLS version does not become right by asking again.
-fn tls_failed(operation: &str, error: &rustls::Error) -> Failure {
-    let detail = format!("{operation}: {error}");
-    Failure::new(KmsErrorKind::Tls, Repeat::Never, detail)
 }
