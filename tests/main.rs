@@ -22,6 +22,7 @@ mod lifecycle;
 mod limits;
 mod process;
 mod refusals;
+mod residue;
 mod secrets;
 mod sign;
 mod stack;
