@@ -30,11 +30,7 @@ fn envelope(criterion: &mut Criterion) {
     let permit = sealed.permit_to_generate();
     group.bench_function("seal", |bencher| {
         bencher.iter(|| {
-            sealed
-                .enclave
-                .generate(&permit, kek(), |_| identity(permit.subject()))
-                .ok()
-                .unwrap()
+            sealed.enclave.generate(&permit, kek(), |_| identity(permit.subject())).ok().unwrap()
         });
     });
     group.bench_function("derive an Ed25519 public key", |bencher| {

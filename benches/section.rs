@@ -73,12 +73,7 @@ fn encrypt() -> Encrypted {
 fn decrypt(encrypted: &Encrypted) -> [u8; 32] {
     let mut share = encrypted.ciphertext;
     Aes256Gcm::new((&KEY).into())
-        .decrypt_inout_detached(
-            (&NONCE).into(),
-            &AAD,
-            share.as_mut_slice().into(),
-            &encrypted.tag,
-        )
+        .decrypt_inout_detached((&NONCE).into(), &AAD, share.as_mut_slice().into(), &encrypted.tag)
         .unwrap();
     share
 }
@@ -89,9 +84,7 @@ fn sign(algorithm: Algorithm, share: &[u8; 32]) -> Option<[u8; 64]> {
         Algorithm::Ed25519 => {
             let key = ed25519_dalek::SigningKey::from_bytes(share);
             let signature = key.sign(&MESSAGE);
-            key.verifying_key()
-                .verify_strict(&MESSAGE, &signature)
-                .ok()?;
+            key.verifying_key().verify_strict(&MESSAGE, &signature).ok()?;
             signature.to_bytes()
         }
         Algorithm::EcdsaSecp256k1 => {

@@ -44,11 +44,7 @@ pub fn configuration(input: &[u8]) {
     match Config::parse(source) {
         Ok(config) => {
             assert!(config.limits.deadline <= config.limits.longest_deadline);
-            assert!(
-                config
-                    .metrics
-                    .is_none_or(|address| address.ip().is_loopback())
-            );
+            assert!(config.metrics.is_none_or(|address| address.ip().is_loopback()));
         }
         Err(problems) => {
             assert!(!problems.is_empty());

@@ -142,25 +142,12 @@ impl App {
         let listen = &config.listen;
         let enclave = Socket::bind(&listen.enclave, listen.mode)?;
         let custody = listen.custody.as_deref();
-        let custody = custody
-            .map(|path| Socket::bind(path, listen.custody_mode))
-            .transpose()?;
+        let custody = custody.map(|path| Socket::bind(path, listen.custody_mode)).transpose()?;
         let metrics_listener = match config.metrics {
             None => None,
-            Some(address) => Some(
-                TcpListener::bind(address)
-                    .await
-                    .map_err(StartError::Metrics)?,
-            ),
+            Some(address) => Some(TcpListener::bind(address).await.map_err(StartError::Metrics)?),
         };
-        Ok(Self {
-            signing,
-            config,
-            metrics: Metrics::new(),
-            enclave,
-            custody,
-            metrics_listener,
-        })
+        Ok(Self { signing, config, metrics: Metrics::new(), enclave, custody, metrics_listener })
     }
 
     /// The KMS, for whoever closes it when nothing uses it any more.
@@ -173,14 +160,7 @@ impl App {
     /// # Errors
     /// A part ended before its time; the others were ended with it.
     pub async fn run(self, draining: Draining) -> Result<(), PartFailed> {
-        let Self {
-            signing,
-            config,
-            metrics,
-            enclave,
-            custody,
-            metrics_listener,
-        } = self;
+        let Self { signing, config, metrics, enclave, custody, metrics_listener } = self;
         let limits = config.limits;
         let gate = gate(&config, &metrics);
         let room = limits.connections.connections;
@@ -189,13 +169,7 @@ impl App {
         let mut parts = JoinSet::new();
         let mut listen = |socket, routes| {
             let (connections, draining) = (connections.clone(), draining.clone());
-            parts.spawn(grpc::serve(
-                socket,
-                routes,
-                connections,
-                limits.connections,
-                draining,
-            ));
+            parts.spawn(grpc::serve(socket, routes, connections, limits.connections, draining));
         };
 
         let service = SigningEnclave::new(signing.clone(), limits.session, draining.clone());
@@ -222,14 +196,7 @@ impl App {
 }
 
 fn gate(config: &Config, metrics: &Metrics) -> Gate {
-    let Limits {
-        unary,
-        streams,
-        session,
-        deadline,
-        longest_deadline,
-        ..
-    } = config.limits;
+    let Limits { unary, streams, session, deadline, longest_deadline, .. } = config.limits;
     Gate {
         callers: config.callers.clone(),
         own_deadline: deadline,

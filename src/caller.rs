@@ -54,11 +54,6 @@ impl Callers {
 
 impl FromIterator<Caller> for Callers {
     fn from_iter<I: IntoIterator<Item = Caller>>(callers: I) -> Self {
-        Self(
-            callers
-                .into_iter()
-                .map(|caller| (caller.uid, Arc::new(caller)))
-                .collect(),
-        )
+        Self(callers.into_iter().map(|caller| (caller.uid, Arc::new(caller))).collect())
     }
 }

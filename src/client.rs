@@ -22,9 +22,7 @@ pub async fn connect(socket: &Path) -> Result<Channel, Error> {
         async move { UnixStream::connect(socket).await.map(TokioIo::new) }
     });
     // The name is for the HTTP/2 header alone.
-    Endpoint::from_static("http://localhost")
-        .connect_with_connector(connector)
-        .await
+    Endpoint::from_static("http://localhost").connect_with_connector(connector).await
 }
 
 /// A client of the application's service.

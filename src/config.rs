@@ -101,10 +101,7 @@ impl Config {
         };
         let source = std::fs::read_to_string(file)
             .map_err(|error| problem(format!("cannot be read: {error}")))?;
-        Self::parse(&source).map_err(|problems| ConfigError {
-            file: file.to_owned(),
-            problems,
-        })
+        Self::parse(&source).map_err(|problems| ConfigError { file: file.to_owned(), problems })
     }
 
     /// Reads a text.
@@ -128,10 +125,8 @@ impl Config {
 
 /// Reads everything before giving up on anything.
 fn read(root: Table<'_>) -> Option<Config> {
-    let environment: Option<Environment> = root.name_of(
-        "environment",
-        "the name of this environment, such as \"staging\"",
-    );
+    let environment: Option<Environment> =
+        root.name_of("environment", "the name of this environment, such as \"staging\"");
     let listen = listen(root.table("listen"));
     let callers = callers(root.tables("caller"), &root);
     let policy = root.table("policy");
@@ -162,17 +157,12 @@ fn listen(table: Table<'_>) -> Option<Listen> {
     let enclave = table.path("enclave", "the path of the application's socket");
     let custody = table.optional_text("custody").map(PathBuf::from);
     let mode = |key| {
-        table.or(
-            key,
-            "\"0600\", \"0660\" or \"0666\"",
-            0o660,
-            |value| match value.as_str()? {
-                "0600" => Some(0o600),
-                "0660" => Some(0o660),
-                "0666" => Some(0o666),
-                _ => None,
-            },
-        )
+        table.or(key, "\"0600\", \"0660\" or \"0666\"", 0o660, |value| match value.as_str()? {
+            "0600" => Some(0o600),
+            "0660" => Some(0o660),
+            "0666" => Some(0o666),
+            _ => None,
+        })
     };
     let (mode, custody_mode) = (mode("mode"), mode("custody_mode"));
     for socket in [&enclave, &custody].into_iter().flatten() {
@@ -187,12 +177,7 @@ fn listen(table: Table<'_>) -> Option<Listen> {
         table.note("`listen.enclave` and `listen.custody` must be different sockets");
     }
     table.finish();
-    Some(Listen {
-        enclave: enclave?,
-        custody,
-        mode: mode?,
-        custody_mode: custody_mode?,
-    })
+    Some(Listen { enclave: enclave?, custody, mode: mode?, custody_mode: custody_mode? })
 }
 
 fn callers(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> {
@@ -227,9 +212,7 @@ fn callers(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> {
 
 fn log_level(table: Table<'_>) -> Option<Level> {
     let what = "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
-    let level = table.or("level", what, Level::INFO, |value| {
-        value.as_str()?.parse().ok()
-    });
+    let level = table.or("level", what, Level::INFO, |value| value.as_str()?.parse().ok());
     table.finish();
     level
 }

@@ -43,19 +43,8 @@ impl Custody {
         wallet: WalletId,
         algorithm: Algorithm,
     ) -> Result<ShareDescription, Refusal> {
-        let Signing {
-            environment,
-            policy,
-            store,
-            kms,
-            enclave,
-        } = &self.0;
-        let subject = NewShare {
-            environment: environment.clone(),
-            wallet,
-            share,
-            algorithm,
-        };
+        let Signing { environment, policy, store, kms, enclave } = &self.0;
+        let subject = NewShare { environment: environment.clone(), wallet, share, algorithm };
         let permit = policy.authorize(&call.caller, subject, GenerateShare { algorithm })?;
         let new = permit.subject();
         if let Some(existing) = store.describe(share).await? {
@@ -70,12 +59,7 @@ impl Custody {
             address: AccountAddress::of(public_key),
             algorithm,
         })?;
-        let Generated {
-            dek,
-            header,
-            sealed,
-            public_key,
-        } = generated;
+        let Generated { dek, header, sealed, public_key } = generated;
         let context = KekContext::of(&header.identity);
         let wrapped = kms.wrap(&context, &dek, call.deadline).await?;
         drop(dek);
@@ -87,9 +71,7 @@ impl Custody {
             // Somebody made it while we did: answer as for a repeat.
             Err(error) if error.kind == StoreErrorKind::Exists => {
                 let existing = store.describe(share).await?;
-                Err(existing.map_or(Refusal::ShareIdTaken, |existing| {
-                    already_there(new, existing)
-                }))
+                Err(existing.map_or(Refusal::ShareIdTaken, |existing| already_there(new, existing)))
             }
             Err(error) => Err(error.into()),
         }
@@ -107,23 +89,13 @@ impl Custody {
         limit: usize,
     ) -> Result<Page, Refusal> {
         let environment = self.0.environment.clone();
-        let permit = self
-            .0
-            .policy
-            .authorize(&call.caller, environment, ListShares)?;
+        let permit = self.0.policy.authorize(&call.caller, environment, ListShares)?;
         let environment = permit.into_subject();
-        let mut shares = self
-            .0
-            .store
-            .list(&environment, wallet, after, limit + 1)
-            .await?;
+        let mut shares = self.0.store.list(&environment, wallet, after, limit + 1).await?;
         let more = shares.len() > limit;
         shares.truncate(limit);
         let next = shares.last().map(|share| share.identity.share);
-        Ok(Page {
-            next: next.filter(|_| more),
-            shares,
-        })
+        Ok(Page { next: next.filter(|_| more), shares })
     }
 
     /// One share's metadata.
@@ -173,10 +145,7 @@ impl Custody {
         let share = described
             .filter(|share| share.identity.environment == self.0.environment)
             .ok_or_else(Denied::unknown_share)?;
-        let permit = self
-            .0
-            .policy
-            .authorize(&call.caller, Arc::new(share), action)?;
+        let permit = self.0.policy.authorize(&call.caller, Arc::new(share), action)?;
         Ok(permit.into_subject())
     }
 
@@ -187,9 +156,7 @@ impl Custody {
         expected: Option<Revision>,
     ) -> Result<ShareDescription, Refusal> {
         if expected.is_some_and(|expected| expected != share.revision) {
-            return Err(Refusal::RevisionMismatch {
-                recorded: share.revision,
-            });
+            return Err(Refusal::RevisionMismatch { recorded: share.revision });
         }
         let mut changed = ShareDescription::clone(&share);
         if share.state != state {
@@ -207,9 +174,7 @@ fn already_there(new: &NewShare, existing: ShareDescription) -> Refusal {
         && existing.identity.wallet == new.wallet
         && existing.identity.algorithm == new.algorithm;
     if same {
-        Refusal::ShareExists {
-            public_key: existing.public_key,
-        }
+        Refusal::ShareExists { public_key: existing.public_key }
     } else {
         Refusal::ShareIdTaken
     }

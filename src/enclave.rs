@@ -21,10 +21,7 @@ mod dek;
 mod local_kek;
 mod open_share;
 mod seal;
-#[expect(
-    unsafe_code,
-    reason = "secret memory is mapped, locked and wiped by the kernel's calls"
-)]
+#[expect(unsafe_code, reason = "secret memory is mapped, locked and wiped by the kernel's calls")]
 mod secmem;
 mod section;
 pub mod signer;
@@ -123,9 +120,7 @@ impl Enclave {
     /// # Errors
     /// The memory cannot be mapped or locked; the error names the limit to raise.
     pub fn start(slots: usize) -> Result<Self, SecretMemoryError> {
-        Ok(Self {
-            pool: SecretPool::map(slots)?,
-        })
+        Ok(Self { pool: SecretPool::map(slots)? })
     }
 
     /// The pool, for the local KEK and for tests of the KMS backends.
@@ -180,11 +175,7 @@ impl Enclave {
             share.reveal(|bytes| key.sign(bytes, payload))
         })?;
         let identity = &permitted.envelope().header().identity;
-        Ok(Signed {
-            signature,
-            algorithm: identity.algorithm,
-            version: identity.version,
-        })
+        Ok(Signed { signature, algorithm: identity.algorithm, version: identity.version })
     }
 
     /// Opens a share for a stream. It stays in its slot, in plaintext, until the
@@ -219,12 +210,7 @@ impl Enclave {
             let public_key = key.public_key();
             let dek = Dek::generate(dek)?;
             let (header, sealed) = seal::seal(&dek, identity(&public_key), kek, share)?;
-            Ok(Generated {
-                dek,
-                header,
-                sealed,
-                public_key,
-            })
+            Ok(Generated { dek, header, sealed, public_key })
         })
     }
 }

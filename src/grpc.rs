@@ -108,12 +108,10 @@ pub async fn serve(
         let Some(open) = connections.admit(peer) else {
             continue;
         };
-        let service = routes
-            .clone()
-            .map_request(move |mut request: http::Request<_>| {
-                request.extensions_mut().insert(peer);
-                request
-            });
+        let service = routes.clone().map_request(move |mut request: http::Request<_>| {
+            request.extensions_mut().insert(peer);
+            request
+        });
         let connection = server
             .serve_connection(
                 TokioIo::new(LenientAuthority::new(bounded(stream, limits.idle))),

@@ -69,9 +69,7 @@ impl Environment {
     /// Whether the name says production: one of its hyphenated parts is `prod`
     /// or `production`. Development-only parts refuse to start there.
     pub fn is_production(&self) -> bool {
-        self.0
-            .split('-')
-            .any(|part| matches!(part, "prod" | "production"))
+        self.0.split('-').any(|part| matches!(part, "prod" | "production"))
     }
 }
 
@@ -165,9 +163,7 @@ impl FromStr for ShareId {
             .ok()
             .filter(|uuid| uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text);
         canonical
-            .ok_or(Malformed(
-                "a share id is a UUID of 36 characters, lower case with hyphens",
-            ))?
+            .ok_or(Malformed("a share id is a UUID of 36 characters, lower case with hyphens"))?
             .try_into()
     }
 }
@@ -194,9 +190,7 @@ impl TryFrom<u32> for RecordVersion {
     type Error = Malformed;
 
     fn try_from(number: u32) -> Result<Self, Malformed> {
-        NonZeroU32::new(number)
-            .map(Self)
-            .ok_or(Malformed("a record version is at least 1"))
+        NonZeroU32::new(number).map(Self).ok_or(Malformed("a record version is at least 1"))
     }
 }
 

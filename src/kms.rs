@@ -118,11 +118,7 @@ pub enum KmsErrorKind {
 impl KmsError {
     /// An error without a hint when to retry.
     pub fn new(kind: KmsErrorKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            retry_after: None,
-            detail: detail.into(),
-        }
+        Self { kind, retry_after: None, detail: detail.into() }
     }
 }
 

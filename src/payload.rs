@@ -53,12 +53,12 @@ impl Payload {
             (Algorithm::SchnorrSecp256k1, Self::Message(_)) => {
                 Err(Unfit("a BIP-340 message has exactly 32 bytes"))
             }
-            (Algorithm::EcdsaSecp256k1, Self::Message(_)) => Err(Unfit(
-                "ECDSA secp256k1 signs no bare message: send a digest",
-            )),
-            (Algorithm::Ed25519 | Algorithm::SchnorrSecp256k1, Self::Digest(_)) => Err(Unfit(
-                "this algorithm signs no digest: send the message itself",
-            )),
+            (Algorithm::EcdsaSecp256k1, Self::Message(_)) => {
+                Err(Unfit("ECDSA secp256k1 signs no bare message: send a digest"))
+            }
+            (Algorithm::Ed25519 | Algorithm::SchnorrSecp256k1, Self::Digest(_)) => {
+                Err(Unfit("this algorithm signs no digest: send the message itself"))
+            }
         }
     }
 }

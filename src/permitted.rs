@@ -45,14 +45,8 @@ impl<A: Opens> PermittedEnvelope<A> {
             return Err(RecordError::Changed);
         }
         let envelope = Envelope::decode(&record.envelope)?;
-        let Identity {
-            environment,
-            wallet,
-            share,
-            version,
-            address,
-            algorithm,
-        } = &envelope.header().identity;
+        let Identity { environment, wallet, share, version, address, algorithm } =
+            &envelope.header().identity;
         let expected = &permitted.identity;
         for (name, same) in [
             ("environment", *environment == expected.environment),
@@ -61,10 +55,7 @@ impl<A: Opens> PermittedEnvelope<A> {
             ("record version", *version == expected.version),
             ("account address", *address == expected.address),
             ("algorithm", *algorithm == expected.algorithm),
-            (
-                "public key's algorithm",
-                permitted.public_key.algorithm() == expected.algorithm,
-            ),
+            ("public key's algorithm", permitted.public_key.algorithm() == expected.algorithm),
             ("KEK", envelope.header().kek == permitted.kek),
         ] {
             if !same {

@@ -68,10 +68,7 @@ impl Denied {
     /// The answer for a share that does not exist: that of a share which the
     /// caller may not use.
     pub fn unknown_share() -> Self {
-        Self {
-            reason: DeniedReason::NotPermitted,
-            policies: Vec::new(),
-        }
+        Self { reason: DeniedReason::NotPermitted, policies: Vec::new() }
     }
 }
 
@@ -107,12 +104,7 @@ impl Policy {
             .frames(action.payload.kind())
             .get_or_init(|| self.decide(open.caller(), &share, action.name(), action.context()))
             .clone()?;
-        Ok(Permit::new(
-            Arc::clone(open.caller()),
-            share,
-            action,
-            policies,
-        ))
+        Ok(Permit::new(Arc::clone(open.caller()), share, action, policies))
     }
 
     /// The limits that the policies behind a permit set for its stream.
@@ -132,10 +124,7 @@ impl Policy {
         action: &'static str,
         context: Vec<(String, RestrictedExpression)>,
     ) -> Result<Decided, Denied> {
-        let failed = || Denied {
-            reason: DeniedReason::Evaluation,
-            policies: Vec::new(),
-        };
+        let failed = || Denied { reason: DeniedReason::Evaluation, policies: Vec::new() };
         let action = subject::uid(Type::Action, action);
         let entities = subject::caller(caller).and_then(|mut entities| {
             entities.extend(subject.entities()?);
@@ -156,15 +145,10 @@ impl Policy {
         )
         .map_err(|_| failed())?;
 
-        let response = self
-            .authorizer
-            .is_authorized(&request, &self.policies, &entities);
+        let response = self.authorizer.is_authorized(&request, &self.policies, &entities);
         let diagnostics = response.diagnostics();
         let deciding = || diagnostics.reason().map(ToString::to_string);
-        let denied = |reason| Denied {
-            reason,
-            policies: deciding().collect(),
-        };
+        let denied = |reason| Denied { reason, policies: deciding().collect() };
         if diagnostics.errors().next().is_some() {
             return Err(denied(DeniedReason::Evaluation));
         }
@@ -179,11 +163,7 @@ impl Policy {
 
     /// Whether the scope of a policy names the action itself.
     fn names(&self, id: &PolicyId, action: &EntityUid) -> bool {
-        match self
-            .policies
-            .policy(id)
-            .map(|policy| policy.action_constraint())
-        {
+        match self.policies.policy(id).map(|policy| policy.action_constraint()) {
             Some(ActionConstraint::Eq(named)) => named == *action,
             Some(ActionConstraint::In(named)) => named.contains(action),
             Some(ActionConstraint::Any) | None => false,

@@ -145,10 +145,7 @@ impl Refusal {
     /// The same refusal, of a frame in a stream.
     #[must_use]
     pub fn in_frame(self, id: u64) -> Self {
-        Self::Frame {
-            id,
-            refusal: Box::new(self),
-        }
+        Self::Frame { id, refusal: Box::new(self) }
     }
 }
 
@@ -184,10 +181,7 @@ impl From<EnclaveError> for Refusal {
 
 impl From<Unfit> for Refusal {
     fn from(unfit: Unfit) -> Self {
-        Self::Unfit {
-            field: "payload",
-            rule: unfit.0,
-        }
+        Self::Unfit { field: "payload", rule: unfit.0 }
     }
 }
 

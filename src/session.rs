@@ -58,12 +58,8 @@ impl SessionLimits {
     fn lowered_by(self, policy: StreamLimits) -> Self {
         Self {
             idle: policy.idle.map_or(self.idle, |idle| idle.min(self.idle)),
-            lifetime: policy
-                .lifetime
-                .map_or(self.lifetime, |lifetime| lifetime.min(self.lifetime)),
-            operations: policy
-                .operations
-                .map_or(self.operations, |most| most.min(self.operations)),
+            lifetime: policy.lifetime.map_or(self.lifetime, |lifetime| lifetime.min(self.lifetime)),
+            operations: policy.operations.map_or(self.operations, |most| most.min(self.operations)),
             ..self
         }
     }
@@ -195,9 +191,7 @@ impl Signing {
         deadline: Instant,
     ) -> Result<Arc<OpenShare>, Refusal> {
         let share = self.describe(target).await?;
-        let permit = self
-            .policy
-            .authorize(&call.caller, share, UseShare::default())?;
+        let permit = self.policy.authorize(&call.caller, share, UseShare::default())?;
         target.accepts(permit.share())?;
         let (envelope, dek) = self.unwrap(permit, deadline).await?;
         Ok(Arc::new(self.enclave.open(envelope, dek)?))
@@ -316,26 +310,16 @@ impl Signing {
         let Some(frame) = frame.transpose()? else {
             return Ok(None);
         };
-        let Frame::Sign {
-            id,
-            payload,
-            encoding,
-        } = frame
-        else {
+        let Frame::Sign { id, payload, encoding } = frame else {
             return Err(Refusal::Stream(StreamEnd::SecondOpen));
         };
         *operations += 1;
         if *operations > limits.operations {
             return Err(Refusal::Stream(StreamEnd::Operations));
         }
-        let permit = self
-            .permit(share, payload, encoding)
-            .map_err(|refusal| refusal.in_frame(id))?;
-        Ok(Some(Operation {
-            id,
-            permit,
-            encoding,
-        }))
+        let permit =
+            self.permit(share, payload, encoding).map_err(|refusal| refusal.in_frame(id))?;
+        Ok(Some(Operation { id, permit, encoding }))
     }
 
     fn permit(
@@ -344,9 +328,7 @@ impl Signing {
         payload: Payload,
         encoding: Encoding,
     ) -> Result<Permit<Sign>, Refusal> {
-        let permit = self
-            .policy
-            .authorize_frame(share.permit(), Sign { payload })?;
+        let permit = self.policy.authorize_frame(share.permit(), Sign { payload })?;
         require_signable(permit.share(), &permit.action().payload, encoding)?;
         Ok(permit)
     }

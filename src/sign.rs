@@ -71,9 +71,7 @@ impl Signing {
         encoding: Encoding,
     ) -> Result<Signed, Refusal> {
         let share = self.describe(target).await?;
-        let permit = self
-            .policy
-            .authorize(&call.caller, share, Sign { payload })?;
+        let permit = self.policy.authorize(&call.caller, share, Sign { payload })?;
         target.accepts(permit.share())?;
         require_signable(permit.share(), &permit.action().payload, encoding)?;
 
@@ -132,14 +130,10 @@ impl Target {
         if let Some(expected) = &self.expected_address
             && recorded.is_none_or(|recorded| recorded.as_str() != &**expected)
         {
-            return Err(Refusal::AddressMismatch {
-                recorded: recorded.cloned(),
-            });
+            return Err(Refusal::AddressMismatch { recorded: recorded.cloned() });
         }
         if share.identity.version.get() < self.min_version {
-            return Err(Refusal::RecordVersionTooOld {
-                recorded: share.identity.version,
-            });
+            return Err(Refusal::RecordVersionTooOld { recorded: share.identity.version });
         }
         Ok(())
     }
@@ -156,10 +150,7 @@ pub(crate) fn require_signable(
     let algorithm: Algorithm = share.identity.algorithm;
     payload.fits(algorithm)?;
     if encoding == Encoding::Der && !algorithm.is_ecdsa() {
-        return Err(Refusal::Unfit {
-            field: "encoding",
-            rule: "DER exists for ECDSA only",
-        });
+        return Err(Refusal::Unfit { field: "encoding", rule: "DER exists for ECDSA only" });
     }
     Ok(())
 }

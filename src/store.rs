@@ -100,10 +100,7 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// An error of a kind, with what the log should say.
     pub fn new(kind: StoreErrorKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-        }
+        Self { kind, detail: detail.into() }
     }
 }
 

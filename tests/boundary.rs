@@ -82,10 +82,7 @@ fn the_enclave_stays_small_enough_to_review() {
     let enclave = files().into_iter().filter(File::in_enclave);
     let lines: usize = enclave.map(|file| file.without_tests().text.len()).sum();
     assert!(lines > 100, "the search finds no enclave");
-    assert!(
-        lines <= ENCLAVE_LINES,
-        "src/enclave has {lines} lines, {ENCLAVE_LINES} are allowed"
-    );
+    assert!(lines <= ENCLAVE_LINES, "src/enclave has {lines} lines, {ENCLAVE_LINES} are allowed");
 }
 
 #[test]
@@ -132,11 +129,7 @@ fn the_enclave_is_a_closed_room() {
         for import in squeezed.split("usestd::{").skip(1) {
             let imported = import.split(';').next().unwrap_or_default();
             for word in ["fs", "net", "io", "process", "env"] {
-                assert!(
-                    !source::has_word(imported, word),
-                    "{} uses std::{word}",
-                    file.path
-                );
+                assert!(!source::has_word(imported, word), "{} uses std::{word}", file.path);
             }
         }
     }

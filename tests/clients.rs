@@ -51,12 +51,7 @@ fn a_python_client_signs_and_openssl_agrees() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    client
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(keys.as_bytes())
-        .unwrap();
+    client.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
     let finished = client.wait_with_output().unwrap();
     let mut log = String::new();
     finished.stderr.as_slice().read_to_string(&mut log).unwrap();

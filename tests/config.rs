@@ -36,14 +36,8 @@ fn problems(source: &str) -> Vec<String> {
 fn a_short_configuration_is_enough() {
     let config = Config::parse(GOOD).unwrap();
     assert_eq!(config.environment.as_str(), "staging");
-    assert!(
-        config.listen.custody.is_none(),
-        "custody is off unless configured"
-    );
-    assert!(
-        config.metrics.is_none(),
-        "metrics are off unless configured"
-    );
+    assert!(config.listen.custody.is_none(), "custody is off unless configured");
+    assert!(config.metrics.is_none(), "metrics are off unless configured");
     assert_eq!(config.listen.mode, 0o660);
     assert_eq!(config.limits.session.operations, 100_000);
     assert!(matches!(config.store, StoreConfig::Sqlite { .. }));
@@ -70,11 +64,7 @@ fn five_mistakes_are_reported_at_once() {
 #[test]
 fn each_mistake_says_what_to_write() {
     let cases = [
-        (
-            "environment = \"staging\"",
-            "",
-            "line 1: `environment` is missing",
-        ),
+        ("environment = \"staging\"", "", "line 1: `environment` is missing"),
         (
             "kind = \"sqlite\"",
             "kind = \"mysql\"",
@@ -85,27 +75,11 @@ fn each_mistake_says_what_to_write() {
             "kind = \"hsm\"",
             "line 19: `kms.kind` must be \"vault-transit\" or \"local\"",
         ),
-        (
-            "uid = 10001",
-            "uid = 65534",
-            "line 7: uid 65534 names nobody in particular",
-        ),
-        (
-            "uid = 10001",
-            "uid = -1",
-            "line 9: `caller.uid` must be a whole number",
-        ),
-        (
-            "uid = 10001",
-            "uid = \"10001\"",
-            "line 9: `caller.uid` must be a whole number",
-        ),
+        ("uid = 10001", "uid = 65534", "line 7: uid 65534 names nobody in particular"),
+        ("uid = 10001", "uid = -1", "line 9: `caller.uid` must be a whole number"),
+        ("uid = 10001", "uid = \"10001\"", "line 9: `caller.uid` must be a whole number"),
         ("[policy]", "[policies]", "line 11: unknown key `policies`"),
-        (
-            "path = ",
-            "file = ",
-            "line 16: unknown key `file` in [store]; known here: kind, path",
-        ),
+        ("path = ", "file = ", "line 16: unknown key `file` in [store]; known here: kind, path"),
         (
             "environment = \"staging\"",
             "environment = \"production\"",
@@ -119,10 +93,7 @@ fn each_mistake_says_what_to_write() {
     ];
     for (from, to, expected) in cases {
         let found = problems(&GOOD.replace(from, to));
-        assert!(
-            found.iter().any(|problem| problem.starts_with(expected)),
-            "{to}: {found:#?}"
-        );
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{to}: {found:#?}");
     }
     let syntax = problems(&GOOD.replace("uid = 10001", "uid = = 10001"));
     assert!(syntax[0].starts_with("line 9: "), "{syntax:?}");
@@ -130,10 +101,8 @@ fn each_mistake_says_what_to_write() {
 
 #[test]
 fn contradictions_are_found() {
-    let same = GOOD.replace(
-        "[[caller]]",
-        "custody = \"/run/countersign/enclave.sock\"\n[[caller]]",
-    );
+    let same =
+        GOOD.replace("[[caller]]", "custody = \"/run/countersign/enclave.sock\"\n[[caller]]");
     assert!(problems(&same)[0].contains("must be different sockets"));
     let twice = format!("{GOOD}\n[[caller]]\nname = \"wallet-api\"\nuid = 10001\n");
     let found = problems(&twice);
@@ -195,23 +164,12 @@ fn vault_has_a_login_for_each_role() {
     let KmsConfig::VaultTransit(settings) = Config::parse(&with_vault()).unwrap().kms else {
         panic!("it is Vault")
     };
-    assert_eq!(
-        (&*settings.mount, &*settings.key),
-        ("transit", "countersign-staging")
-    );
-    let Some(Login::Kubernetes {
-        mount,
-        role,
-        token_file,
-    }) = settings.signer
-    else {
+    assert_eq!((&*settings.mount, &*settings.key), ("transit", "countersign-staging"));
+    let Some(Login::Kubernetes { mount, role, token_file }) = settings.signer else {
         panic!("kubernetes")
     };
     assert_eq!((&*mount, &*role), ("kubernetes", "countersign-signer"));
-    assert_eq!(
-        token_file.to_str().unwrap(),
-        "/var/run/secrets/countersign/token"
-    );
+    assert_eq!(token_file.to_str().unwrap(), "/var/run/secrets/countersign/token");
     assert!(matches!(settings.custodian, Some(Login::AppRole { .. })));
     assert!(settings.rotator.is_none());
 }
@@ -230,30 +188,15 @@ fn mistakes_with_vault_say_what_to_write() {
             "[vault]\nkey = \"countersign-production\"\n",
             "line 22: `vault.key` must be a name that ends with \"-staging\"",
         ),
-        (
-            "role = \"countersign-signer\"",
-            "",
-            "`vault.signer.role` is missing",
-        ),
-        (
-            "secret_id_file",
-            "secret_id",
-            "`vault.custodian.secret_id_file` is missing",
-        ),
-        (
-            "kind = \"vault-transit\"",
-            "kind = \"local\"\nkek_file = \"k\"",
-            "remove one of the two",
-        ),
+        ("role = \"countersign-signer\"", "", "`vault.signer.role` is missing"),
+        ("secret_id_file", "secret_id", "`vault.custodian.secret_id_file` is missing"),
+        ("kind = \"vault-transit\"", "kind = \"local\"\nkek_file = \"k\"", "remove one of the two"),
     ];
     for (from, to, expected) in cases {
         let source = with_vault();
         assert!(source.contains(from));
         let found = problems(&source.replace(from, to));
-        assert!(
-            found.iter().any(|problem| problem.contains(expected)),
-            "{to}: {found:#?}"
-        );
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{to}: {found:#?}");
     }
     let without = with_vault().split("[vault]").next().unwrap().to_owned();
     assert!(problems(&without)[0].contains("needs a table [vault]"));
@@ -266,18 +209,8 @@ fn what_vault_cannot_be_asked_with_is_found() {
     let addresses = "addresses = [\"https://vault-0:8200\", \"https://vault-1:8200\"]";
     let approle = "method = \"approle\"";
     let cases = [
-        (
-            addresses,
-            "addresses = \"https://vault:8200\"",
-            22,
-            "addresses",
-        ),
-        (
-            addresses,
-            "addresses = [\"http://vault:8200\"]",
-            22,
-            "addresses",
-        ),
+        (addresses, "addresses = \"https://vault:8200\"", 22, "addresses"),
+        (addresses, "addresses = [\"http://vault:8200\"]", 22, "addresses"),
         (
             addresses,
             "addresses = [\"https://vault:8200\",\n\"https://vault:8200/ui\"]",
@@ -288,34 +221,17 @@ fn what_vault_cannot_be_asked_with_is_found() {
         (addresses, "addresses = [8200]", 22, "addresses"),
         ("[vault]\n", "[vault]\nmount = \"../sys\"\n", 22, "mount"),
         ("[vault]\n", "[vault]\nmount = \"\"\n", 22, "mount"),
-        (
-            "[vault]\n",
-            "[vault]\nnamespace = \"a\\nb\"\n",
-            22,
-            "namespace",
-        ),
+        ("[vault]\n", "[vault]\nnamespace = \"a\\nb\"\n", 22, "namespace"),
         ("[vault]\n", "[vault]\nkey = \"a/b-staging\"\n", 22, "key"),
         ("[vault]\n", "[vault]\nkey = \"staging\"\n", 22, "key"),
-        (
-            approle,
-            "method = \"approle\"\nmount = \"/approle\"",
-            29,
-            "custodian.mount",
-        ),
-        (
-            "role = \"countersign-signer\"",
-            "role = \"r\"\nmount = \"a b\"",
-            27,
-            "signer.mount",
-        ),
+        (approle, "method = \"approle\"\nmount = \"/approle\"", 29, "custodian.mount"),
+        ("role = \"countersign-signer\"", "role = \"r\"\nmount = \"a b\"", 27, "signer.mount"),
     ];
     for (from, to, line, key) in cases {
         let source = with_vault();
         assert!(source.contains(from));
         let found = problems(&source.replace(from, to));
-        let [found] = &found[..] else {
-            panic!("{to}: {found:#?}")
-        };
+        let [found] = &found[..] else { panic!("{to}: {found:#?}") };
         let expected = format!("line {line}: `vault.{key}` must be ");
         assert!(found.starts_with(&expected), "{to}: {found}");
     }
@@ -327,15 +243,9 @@ fn what_vault_cannot_be_asked_with_is_found() {
 #[test]
 fn an_unknown_kind_hides_nothing() {
     let mistakes = with_vault()
-        .replace(
-            "kind = \"vault-transit\"",
-            "kind = \"vault\"\nkekfile = \"k\"",
-        )
+        .replace("kind = \"vault-transit\"", "kind = \"vault\"\nkekfile = \"k\"")
         .replace("https://vault-1:8200", "vault-1")
-        .replace(
-            "method = \"kubernetes\"",
-            "method = \"ldap\"\nmount = \"..\"",
-        )
+        .replace("method = \"kubernetes\"", "method = \"ldap\"\nmount = \"..\"")
         .replace("role_id", "roleid")
         .replace("role = ", "rolle = ");
     let found = problems(&mistakes);

@@ -12,132 +12,44 @@ use prost_types::{
 
 /// Full name, type, why it is public.
 const REVIEWED: &[(&str, &str, &str)] = &[
-    (
-        "SignResponse.signature",
-        "Signature",
-        "the answer that was asked for",
-    ),
-    (
-        "SignResponse.algorithm",
-        "Algorithm",
-        "public metadata of the share",
-    ),
-    (
-        "SignResponse.record_version",
-        "uint32",
-        "public metadata of the share",
-    ),
+    ("SignResponse.signature", "Signature", "the answer that was asked for"),
+    ("SignResponse.algorithm", "Algorithm", "public metadata of the share"),
+    ("SignResponse.record_version", "uint32", "public metadata of the share"),
     (
         "Signature.value",
         "bytes",
         "a signature: made to be public; verified, so no fault leaks a key",
     ),
-    (
-        "Signature.encoding",
-        "SignatureEncoding",
-        "says how to read the signature",
-    ),
-    (
-        "Signature.recovery_id",
-        "uint32",
-        "follows from signature and public key",
-    ),
+    ("Signature.encoding", "SignatureEncoding", "says how to read the signature"),
+    ("Signature.recovery_id", "uint32", "follows from signature and public key"),
     ("UseShareResponse.opened", "OpenedFrame", "a frame"),
     ("UseShareResponse.signed", "SignedFrame", "a frame"),
-    (
-        "OpenedFrame.public_key",
-        "PublicKey",
-        "the public half of the share",
-    ),
-    (
-        "OpenedFrame.idle_timeout_ms",
-        "uint32",
-        "configuration that the client must heed",
-    ),
-    (
-        "OpenedFrame.lifetime_ms",
-        "uint32",
-        "configuration that the client must heed",
-    ),
-    (
-        "OpenedFrame.max_operations",
-        "uint32",
-        "configuration that the client must heed",
-    ),
-    (
-        "OpenedFrame.max_in_flight",
-        "uint32",
-        "configuration that the client must heed",
-    ),
+    ("OpenedFrame.public_key", "PublicKey", "the public half of the share"),
+    ("OpenedFrame.idle_timeout_ms", "uint32", "configuration that the client must heed"),
+    ("OpenedFrame.lifetime_ms", "uint32", "configuration that the client must heed"),
+    ("OpenedFrame.max_operations", "uint32", "configuration that the client must heed"),
+    ("OpenedFrame.max_in_flight", "uint32", "configuration that the client must heed"),
     ("SignedFrame.id", "uint64", "the client's own number"),
-    (
-        "SignedFrame.signature",
-        "Signature",
-        "the answer that was asked for",
-    ),
-    (
-        "GetPublicKeyResponse.public_key",
-        "PublicKey",
-        "the public half of the share",
-    ),
+    ("SignedFrame.signature", "Signature", "the answer that was asked for"),
+    ("GetPublicKeyResponse.public_key", "PublicKey", "the public half of the share"),
     ("PublicKey.share_id", "string", "the name of the share"),
     ("PublicKey.wallet_id", "string", "the name of the wallet"),
-    (
-        "PublicKey.algorithm",
-        "Algorithm",
-        "public metadata of the share",
-    ),
+    ("PublicKey.algorithm", "Algorithm", "public metadata of the share"),
     ("PublicKey.key", "bytes", "a public key"),
-    (
-        "PublicKey.account_address",
-        "string",
-        "derived from the public key",
-    ),
-    (
-        "PublicKey.state",
-        "ShareState",
-        "whether the share may be used",
-    ),
-    (
-        "PublicKey.record_version",
-        "uint32",
-        "counts the versions of the record",
-    ),
-    (
-        "Share.public_key",
-        "PublicKey",
-        "the public half of the share",
-    ),
-    (
-        "Share.environment",
-        "string",
-        "configuration, for operators",
-    ),
+    ("PublicKey.account_address", "string", "derived from the public key"),
+    ("PublicKey.state", "ShareState", "whether the share may be used"),
+    ("PublicKey.record_version", "uint32", "counts the versions of the record"),
+    ("Share.public_key", "PublicKey", "the public half of the share"),
+    ("Share.environment", "string", "configuration, for operators"),
     ("Share.binding", "Binding", "how the public key is checked"),
-    (
-        "Share.kek",
-        "string",
-        "the name of a key that never leaves the KMS, for operators",
-    ),
-    (
-        "Share.create_time",
-        "google.protobuf.Timestamp",
-        "when the record was made",
-    ),
-    (
-        "Share.revision",
-        "uint64",
-        "counts the writes to the record",
-    ),
+    ("Share.kek", "string", "the name of a key that never leaves the KMS, for operators"),
+    ("Share.create_time", "google.protobuf.Timestamp", "when the record was made"),
+    ("Share.revision", "uint64", "counts the writes to the record"),
     ("google.protobuf.Timestamp.seconds", "int64", "a time"),
     ("google.protobuf.Timestamp.nanos", "int32", "a time"),
     ("GenerateShareResponse.share", "Share", "public metadata"),
     ("ListSharesResponse.shares", "Share", "public metadata"),
-    (
-        "ListSharesResponse.next_page_token",
-        "string",
-        "a position in the list of ids",
-    ),
+    ("ListSharesResponse.next_page_token", "string", "a position in the list of ids"),
     ("GetShareResponse.share", "Share", "public metadata"),
     ("DisableShareResponse.share", "Share", "public metadata"),
     ("EnableShareResponse.share", "Share", "public metadata"),
@@ -146,41 +58,13 @@ const REVIEWED: &[(&str, &str, &str)] = &[
 /// Every RPC, with its request and response.
 const RPCS: &[(&str, &str, &str)] = &[
     ("SigningEnclave.Sign", "SignRequest", "SignResponse"),
-    (
-        "SigningEnclave.UseShare",
-        "stream UseShareRequest",
-        "stream UseShareResponse",
-    ),
-    (
-        "SigningEnclave.GetPublicKey",
-        "GetPublicKeyRequest",
-        "GetPublicKeyResponse",
-    ),
-    (
-        "ShareCustody.GenerateShare",
-        "GenerateShareRequest",
-        "GenerateShareResponse",
-    ),
-    (
-        "ShareCustody.ListShares",
-        "ListSharesRequest",
-        "ListSharesResponse",
-    ),
-    (
-        "ShareCustody.GetShare",
-        "GetShareRequest",
-        "GetShareResponse",
-    ),
-    (
-        "ShareCustody.DisableShare",
-        "DisableShareRequest",
-        "DisableShareResponse",
-    ),
-    (
-        "ShareCustody.EnableShare",
-        "EnableShareRequest",
-        "EnableShareResponse",
-    ),
+    ("SigningEnclave.UseShare", "stream UseShareRequest", "stream UseShareResponse"),
+    ("SigningEnclave.GetPublicKey", "GetPublicKeyRequest", "GetPublicKeyResponse"),
+    ("ShareCustody.GenerateShare", "GenerateShareRequest", "GenerateShareResponse"),
+    ("ShareCustody.ListShares", "ListSharesRequest", "ListSharesResponse"),
+    ("ShareCustody.GetShare", "GetShareRequest", "GetShareResponse"),
+    ("ShareCustody.DisableShare", "DisableShareRequest", "DisableShareResponse"),
+    ("ShareCustody.EnableShare", "EnableShareRequest", "EnableShareResponse"),
 ];
 
 struct Contract {
@@ -194,10 +78,7 @@ fn contract() -> Contract {
     let mut services = Vec::new();
     for file in set.file {
         for message in file.message_type {
-            assert!(
-                message.nested_type.is_empty(),
-                "maps and nested messages hide fields"
-            );
+            assert!(message.nested_type.is_empty(), "maps and nested messages hide fields");
             let name = format!(".{}.{}", file.package.as_deref().unwrap(), message.name());
             messages.insert(name, message);
         }
@@ -207,9 +88,7 @@ fn contract() -> Contract {
 }
 
 fn short(name: &str) -> String {
-    name.trim_start_matches(".countersign.v1.")
-        .trim_start_matches('.')
-        .to_owned()
+    name.trim_start_matches(".countersign.v1.").trim_start_matches('.').to_owned()
 }
 
 #[test]
@@ -226,9 +105,7 @@ fn every_field_that_can_leave_is_reviewed() {
         if !seen.insert(name.clone()) {
             continue;
         }
-        let message = messages
-            .get(&name)
-            .unwrap_or_else(|| panic!("{name} is not in the set"));
+        let message = messages.get(&name).unwrap_or_else(|| panic!("{name} is not in the set"));
         for field in &message.field {
             let type_name = match field.r#type() {
                 Type::Message => {
@@ -236,10 +113,7 @@ fn every_field_that_can_leave_is_reviewed() {
                     short(field.type_name())
                 }
                 Type::Enum => short(field.type_name()),
-                scalar => scalar
-                    .as_str_name()
-                    .trim_start_matches("TYPE_")
-                    .to_lowercase(),
+                scalar => scalar.as_str_name().trim_start_matches("TYPE_").to_lowercase(),
             };
             reachable.insert((format!("{}.{}", short(&name), field.name()), type_name));
         }
@@ -252,21 +126,11 @@ fn every_field_that_can_leave_is_reviewed() {
         })
         .collect();
     let unreviewed: Vec<_> = reachable.difference(&reviewed).collect();
-    assert!(
-        unreviewed.is_empty(),
-        "not in the reviewed list: {unreviewed:?}"
-    );
+    assert!(unreviewed.is_empty(), "not in the reviewed list: {unreviewed:?}");
     let stale: Vec<_> = reviewed.difference(&reachable).collect();
-    assert!(
-        stale.is_empty(),
-        "in the list, but not in the contract: {stale:?}"
-    );
+    assert!(stale.is_empty(), "in the list, but not in the contract: {stale:?}");
     for forbidden in ["Any", "Struct", "Value"] {
-        assert!(
-            !reachable
-                .iter()
-                .any(|(_, kind)| kind.ends_with(&format!(".{forbidden}")))
-        );
+        assert!(!reachable.iter().any(|(_, kind)| kind.ends_with(&format!(".{forbidden}"))));
     }
 }
 
@@ -277,11 +141,7 @@ fn the_services_have_these_calls_and_no_others() {
         for method in &service.method {
             let stream = |streaming, name: &str| {
                 let name = short(name);
-                if streaming {
-                    format!("stream {name}")
-                } else {
-                    name
-                }
+                if streaming { format!("stream {name}") } else { name }
             };
             found.push((
                 format!("{}.{}", service.name(), method.name()),
@@ -293,11 +153,7 @@ fn the_services_have_these_calls_and_no_others() {
     let expected: Vec<_> = RPCS
         .iter()
         .map(|(name, input, output)| {
-            (
-                (*name).to_owned(),
-                (*input).to_owned(),
-                (*output).to_owned(),
-            )
+            ((*name).to_owned(), (*input).to_owned(), (*output).to_owned())
         })
         .collect();
     assert_eq!(found, expected);
@@ -308,15 +164,8 @@ fn the_services_have_these_calls_and_no_others() {
 #[test]
 fn everything_is_documented() {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-    for file in set
-        .file
-        .iter()
-        .filter(|file| file.package() == "countersign.v1")
-    {
-        let info = file
-            .source_code_info
-            .as_ref()
-            .expect("comments are embedded");
+    for file in set.file.iter().filter(|file| file.package() == "countersign.v1") {
+        let info = file.source_code_info.as_ref().expect("comments are embedded");
         let comment = |path: &[i32]| {
             let location = info.location.iter().find(|location| location.path == path);
             location.map_or("", |location| location.leading_comments().trim())
@@ -335,10 +184,7 @@ fn everything_is_documented() {
                     );
                 }
                 if field.r#type() == Type::Bytes {
-                    assert!(
-                        text.contains(char::is_numeric),
-                        "{name} does not say its size"
-                    );
+                    assert!(text.contains(char::is_numeric), "{name} does not say its size");
                 }
             }
         }

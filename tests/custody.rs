@@ -25,23 +25,14 @@ async fn custody_refuses_bad_input() {
         algorithm: 1,
     };
     for algorithm in [0, -1, 5, 255, 257] {
-        let request = proto::GenerateShareRequest {
-            algorithm,
-            ..good.clone()
-        };
+        let request = proto::GenerateShareRequest { algorithm, ..good.clone() };
         let status = refused(&enclave, custody.generate_share(request)).await;
         assert_invalid(&status, "algorithm");
     }
-    let request = proto::GenerateShareRequest {
-        share_id: "x".to_owned(),
-        ..good.clone()
-    };
+    let request = proto::GenerateShareRequest { share_id: "x".to_owned(), ..good.clone() };
     let status = refused(&enclave, custody.generate_share(request)).await;
     assert_invalid(&status, "share_id");
-    let request = proto::GenerateShareRequest {
-        wallet_id: "a b".to_owned(),
-        ..good
-    };
+    let request = proto::GenerateShareRequest { wallet_id: "a b".to_owned(), ..good };
     let status = refused(&enclave, custody.generate_share(request)).await;
     assert_invalid(&status, "wallet_id");
 
@@ -57,9 +48,7 @@ async fn custody_refuses_bad_input() {
     let status = refused(&enclave, custody.list_shares(page(1, "", "a b"))).await;
     assert_invalid(&status, "wallet_id");
 
-    let request = proto::GetShareRequest {
-        share_id: ShareId::random().to_string(),
-    };
+    let request = proto::GetShareRequest { share_id: ShareId::random().to_string() };
     let status = refused(&enclave, custody.get_share(request)).await;
     assert_refused(&status, Code::PermissionDenied, "POLICY_DENIED");
 }
@@ -78,20 +67,11 @@ async fn generating_twice_makes_one_share() {
     assert_refused(&status, Code::AlreadyExists, "SHARE_EXISTS");
     let details = status.get_error_details();
     let metadata = &details.error_info().unwrap().metadata;
-    assert_eq!(
-        metadata["public_key"],
-        hex::encode(share.public_key.as_bytes())
-    );
+    assert_eq!(metadata["public_key"], hex::encode(share.public_key.as_bytes()));
 
     for other in [
-        proto::GenerateShareRequest {
-            algorithm: 2,
-            ..again.clone()
-        },
-        proto::GenerateShareRequest {
-            wallet_id: "wallet-2".to_owned(),
-            ..again
-        },
+        proto::GenerateShareRequest { algorithm: 2, ..again.clone() },
+        proto::GenerateShareRequest { wallet_id: "wallet-2".to_owned(), ..again },
     ] {
         let status = refused(&enclave, custody.generate_share(other)).await;
         assert_refused(&status, Code::AlreadyExists, "SHARE_ID_TAKEN");
@@ -148,16 +128,10 @@ async fn shares_are_listed_in_pages() {
     let mut custody = enclave.custody().await;
     let (mut listed, mut token, mut pages) = (Vec::new(), String::new(), 0);
     loop {
-        let request = proto::ListSharesRequest {
-            page_size: 3,
-            page_token: token,
-            wallet_id: String::new(),
-        };
+        let request =
+            proto::ListSharesRequest { page_size: 3, page_token: token, wallet_id: String::new() };
         let page = custody.list_shares(request).await.unwrap().into_inner();
-        let keys = page
-            .shares
-            .into_iter()
-            .map(|share| share.public_key.unwrap().share_id);
+        let keys = page.shares.into_iter().map(|share| share.public_key.unwrap().share_id);
         listed.extend(keys);
         pages += 1;
         token = page.next_page_token;
@@ -166,10 +140,8 @@ async fn shares_are_listed_in_pages() {
         }
     }
     assert_eq!((listed, pages), (made, 4));
-    let request = proto::ListSharesRequest {
-        wallet_id: "wallet-2".to_owned(),
-        ..Default::default()
-    };
+    let request =
+        proto::ListSharesRequest { wallet_id: "wallet-2".to_owned(), ..Default::default() };
     let page = custody.list_shares(request).await.unwrap().into_inner();
     assert_eq!((page.shares.len(), &*page.next_page_token), (5, ""));
     assert!(page.shares.iter().all(|share| share.environment == "test"));
@@ -187,11 +159,8 @@ async fn a_full_page_is_not_the_last() {
     enclave.database().execute_batch(&all).unwrap();
     let mut custody = enclave.custody().await;
     let mut list = async |page_token| {
-        let request = proto::ListSharesRequest {
-            page_size: 1000,
-            page_token,
-            ..Default::default()
-        };
+        let request =
+            proto::ListSharesRequest { page_size: 1000, page_token, ..Default::default() };
         custody.list_shares(request).await.unwrap().into_inner()
     };
     let first = list(String::new()).await;

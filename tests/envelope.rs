@@ -35,11 +35,7 @@ fn positive_vectors_have_the_published_layout() {
         assert_eq!(header.aad(), vector.aad, "{name}");
         assert_eq!(header.commitment.0[..], vector.commitment, "{name}");
         assert_eq!(header.nonce.0[..], vector.nonce, "{name}");
-        assert_eq!(
-            envelope.wrapped_dek().as_bytes(),
-            vector.wrapped_dek,
-            "{name}"
-        );
+        assert_eq!(envelope.wrapped_dek().as_bytes(), vector.wrapped_dek, "{name}");
         let context = KekContext::of(&header.identity);
         assert_eq!(context.as_bytes(), vector.kek_context, "{name}");
         let prefix = KekContext::prefix(&header.identity.environment);
@@ -54,11 +50,7 @@ fn positive_vectors_open_and_sign() {
     for vector in &Vectors::read().positive {
         let name = &vector.name;
         let dek = bench.dek(&vector.dek);
-        assert_eq!(
-            derive_commitment(&dek).0[..],
-            vector.commitment,
-            "{name}: commitment"
-        );
+        assert_eq!(derive_commitment(&dek).0[..], vector.commitment, "{name}: commitment");
         let description = vector.description();
         let signed = bench.sign(description.clone(), vector.envelope.clone(), dek);
         match &vector.enclave_refuses {
@@ -87,11 +79,7 @@ fn positive_vectors_open_in_a_stream() {
         let name = &vector.name;
         let description = vector.description();
         let permitted = bench
-            .permitted(
-                description.clone(),
-                vector.envelope.clone(),
-                UseShare::default(),
-            )
+            .permitted(description.clone(), vector.envelope.clone(), UseShare::default())
             .expect(name);
         let opened = bench.enclave.open(permitted, bench.dek(&vector.dek));
         match (&vector.enclave_refuses, opened) {
@@ -99,9 +87,7 @@ fn positive_vectors_open_in_a_stream() {
             (None, Ok(open)) => {
                 assert_eq!(bench.enclave.pool().free(), SLOTS - 1, "{name}");
                 for _ in 0..2 {
-                    let frame = bench
-                        .policy
-                        .authorize_frame(open.permit(), signing(&description));
+                    let frame = bench.policy.authorize_frame(open.permit(), signing(&description));
                     let signed = open.sign(frame.ok().unwrap()).expect(name);
                     let signature = &signed.signature.bytes;
                     signer::verify(&description.public_key, &payload(&description), signature)
@@ -138,27 +124,16 @@ async fn the_local_kek_unwraps_its_vectors() {
         }
         let name = &vector.name;
         let permitted = bench
-            .permitted(
-                description.clone(),
-                vector.envelope.clone(),
-                signing(&description),
-            )
+            .permitted(description.clone(), vector.envelope.clone(), signing(&description))
             .expect(name);
         let slot = bench.enclave.reserve().unwrap();
-        let dek = kms
-            .unwrap(permitted.dek(), slot, soon())
-            .await
-            .expect(name)
-            .dek;
+        let dek = kms.unwrap(permitted.dek(), slot, soon()).await.expect(name).dek;
         dek.reveal(|bytes| assert_eq!(bytes, vector.dek, "{name}"));
         bench.enclave.sign(permitted, dek).expect(name);
         assert_eq!(bench.enclave.pool().free(), before, "{name}");
         unwrapped += 1;
     }
-    assert!(
-        unwrapped >= 8,
-        "only {unwrapped} vectors are of a local KEK"
-    );
+    assert!(unwrapped >= 8, "only {unwrapped} vectors are of a local KEK");
 }
 
 // === negative ===
@@ -172,9 +147,7 @@ async fn negative_vectors_are_refused_where_they_say() {
     let mut refused = 0;
     for vector in &vectors.negative {
         for (name, envelope) in vectors.envelopes(vector) {
-            bench
-                .refuse(&kms, vectors.base(vector), vector, &name, envelope)
-                .await;
+            bench.refuse(&kms, vectors.base(vector), vector, &name, envelope).await;
             assert_eq!(SLOTS - bench.enclave.pool().free(), held, "{name}: slots");
             refused += 1;
         }
@@ -217,15 +190,9 @@ fn an_old_row_put_back_whole_opens() {
     let vectors = Vectors::read();
     let old = vectors.positive(&vectors.rollback.old);
     let new = vectors.positive(&vectors.rollback.new);
-    assert_eq!(
-        old.row.identity().share,
-        new.row.identity().share,
-        "two versions of one share"
-    );
+    assert_eq!(old.row.identity().share, new.row.identity().share, "two versions of one share");
     let dek = bench.dek(&old.dek);
-    let signed = bench
-        .sign(old.description(), old.envelope.clone(), dek)
-        .unwrap();
+    let signed = bench.sign(old.description(), old.envelope.clone(), dek).unwrap();
     assert_eq!(signed.version, old.row.identity().version);
     // What a caller's minimum version is held against before anything opens.
     let minimum = vectors.rollback.minimum_version.try_into().unwrap();
@@ -265,10 +232,7 @@ fn a_row_that_changed_after_the_decision_is_refused() {
         let mut description = vector.description();
         change(&mut description, &other.description());
         let permit = bench.permit(vector.description(), UseShare::default());
-        let record = ShareRecord {
-            description,
-            envelope: vector.envelope.clone(),
-        };
+        let record = ShareRecord { description, envelope: vector.envelope.clone() };
         let refused = PermittedEnvelope::new(permit, record).err();
         assert_eq!(refused, Some(RecordError::Changed));
     }

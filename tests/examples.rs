@@ -34,13 +34,10 @@ fn load(name: &str) -> Config {
 fn uncommented(line: &str) -> &str {
     let key = |text: &str| {
         text.split_once(" = ").is_some_and(|(key, _)| {
-            key.chars()
-                .all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'))
+            key.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'))
         })
     };
-    line.strip_prefix("# ")
-        .filter(|text| key(text))
-        .unwrap_or(line)
+    line.strip_prefix("# ").filter(|text| key(text)).unwrap_or(line)
 }
 
 #[test]

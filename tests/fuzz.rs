@@ -22,18 +22,12 @@ const EXECUTIONS: u64 = 200_000;
 #[test]
 fn envelope() {
     let vectors = Vectors::read();
-    let positive = vectors
-        .positive
-        .iter()
-        .map(|vector| vector.envelope.clone());
+    let positive = vectors.positive.iter().map(|vector| vector.envelope.clone());
     let negative = vectors.negative.iter().flat_map(|vector| {
         let envelopes = vectors.envelopes(vector);
         envelopes.into_iter().map(|(_, envelope)| envelope)
     });
-    let seeds: Vec<_> = positive
-        .chain(negative)
-        .filter(|seed| seed.len() <= 1024)
-        .collect();
+    let seeds: Vec<_> = positive.chain(negative).filter(|seed| seed.len() <= 1024).collect();
     run(bodies::envelope, &seeds);
 }
 
@@ -71,12 +65,8 @@ fn frame() {
     };
     let message = proto::payload::Kind::Message(b"message".to_vec().into());
     let digest = proto::payload::Kind::Digest(vec![1; 32].into());
-    let seeds = [
-        Kind::Open(open),
-        Kind::Sign(sign(message)),
-        Kind::Sign(sign(digest)),
-    ]
-    .map(|frame| proto::UseShareRequest { frame: Some(frame) }.encode_to_vec());
+    let seeds = [Kind::Open(open), Kind::Sign(sign(message)), Kind::Sign(sign(digest))]
+        .map(|frame| proto::UseShareRequest { frame: Some(frame) }.encode_to_vec());
     run(bodies::frame, &seeds);
 }
 
@@ -95,10 +85,7 @@ fn run_for(executions: u64, body: fn(&[u8]), seeds: &[Vec<u8>]) {
     for execution in 0..executions {
         let input = mutator.next();
         if let Err(panicked) = panic::catch_unwind(|| body(input)) {
-            eprintln!(
-                "FUZZ_SEED={first}, execution {execution}, input {}",
-                hex::encode(input)
-            );
+            eprintln!("FUZZ_SEED={first}, execution {execution}, input {}", hex::encode(input));
             panic::resume_unwind(panicked);
         }
     }

@@ -48,10 +48,7 @@ async fn wraps_and_unwraps(kms: &dyn Kms, custody: &Custody) {
     let wrapped = sealed.wrap(kms, soon()).await.unwrap();
     let free = custody.free();
     for _ in 0..3 {
-        let unwrapped = custody
-            .unwrap(kms, &sealed, &wrapped, soon())
-            .await
-            .unwrap();
+        let unwrapped = custody.unwrap(kms, &sealed, &wrapped, soon()).await.unwrap();
         assert!(sealed.is_dek(&unwrapped));
         assert_eq!(custody.free(), free - 1);
     }
@@ -71,10 +68,7 @@ async fn refuses_what_it_did_not_wrap(kms: &dyn Kms, custody: &Custody) {
     let other = custody.seal(kms.kek());
     let swapped = kind(kms, custody, &other, &wrapped).await;
     assert_eq!(swapped, KmsErrorKind::Rejected, "another record's context");
-    let error = kms
-        .rewrap(&other.context(), &wrapped, soon())
-        .await
-        .unwrap_err();
+    let error = kms.rewrap(&other.context(), &wrapped, soon()).await.unwrap_err();
     assert_eq!(error.kind, KmsErrorKind::Rejected);
 
     for altered in alterations(&wrapped) {
@@ -111,10 +105,7 @@ async fn refuses_another_kek(kms: &dyn Kms, custody: &Custody) {
     let other = KekRef::new(kek.provider(), kek.mount(), "countersign-other").unwrap();
     let sealed = custody.seal(&other);
     let wrapped = sealed.wrap(kms, soon()).await.unwrap();
-    assert_eq!(
-        kind(kms, custody, &sealed, &wrapped).await,
-        KmsErrorKind::OtherKek
-    );
+    assert_eq!(kind(kms, custody, &sealed, &wrapped).await, KmsErrorKind::OtherKek);
 }
 
 async fn rewraps(backend: &mut dyn Backend, custody: &Custody) {

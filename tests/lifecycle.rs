@@ -22,10 +22,7 @@ use crate::support::{
 };
 
 fn slow(enclave: &Enclave, millis: u64) {
-    enclave
-        .counts
-        .slow_unwrap_ms
-        .store(millis, Ordering::SeqCst);
+    enclave.counts.slow_unwrap_ms.store(millis, Ordering::SeqCst);
 }
 
 /// Every slot but the KEK's is free.
@@ -84,27 +81,19 @@ async fn a_fault_in_one_request_harms_no_other() {
     sleep(Duration::from_millis(30)).await;
     // On the same connection as the other request.
     enclave.counts.panic_in_unwrap.store(true, Ordering::SeqCst);
-    let answers = [
-        client.sign(share.sign_request(2)).await,
-        other.await.unwrap(),
-    ];
+    let answers = [client.sign(share.sign_request(2)).await, other.await.unwrap()];
     let (signed, failed): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert_eq!((signed.len(), failed.len()), (1, 1));
     let status = failed.into_iter().next().unwrap().unwrap_err();
     assert_refused(&status, Code::Internal, "INTERNAL");
-    assert!(
-        !status.message().contains("a fault\""),
-        "the panic's text stays inside"
-    );
+    assert!(!status.message().contains("a fault\""), "the panic's text stays inside");
     all_slots_free(&enclave).await;
 
     // The same in a stream: it ends, its room and its share are free again.
     enclave.counts.panic_in_unwrap.store(true, Ordering::SeqCst);
     let frames = tokio_stream::iter([share.open()]);
     let mut answers = client.use_share(frames).await.unwrap().into_inner();
-    let end = timeout(Duration::from_secs(5), answers.message())
-        .await
-        .expect("it ends");
+    let end = timeout(Duration::from_secs(5), answers.message()).await.expect("it ends");
     assert_refused(&end.unwrap_err(), Code::Internal, "INTERNAL");
     all_slots_free(&enclave).await;
     slow(&enclave, 0);
@@ -118,14 +107,9 @@ async fn what_is_in_flight_at_shutdown_is_answered() {
     let mut enclave = Enclave::start().await;
     let share = enclave.share(Algorithm::Ed25519).await;
     let mut client = enclave.client().await;
-    let mut health = HealthClient::new(
-        countersign::client::connect(&enclave.socket())
-            .await
-            .unwrap(),
-    );
-    let readiness = || HealthCheckRequest {
-        service: "readiness".to_owned(),
-    };
+    let mut health =
+        HealthClient::new(countersign::client::connect(&enclave.socket()).await.unwrap());
+    let readiness = || HealthCheckRequest { service: "readiness".to_owned() };
     let mut watch = health.watch(readiness()).await.unwrap().into_inner();
     loop {
         let seen = watch.message().await.unwrap().unwrap().status();
@@ -139,17 +123,13 @@ async fn what_is_in_flight_at_shutdown_is_answered() {
     sleep(Duration::from_millis(200)).await;
     let socket = enclave.socket();
     enclave.drain();
-    let off = timeout(Duration::from_secs(2), watch.message())
-        .await
-        .unwrap();
+    let off = timeout(Duration::from_secs(2), watch.message()).await.unwrap();
     assert_eq!(off.unwrap().unwrap().status(), ServingStatus::NotServing);
     // Whoever watches is told, and does not hold the shutdown up.
     assert!(watch.message().await.unwrap().is_none());
     drop(health);
     signing.await.unwrap().expect("it was in flight");
-    timeout(Duration::from_secs(5), enclave.stop())
-        .await
-        .expect("it ends by itself");
+    timeout(Duration::from_secs(5), enclave.stop()).await.expect("it ends by itself");
     assert!(!socket.exists());
 }
 
@@ -171,37 +151,22 @@ async fn an_old_row_put_back_is_caught_by_the_minimum_version_alone() {
         algorithm: share.algorithm,
     };
     let caller = std::sync::Arc::new(app_caller());
-    let action = GenerateShare {
-        algorithm: share.algorithm,
-    };
-    let permit = signing
-        .policy
-        .authorize(&caller, new.clone(), action)
-        .unwrap();
-    let generated = signing
-        .enclave
-        .generate(&permit, signing.kms.kek().clone(), |_| Identity {
-            environment: new.environment.clone(),
-            wallet: new.wallet.clone(),
-            share: id,
-            version: RecordVersion::try_from(2).unwrap(),
-            address: None,
-            algorithm: new.algorithm,
-        });
+    let action = GenerateShare { algorithm: share.algorithm };
+    let permit = signing.policy.authorize(&caller, new.clone(), action).unwrap();
+    let generated = signing.enclave.generate(&permit, signing.kms.kek().clone(), |_| Identity {
+        environment: new.environment.clone(),
+        wallet: new.wallet.clone(),
+        share: id,
+        version: RecordVersion::try_from(2).unwrap(),
+        address: None,
+        algorithm: new.algorithm,
+    });
     let generated = generated.unwrap();
     let context = KekContext::of(&generated.header.identity);
     let deadline = Instant::now() + Duration::from_secs(5);
-    let wrapped = signing
-        .kms
-        .wrap(&context, &generated.dek, deadline)
-        .await
-        .unwrap();
+    let wrapped = signing.kms.wrap(&context, &generated.dek, deadline).await.unwrap();
     let envelope = Envelope::new(generated.header, wrapped, generated.sealed);
-    let record = ShareRecord::new(
-        &envelope,
-        generated.public_key,
-        std::time::SystemTime::now(),
-    );
+    let record = ShareRecord::new(&envelope, generated.public_key, std::time::SystemTime::now());
     let revision = signing.store.describe(id).await.unwrap().unwrap().revision;
     enclave
         .database()
@@ -213,10 +178,8 @@ async fn an_old_row_put_back_is_caught_by_the_minimum_version_alone() {
     signing.store.put(&record, Some(revision)).await.unwrap();
 
     let mut client = enclave.client().await;
-    let wanting = |version| proto::SignRequest {
-        min_record_version: version,
-        ..share.sign_request(0)
-    };
+    let wanting =
+        |version| proto::SignRequest { min_record_version: version, ..share.sign_request(0) };
     let answer = client.sign(wanting(2)).await.unwrap().into_inner();
     assert_eq!(answer.record_version, 2);
 
@@ -234,20 +197,12 @@ type Row = Vec<(String, rusqlite::types::Value)>;
 fn row(enclave: &Enclave, share: &str) -> Row {
     let id: uuid::Uuid = share.parse().unwrap();
     let database = enclave.database();
-    let mut query = database
-        .prepare("SELECT * FROM server_wallet_key_shares WHERE id = ?1")
-        .unwrap();
-    let names: Vec<String> = query
-        .column_names()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let mut query =
+        database.prepare("SELECT * FROM server_wallet_key_shares WHERE id = ?1").unwrap();
+    let names: Vec<String> = query.column_names().iter().map(ToString::to_string).collect();
     query
         .query_row([id.as_bytes()], |row| {
-            (0..)
-                .zip(&names)
-                .map(|(index, name)| Ok((name.clone(), row.get(index)?)))
-                .collect()
+            (0..).zip(&names).map(|(index, name)| Ok((name.clone(), row.get(index)?))).collect()
         })
         .unwrap()
 }
@@ -261,8 +216,5 @@ fn put_back(enclave: &Enclave, row: &Row) {
         places.join(", ")
     );
     let values = row.iter().map(|(_, value)| value);
-    enclave
-        .database()
-        .execute(&sql, rusqlite::params_from_iter(values))
-        .unwrap();
+    enclave.database().execute(&sql, rusqlite::params_from_iter(values)).unwrap();
 }

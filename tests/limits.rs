@@ -92,11 +92,7 @@ async fn five_thousand_half_open_streams() {
     }
     let per_caller = Limits::default().streams.per_caller;
     assert_eq!((admitted, refused), (per_caller, 5000 - per_caller));
-    assert_eq!(
-        enclave.counts.uses(),
-        before,
-        "half-open streams open nothing"
-    );
+    assert_eq!(enclave.counts.uses(), before, "half-open streams open nothing");
     // Unary requests have room of their own, and streams have it back.
     let mut client = enclave.client().await;
     client.sign(share.sign_request(0)).await.unwrap();
@@ -109,19 +105,9 @@ async fn five_thousand_half_open_streams() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn overload_is_refused_at_once_and_passes() {
-    let unary = Room {
-        total: 2,
-        per_caller: 1,
-    };
-    let limits = Limits {
-        unary,
-        ..Limits::default()
-    };
-    let enclave = Enclave::with(Setup {
-        limits,
-        ..Setup::default()
-    })
-    .await;
+    let unary = Room { total: 2, per_caller: 1 };
+    let limits = Limits { unary, ..Limits::default() };
+    let enclave = Enclave::with(Setup { limits, ..Setup::default() }).await;
     let share = enclave.share(Algorithm::Ed25519).await;
     let client = enclave.client().await;
     let calls = (0..64).map(|_| {
@@ -138,10 +124,7 @@ async fn overload_is_refused_at_once_and_passes() {
             }
         }
     }
-    assert!(
-        signed >= 1 && refused >= 1,
-        "{signed} signed, {refused} refused"
-    );
+    assert!(signed >= 1 && refused >= 1, "{signed} signed, {refused} refused");
     let mut client = client.clone();
     client.sign(share.sign_request(0)).await.unwrap();
 }
@@ -150,17 +133,11 @@ async fn overload_is_refused_at_once_and_passes() {
 async fn silent_connections_are_closed() {
     let mut limits = Limits::default();
     limits.connections.idle = Duration::from_millis(300);
-    let enclave = Enclave::with(Setup {
-        limits,
-        ..Setup::default()
-    })
-    .await;
+    let enclave = Enclave::with(Setup { limits, ..Setup::default() }).await;
     let socket = enclave.socket();
     let closed = tokio::task::spawn_blocking(move || {
         let mut connection = UnixStream::connect(socket).unwrap();
-        connection
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut received = Vec::new();
         connection.read_to_end(&mut received).is_ok()
     });
@@ -192,9 +169,7 @@ async fn watching_health_has_an_allowance() {
     use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
     let enclave = Enclave::start().await;
-    let channel = countersign::client::connect(&enclave.socket())
-        .await
-        .unwrap();
+    let channel = countersign::client::connect(&enclave.socket()).await.unwrap();
     let health = HealthClient::new(channel);
     let mut watching = Vec::new();
     let mut refused = 0;
@@ -210,21 +185,13 @@ async fn watching_health_has_an_allowance() {
     assert_eq!((watching.len(), refused), (16, 24));
     drop(watching);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    health
-        .clone()
-        .check(HealthCheckRequest::default())
-        .await
-        .unwrap();
+    health.clone().check(HealthCheckRequest::default()).await.unwrap();
 }
 
 /// Peers that are no caller cannot take the callers' connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_have_few_connections() {
-    let enclave = Enclave::with(Setup {
-        callers: Default::default(),
-        ..Setup::default()
-    })
-    .await;
+    let enclave = Enclave::with(Setup { callers: Default::default(), ..Setup::default() }).await;
     let mut connections: Vec<_> = (0..200)
         .map(|_| {
             let connection = UnixStream::connect(enclave.socket()).unwrap();

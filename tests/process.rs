@@ -98,10 +98,7 @@ impl Home {
         let mut line = String::new();
         while !line.contains("\"Ready\"") {
             line.clear();
-            assert!(
-                log.read_line(&mut line).unwrap() > 0,
-                "it ended before it was ready"
-            );
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it was ready");
         }
         // Somebody must go on reading, or the server would block on its log.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
@@ -157,15 +154,9 @@ fn the_demo_runs_without_configuration() {
         .iter()
         .map(|refusal| refusal["reason"].as_str().unwrap())
         .collect();
-    assert_eq!(
-        reasons,
-        ["CALLER_UNKNOWN", "ENVELOPE_MISMATCH", "ENVELOPE_UNOPENED"]
-    );
+    assert_eq!(reasons, ["CALLER_UNKNOWN", "ENVELOPE_MISMATCH", "ENVELOPE_UNOPENED"]);
     let summary = ok(&home.run(&["demo"]));
-    assert!(
-        summary.contains("68 signatures with 4 keys verified"),
-        "{summary}"
-    );
+    assert!(summary.contains("68 signatures with 4 keys verified"), "{summary}");
 }
 
 #[test]
@@ -175,26 +166,11 @@ fn the_commands_speak_to_a_served_enclave() {
     ok(&home.run(&["health", "--socket", "enclave.sock"]));
     ok(&home.run(&["health", "--socket", "custody.sock", "--liveness"]));
     let custody = ["--socket", "custody.sock", "--json"];
-    let generate = [
-        "share",
-        "generate",
-        "--wallet-id",
-        "w",
-        "--algorithm",
-        "ed25519",
-    ];
+    let generate = ["share", "generate", "--wallet-id", "w", "--algorithm", "ed25519"];
     let made = ok(&home.run(&[&generate[..], &custody].concat()));
     let made: serde_json::Value = serde_json::from_str(&made).unwrap();
     let id = made["share_id"].as_str().unwrap();
-    let sign = [
-        "sign",
-        "--socket",
-        "enclave.sock",
-        "--share-id",
-        id,
-        "--wallet-id",
-        "w",
-    ];
+    let sign = ["sign", "--socket", "enclave.sock", "--share-id", id, "--wallet-id", "w"];
     let signature = ok(&home.run(&[&sign[..], &["--message", "hello"]].concat()));
     let signature = hex::decode(signature.trim()).unwrap();
     let key = hex::decode(made["public_key"].as_str().unwrap()).unwrap();
@@ -203,10 +179,7 @@ fn the_commands_speak_to_a_served_enclave() {
         .unwrap();
 
     let listed = ok(&home.run(&["share", "list", "--socket", "custody.sock"]));
-    assert!(
-        listed.contains(id) && listed.contains("enabled"),
-        "{listed}"
-    );
+    assert!(listed.contains(id) && listed.contains("enabled"), "{listed}");
     ok(&home.run(&[&["share", "disable", id][..], &custody].concat()));
     let refused = home.run(&[&sign[..], &["--message", "hello"]].concat());
     assert_eq!(refused.status.code(), Some(1));
@@ -217,15 +190,9 @@ fn the_commands_speak_to_a_served_enclave() {
     ok(&home.run(&[&sign[..], &["--message-file", "config.toml"]].concat()));
     let piped = format!("{BINARY} share list --socket custody.sock | true");
     let mut shell = Command::new("/bin/bash");
-    shell
-        .args(["-o", "pipefail", "-c", &piped])
-        .current_dir(home.dir.path());
+    shell.args(["-o", "pipefail", "-c", &piped]).current_dir(home.dir.path());
     let piped = shell.output().unwrap();
-    assert_eq!(
-        text(&piped.stderr),
-        "",
-        "a reader that has seen enough is no fault"
-    );
+    assert_eq!(text(&piped.stderr), "", "a reader that has seen enough is no fault");
     let two = home.run(&[&sign[..], &["--message", "a", "--digest", "00"]].concat());
     assert_eq!(two.status.code(), Some(2), "one payload only");
 }
@@ -234,10 +201,7 @@ fn the_commands_speak_to_a_served_enclave() {
 fn sigterm_drains_and_removes_the_sockets() {
     let mut served = Home::new().serve();
     for socket in ["enclave.sock", "custody.sock"] {
-        let mode = fs::metadata(served.home.path(socket))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(served.home.path(socket)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o660);
     }
     served.signal(Signal::TERM);
@@ -307,10 +271,7 @@ fn the_process_is_hardened() {
     let status = fs::read_to_string(proc.join("status")).unwrap();
     assert!(status.contains("NoNewPrivs:\t1"));
     let limits = fs::read_to_string(proc.join("limits")).unwrap();
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"))
-        .unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
     if uid.is_some() {
         // A process that is not dumpable has its /proc files owned by root (proc(5)).
@@ -323,16 +284,9 @@ fn check_prints_the_budget_and_every_problem() {
     let home = Home::new();
     let checked = ok(&home.run(&["check", "--config", "config.toml", "--online"]));
     assert!(checked.contains("1312 KiB in 328 slots"), "{checked}");
-    assert!(
-        checked.contains("kms            answers, local//countersign-test"),
-        "{checked}"
-    );
+    assert!(checked.contains("kms            answers, local//countersign-test"), "{checked}");
 
-    fs::write(
-        home.path("policies/bad.cedar"),
-        "permit (principal, action, resource);",
-    )
-    .unwrap();
+    fs::write(home.path("policies/bad.cedar"), "permit (principal, action, resource);").unwrap();
     let refused = home.run(&["check", "--config", "config.toml"]);
     assert_eq!(refused.status.code(), Some(78));
     assert!(text(&refused.stderr).contains("has no @id"));
@@ -357,10 +311,7 @@ fn the_kek_file_must_be_private_and_whole() {
     for length in [0, 31, 33, 4097, 8192] {
         fs::write(&kek, vec![7; length]).unwrap();
         let refused = home.run(&["serve", "--config", "config.toml"]);
-        assert!(
-            text(&refused.stderr).contains("32 bytes per version"),
-            "{length}"
-        );
+        assert!(text(&refused.stderr).contains("32 bytes per version"), "{length}");
     }
 }
 
@@ -370,45 +321,23 @@ fn the_contract_is_printed_as_a_descriptor_set() {
     let printed = home.run(&["proto"]).stdout;
     let set: prost_types::FileDescriptorSet = prost::Message::decode(&printed[..]).unwrap();
     let files: Vec<_> = set.file.iter().map(|file| file.name()).collect();
-    for file in [
-        "countersign/v1/enclave.proto",
-        "countersign/v1/custody.proto",
-    ] {
+    for file in ["countersign/v1/enclave.proto", "countersign/v1/custody.proto"] {
         assert!(files.contains(&file), "{files:?}");
     }
     let types = set.file.iter().flat_map(|file| &file.message_type);
-    assert!(
-        types
-            .into_iter()
-            .any(|message| message.name() == "ErrorInfo"),
-        "{files:?}"
-    );
+    assert!(types.into_iter().any(|message| message.name() == "ErrorInfo"), "{files:?}");
 }
 
 #[test]
 fn metrics_are_served_on_loopback_and_count() {
     let home = Home::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = fs::read_to_string(home.path("config.toml")).unwrap();
     let config = config.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     fs::write(home.path("config.toml"), config).unwrap();
     let served = home.serve();
-    let unknown = [
-        "sign",
-        "--socket",
-        "enclave.sock",
-        "--wallet-id",
-        "w",
-        "--message",
-        "m",
-    ];
-    served
-        .home
-        .run(&[&unknown[..], &["--share-id", "none"]].concat());
+    let unknown = ["sign", "--socket", "enclave.sock", "--wallet-id", "w", "--message", "m"];
+    served.home.run(&[&unknown[..], &["--share-id", "none"]].concat());
     let get = |request: &str| {
         use std::io::Write;
 

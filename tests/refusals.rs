@@ -45,14 +45,7 @@ async fn malformed_fields_are_named() {
     let enclave = Enclave::start().await;
     let share = enclave.share(Algorithm::Ed25519).await;
     let upper = share.id.to_uppercase();
-    let ids = [
-        "",
-        "1",
-        "not-a-uuid",
-        &upper,
-        &share.id.replace('-', ""),
-        &share.id[1..],
-    ];
+    let ids = ["", "1", "not-a-uuid", &upper, &share.id.replace('-', ""), &share.id[1..]];
     for id in ids {
         let id = id.to_owned();
         let request = with(&share, |request| request.share_id = id);
@@ -170,17 +163,9 @@ async fn unknown_and_forbidden_shares_look_the_same() {
     let unknown = ShareId::random().to_string();
     let refusals = [
         sign_refused(&enclave, forbidden.sign_request(0)).await,
-        sign_refused(
-            &enclave,
-            with(&forbidden, |request| request.share_id = unknown),
-        )
-        .await,
+        sign_refused(&enclave, with(&forbidden, |request| request.share_id = unknown)).await,
         // Somebody else's share under one's own wallet's name.
-        sign_refused(
-            &enclave,
-            with(&forbidden, |request| request.wallet_id = own.wallet),
-        )
-        .await,
+        sign_refused(&enclave, with(&forbidden, |request| request.wallet_id = own.wallet)).await,
     ];
     for status in &refusals {
         assert_refused(status, Code::PermissionDenied, "POLICY_DENIED");
@@ -198,11 +183,7 @@ async fn unknown_and_forbidden_shares_look_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_in_particular_is_no_caller() {
-    let enclave = Enclave::with(Setup {
-        callers: Default::default(),
-        ..Setup::default()
-    })
-    .await;
+    let enclave = Enclave::with(Setup { callers: Default::default(), ..Setup::default() }).await;
     let request = SignRequest::default();
     let status = sign_refused(&enclave, request).await;
     assert_refused(&status, Code::Unauthenticated, "CALLER_UNKNOWN");
@@ -231,15 +212,8 @@ async fn disabled_shares_are_not_used() {
     let enclave = Enclave::start().await;
     let share = enclave.share(Algorithm::Ed25519).await;
     let mut custody = enclave.custody().await;
-    let request = proto::DisableShareRequest {
-        share_id: share.id.clone(),
-        expected_revision: 1,
-    };
-    let disabled = custody
-        .disable_share(request.clone())
-        .await
-        .unwrap()
-        .into_inner();
+    let request = proto::DisableShareRequest { share_id: share.id.clone(), expected_revision: 1 };
+    let disabled = custody.disable_share(request.clone()).await.unwrap().into_inner();
     assert_eq!(disabled.share.unwrap().revision, 2);
     let status = sign_refused(&enclave, share.sign_request(0)).await;
     assert_refused(&status, Code::FailedPrecondition, "SHARE_DISABLED");
@@ -249,15 +223,8 @@ async fn disabled_shares_are_not_used() {
     assert_refused(&status, Code::Aborted, "REVISION_MISMATCH");
     assert!(status.get_error_details().retry_info().is_none());
 
-    let enable = proto::EnableShareRequest {
-        share_id: share.id.clone(),
-        expected_revision: 0,
-    };
-    let enabled = custody
-        .enable_share(enable.clone())
-        .await
-        .unwrap()
-        .into_inner();
+    let enable = proto::EnableShareRequest { share_id: share.id.clone(), expected_revision: 0 };
+    let enabled = custody.enable_share(enable.clone()).await.unwrap().into_inner();
     assert_eq!(enabled.share.unwrap().revision, 3);
     let again = custody.enable_share(enable).await.unwrap().into_inner();
     assert_eq!(again.share.unwrap().revision, 3, "nothing to change");
@@ -291,16 +258,12 @@ async fn a_deadline_that_passed_is_not_worked_for() {
     let share = enclave.share(Algorithm::Ed25519).await;
     let mut client = bare_client(enclave.socket()).await;
     let mut request = Request::new(share.sign_request(0));
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "0n".parse().unwrap());
+    request.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
     let status = refused(&enclave, client.sign(request)).await;
     assert_refused(&status, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
 
     let mut request = Request::new(share.sign_request(0));
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "soon".parse().unwrap());
+    request.metadata_mut().insert("grpc-timeout", "soon".parse().unwrap());
     let status = refused(&enclave, client.sign(request)).await;
     assert_invalid(&status, "grpc-timeout");
 
@@ -315,24 +278,18 @@ async fn request_ids_are_echoed_and_checked() {
     let share = enclave.share(Algorithm::Ed25519).await;
     let mut client = enclave.client().await;
     let mut request = Request::new(share.sign_request(0));
-    request
-        .metadata_mut()
-        .insert("x-request-id", "order-4711".parse().unwrap());
+    request.metadata_mut().insert("x-request-id", "order-4711".parse().unwrap());
     let answer = client.sign(request).await.unwrap();
     assert_eq!(answer.metadata().get("x-request-id").unwrap(), "order-4711");
 
     let mut request = Request::new(SignRequest::default());
-    request
-        .metadata_mut()
-        .insert("x-request-id", "order-4712".parse().unwrap());
+    request.metadata_mut().insert("x-request-id", "order-4712".parse().unwrap());
     let status = refused(&enclave, client.sign(request)).await;
     let details = status.get_error_details();
     assert_eq!(details.request_info().unwrap().request_id, "order-4712");
 
     let mut request = Request::new(share.sign_request(0));
-    request
-        .metadata_mut()
-        .insert("x-request-id", "with space".parse().unwrap());
+    request.metadata_mut().insert("x-request-id", "with space".parse().unwrap());
     let status = refused(&enclave, client.sign(request)).await;
     assert_invalid(&status, "x-request-id");
 }
@@ -340,21 +297,14 @@ async fn request_ids_are_echoed_and_checked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_offered_is_unimplemented() {
     let enclave = Enclave::start().await;
-    let channel = countersign::client::connect(&enclave.socket())
-        .await
-        .unwrap();
+    let channel = countersign::client::connect(&enclave.socket()).await.unwrap();
     // Custody is not on the application's socket.
     let mut custody = proto::share_custody_client::ShareCustodyClient::new(channel);
-    let status = custody
-        .list_shares(proto::ListSharesRequest::default())
-        .await
-        .unwrap_err();
+    let status = custody.list_shares(proto::ListSharesRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
 
     // A call that this version does not have.
-    let channel = countersign::client::connect(&enclave.socket())
-        .await
-        .unwrap();
+    let channel = countersign::client::connect(&enclave.socket()).await.unwrap();
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.unwrap();
     let path = http::uri::PathAndQuery::from_static("/countersign.v1.SigningEnclave/Mint");

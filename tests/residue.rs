@@ -82,14 +82,7 @@ async fn signing_with_a_local_kek() {
     }
     let instance = Instance::start("test", &Custodian::Local);
     let shares = instance.shares().await;
-    look(
-        "Sign, local KEK",
-        &instance,
-        &shares,
-        Vec::new(),
-        Load::signing,
-    )
-    .await;
+    look("Sign, local KEK", &instance, &shares, Vec::new(), Load::signing).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,14 +123,7 @@ async fn cancelled_requests() {
     let (environment, custodian) = custodian(&tenant, vault);
     let instance = Instance::start(&environment, &custodian);
     let shares = instance.shares().await;
-    look(
-        "cancelled",
-        &instance,
-        &shares,
-        Vec::new(),
-        Load::cancelling,
-    )
-    .await;
+    look("cancelled", &instance, &shares, Vec::new(), Load::cancelling).await;
 }
 
 /// The token that Vault gives is searched for as well.
@@ -194,10 +180,7 @@ async fn shares_being_made() {
             after.add(&searcher, &stopped);
         }
     }
-    assert_nothing(&[
-        ("GenerateShare, in flight", &during),
-        ("GenerateShare, after", &after),
-    ]);
+    assert_nothing(&[("GenerateShare, in flight", &during), ("GenerateShare, after", &after)]);
 }
 
 /// A signal that is handled makes the kernel write the registers of the thread
@@ -231,14 +214,7 @@ async fn signals_to_the_binary() {
     let shares = instance.shares().await;
     const SIGNALS: [Signal; 3] = [Signal::CHILD, Signal::URG, Signal::WINCH];
     let storm = Storm::start(instance.pid(), &SIGNALS);
-    look(
-        "signals, ignored",
-        &instance,
-        &shares,
-        Vec::new(),
-        Load::signing,
-    )
-    .await;
+    look("signals, ignored", &instance, &shares, Vec::new(), Load::signing).await;
     assert!(storm.stop() > 1000);
     assert!(instance.is_running());
 }

@@ -81,24 +81,14 @@ async fn every_algorithm_signs_and_other_libraries_agree() {
         let answer = client.sign(request).await.unwrap().into_inner();
         let signature = answer.signature.clone().unwrap();
         assert!(accepted(&share, &payload, &signature), "{algorithm}");
-        assert!(
-            !accepted(&share, &share.payload(2), &signature),
-            "{algorithm}"
-        );
+        assert!(!accepted(&share, &share.payload(2), &signature), "{algorithm}");
         assert_eq!(signature.value.len(), 64);
         assert_eq!(signature.encoding(), proto::SignatureEncoding::Raw);
-        assert_eq!(
-            signature.recovery_id.is_some(),
-            algorithm == Algorithm::EcdsaSecp256k1
-        );
+        assert_eq!(signature.recovery_id.is_some(), algorithm == Algorithm::EcdsaSecp256k1);
         assert_eq!(answer.record_version, 1);
         assert_eq!(answer.algorithm, i32::from(algorithm.number()));
 
-        let again = client
-            .sign(share.sign_request(1))
-            .await
-            .unwrap()
-            .into_inner();
+        let again = client.sign(share.sign_request(1)).await.unwrap().into_inner();
         let deterministic = algorithm != Algorithm::SchnorrSecp256k1;
         assert_eq!(again == answer, deterministic, "{algorithm}");
     }
@@ -119,9 +109,7 @@ async fn a_stream_answers_pipelined_frames_in_order() {
         let answers = client.use_share(tokio_stream::iter(frames)).await.unwrap();
         let mut answers = answers.into_inner();
         let opened = answers.message().await.unwrap().unwrap().frame.unwrap();
-        let Frame::Opened(opened) = opened else {
-            panic!("opened comes first")
-        };
+        let Frame::Opened(opened) = opened else { panic!("opened comes first") };
         let public = opened.public_key.unwrap();
         assert_eq!(public.key, share.public_key.as_bytes());
         assert_eq!(opened.idle_timeout_ms, 10_000);
@@ -133,21 +121,10 @@ async fn a_stream_answers_pipelined_frames_in_order() {
                 panic!("only signatures follow")
             };
             assert_eq!(signed.id, id);
-            assert!(accepted(
-                &share,
-                &share.payload(id),
-                &signed.signature.unwrap()
-            ));
+            assert!(accepted(&share, &share.payload(id), &signed.signature.unwrap()));
         }
-        assert!(
-            answers.message().await.unwrap().is_none(),
-            "OK at half-close"
-        );
-        assert_eq!(
-            enclave.counts.uses()[1] - unwrapped,
-            1,
-            "one unwrap a stream"
-        );
+        assert!(answers.message().await.unwrap().is_none(), "OK at half-close");
+        assert_eq!(enclave.counts.uses()[1] - unwrapped, 1, "one unwrap a stream");
     }
 }
 
@@ -157,11 +134,7 @@ async fn der_is_the_same_pair_in_asn1() {
     let mut client = enclave.client().await;
     for algorithm in [Algorithm::EcdsaSecp256k1, Algorithm::EcdsaP256] {
         let share = enclave.share(algorithm).await;
-        let raw = client
-            .sign(share.sign_request(3))
-            .await
-            .unwrap()
-            .into_inner();
+        let raw = client.sign(share.sign_request(3)).await.unwrap().into_inner();
         let mut request = share.sign_request(3);
         request.set_encoding(proto::SignatureEncoding::Der);
         let der = client.sign(request).await.unwrap().into_inner();
@@ -225,10 +198,8 @@ async fn addresses_and_versions_that_match_are_accepted() {
 async fn concurrent_requests_do_not_mix() {
     let enclave = Enclave::start().await;
     let free = enclave.signing.enclave.pool().free();
-    let shares = [
-        enclave.share(Algorithm::Ed25519).await,
-        enclave.share(Algorithm::SchnorrSecp256k1).await,
-    ];
+    let shares =
+        [enclave.share(Algorithm::Ed25519).await, enclave.share(Algorithm::SchnorrSecp256k1).await];
     let client = enclave.client().await;
     let tasks = (0..64).map(|n| {
         let (mut client, share) = (client.clone(), shares[n as usize % 2].clone());

@@ -56,20 +56,12 @@ async fn sign(
 
 /// Waits until the health service says so.
 async fn ready(enclave: &Enclave, expected: bool) {
-    let channel = countersign::client::connect(&enclave.socket())
-        .await
-        .unwrap();
+    let channel = countersign::client::connect(&enclave.socket()).await.unwrap();
     let mut health = HealthClient::new(channel);
-    let expected = if expected {
-        ServingStatus::Serving
-    } else {
-        ServingStatus::NotServing
-    };
+    let expected = if expected { ServingStatus::Serving } else { ServingStatus::NotServing };
     let give_up = Instant::now() + Duration::from_secs(20);
     loop {
-        let request = HealthCheckRequest {
-            service: "readiness".to_owned(),
-        };
+        let request = HealthCheckRequest { service: "readiness".to_owned() };
         let found = health.check(request).await.unwrap().into_inner().status();
         if found == expected {
             return;
@@ -125,10 +117,8 @@ async fn one_decrypt_a_sign_and_one_a_stream() {
         assert_eq!(tenant.count("decrypt") - decrypts, 4, "one a stream");
 
         let before = tenant.count("decrypt");
-        let request = proto::SignRequest {
-            wallet_id: "another-wallet".to_owned(),
-            ..share.sign_request(0)
-        };
+        let request =
+            proto::SignRequest { wallet_id: "another-wallet".to_owned(), ..share.sign_request(0) };
         client.sign(request).await.unwrap_err();
         assert_eq!(tenant.count("decrypt"), before, "none for what is refused");
     }
@@ -196,14 +186,10 @@ async fn a_vault_that_refuses() {
     custody.generate_share(request).await.unwrap();
 
     tenant.rotate_key().await;
-    tenant
-        .configure_key(json!({"min_decryption_version": 2}))
-        .await;
+    tenant.configure_key(json!({"min_decryption_version": 2})).await;
     let status = sign(&mut client, &share).await.unwrap_err();
     assert_refused(&status, Code::FailedPrecondition, "KMS_KEY_VERSION");
-    tenant
-        .configure_key(json!({"min_decryption_version": 1}))
-        .await;
+    tenant.configure_key(json!({"min_decryption_version": 1})).await;
     recovers(&mut client, &share).await;
 
     let headers = json!({"enable_rate_limit_response_headers": true});
@@ -219,10 +205,7 @@ async fn a_vault_that_refuses() {
     assert_refused(&limited, Code::ResourceExhausted, "KMS_RATE_LIMITED");
     let details = limited.get_error_details();
     let hint = details.retry_info().unwrap().retry_delay.unwrap();
-    assert!(
-        (1..=5).contains(&hint.as_secs()),
-        "Vault's own Retry-After: {hint:?}"
-    );
+    assert!((1..=5).contains(&hint.as_secs()), "Vault's own Retry-After: {hint:?}");
     vault.root(Method::DELETE, &path, Value::Null).await;
     recovers(&mut client, &share).await;
 

@@ -24,10 +24,7 @@ type Answers = Streaming<proto::UseShareResponse>;
 async fn stream(enclave: &Enclave) -> (Frames, Answers) {
     let (frames, received) = mpsc::channel(1024);
     let mut client = enclave.client().await;
-    let answers = client
-        .use_share(ReceiverStream::new(received))
-        .await
-        .unwrap();
+    let answers = client.use_share(ReceiverStream::new(received)).await.unwrap();
     (frames, answers.into_inner())
 }
 
@@ -43,10 +40,7 @@ async fn opened(enclave: &Enclave, share: &Share) -> (Frames, Answers) {
 async fn rest(answers: &mut Answers) -> (Vec<u64>, Result<(), Status>) {
     let mut ids = Vec::new();
     loop {
-        match timeout(Duration::from_secs(10), answers.message())
-            .await
-            .expect("it ends")
-        {
+        match timeout(Duration::from_secs(10), answers.message()).await.expect("it ends") {
             Ok(Some(answer)) => match answer.frame {
                 Some(Frame::Signed(signed)) => ids.push(signed.id),
                 other => panic!("{other:?}"),
@@ -72,10 +66,7 @@ async fn wiped(enclave: &Enclave) {
 fn limited(change: impl FnOnce(&mut Limits)) -> Setup {
     let mut limits = Limits::default();
     change(&mut limits);
-    Setup {
-        limits,
-        ..Setup::default()
-    }
+    Setup { limits, ..Setup::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,45 +79,24 @@ async fn a_stream_begins_with_open() {
     frames.send(share.frame(1)).await.unwrap();
     let (ids, end) = rest(&mut answers).await;
     assert!(ids.is_empty());
-    assert_refused(
-        &end.unwrap_err(),
-        Code::InvalidArgument,
-        "STREAM_NOT_OPENED",
-    );
+    assert_refused(&end.unwrap_err(), Code::InvalidArgument, "STREAM_NOT_OPENED");
 
     let (frames, mut answers) = stream(&enclave).await;
     drop(frames);
     let (_, end) = rest(&mut answers).await;
-    assert_refused(
-        &end.unwrap_err(),
-        Code::InvalidArgument,
-        "STREAM_NOT_OPENED",
-    );
+    assert_refused(&end.unwrap_err(), Code::InvalidArgument, "STREAM_NOT_OPENED");
 
     let (frames, mut answers) = stream(&enclave).await;
-    frames
-        .send(proto::UseShareRequest { frame: None })
-        .await
-        .unwrap();
+    frames.send(proto::UseShareRequest { frame: None }).await.unwrap();
     let (_, end) = rest(&mut answers).await;
     assert_invalid(&end.unwrap_err(), "frame");
 
     let (frames, mut answers) = stream(&enclave).await;
-    let open = proto::OpenFrame {
-        share_id: share.id.clone(),
-        ..Default::default()
-    };
-    frames
-        .send(frame(use_share_request::Frame::Open(open)))
-        .await
-        .unwrap();
+    let open = proto::OpenFrame { share_id: share.id.clone(), ..Default::default() };
+    frames.send(frame(use_share_request::Frame::Open(open))).await.unwrap();
     let (_, end) = rest(&mut answers).await;
     assert_invalid(&end.unwrap_err(), "wallet_id");
-    assert_eq!(
-        enclave.counts.uses(),
-        before,
-        "nothing was fetched or unwrapped"
-    );
+    assert_eq!(enclave.counts.uses(), before, "nothing was fetched or unwrapped");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,11 +129,7 @@ async fn a_second_open_ends_the_stream_after_what_was_accepted() {
     let _ = frames.send(share.frame(4)).await;
     let (ids, end) = rest(&mut answers).await;
     assert_eq!(ids, [1, 2, 3]);
-    assert_refused(
-        &end.unwrap_err(),
-        Code::InvalidArgument,
-        "STREAM_OPENED_TWICE",
-    );
+    assert_refused(&end.unwrap_err(), Code::InvalidArgument, "STREAM_OPENED_TWICE");
     wiped(&enclave).await;
 }
 
@@ -172,11 +138,7 @@ async fn a_bad_frame_is_named_and_ends_the_stream() {
     let enclave = Enclave::start().await;
     let share = enclave.share(Algorithm::EcdsaSecp256k1).await;
     let sign = |id, payload, encoding| {
-        frame(use_share_request::Frame::Sign(proto::SignFrame {
-            id,
-            payload,
-            encoding,
-        }))
+        frame(use_share_request::Frame::Sign(proto::SignFrame { id, payload, encoding }))
     };
     let bad = [
         (sign(9, None, 0), "payload"),
@@ -192,11 +154,7 @@ async fn a_bad_frame_is_named_and_ends_the_stream() {
         assert_eq!(ids, [8]);
         let status = end.unwrap_err();
         assert_invalid(&status, field);
-        assert!(
-            status.message().starts_with("frame 9: "),
-            "{}",
-            status.message()
-        );
+        assert!(status.message().starts_with("frame 9: "), "{}", status.message());
     }
     // A payload of a kind that the caller may not sign, and one that does not fit.
     let ed25519 = enclave.share(Algorithm::Ed25519).await;
@@ -262,18 +220,12 @@ async fn the_clients_deadline_ends_a_stream() {
     let (frames, received) = mpsc::channel(8);
     let mut client = enclave.client().await;
     let mut request = Request::new(ReceiverStream::new(received));
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "300m".parse().unwrap());
+    request.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
     let mut answers = client.use_share(request).await.unwrap().into_inner();
     frames.send(share.open()).await.unwrap();
     answers.message().await.unwrap().unwrap();
     let (_, end) = rest(&mut answers).await;
-    assert_refused(
-        &end.unwrap_err(),
-        Code::DeadlineExceeded,
-        "DEADLINE_EXCEEDED",
-    );
+    assert_refused(&end.unwrap_err(), Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     wiped(&enclave).await;
 }
 
@@ -288,11 +240,7 @@ async fn a_stream_has_so_many_operations() {
     }
     let (ids, end) = rest(&mut answers).await;
     assert_eq!(ids, [0, 1, 2, 3, 4]);
-    assert_refused(
-        &end.unwrap_err(),
-        Code::ResourceExhausted,
-        "STREAM_OPERATIONS",
-    );
+    assert_refused(&end.unwrap_err(), Code::ResourceExhausted, "STREAM_OPERATIONS");
     wiped(&enclave).await;
 }
 
@@ -363,20 +311,14 @@ async fn shutdown_ends_streams_after_what_was_accepted() {
     assert_refused(&end.unwrap_err(), Code::Unavailable, "SHUTTING_DOWN");
     wiped(&enclave).await;
     drop(frames);
-    timeout(Duration::from_secs(5), enclave.stop())
-        .await
-        .expect("nothing is left to wait for");
+    timeout(Duration::from_secs(5), enclave.stop()).await.expect("nothing is left to wait for");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_after_half_close_cannot_be() {
     // HTTP/2 forbids them (RFC 9113 §5.1, half-closed); what arrived before is
     // answered, then the stream ends with OK.
-    let enclave = Enclave::with(Setup {
-        policy: PERMISSIVE,
-        ..Setup::default()
-    })
-    .await;
+    let enclave = Enclave::with(Setup { policy: PERMISSIVE, ..Setup::default() }).await;
     let share = enclave.share(Algorithm::Ed25519).await;
     let (frames, mut answers) = opened(&enclave, &share).await;
     for id in 0..50 {
@@ -398,24 +340,12 @@ async fn disabling_a_share_ends_its_streams() {
     let (frames, mut answers) = opened(&enclave, &share).await;
     let (_others, mut other_answers) = opened(&enclave, &other).await;
     frames.send(share.frame(1)).await.unwrap();
-    let request = proto::DisableShareRequest {
-        share_id: share.id.clone(),
-        expected_revision: 0,
-    };
+    let request = proto::DisableShareRequest { share_id: share.id.clone(), expected_revision: 0 };
     let begun = std::time::Instant::now();
-    enclave
-        .custody()
-        .await
-        .disable_share(request)
-        .await
-        .unwrap();
+    enclave.custody().await.disable_share(request).await.unwrap();
     let (ids, end) = rest(&mut answers).await;
     assert_eq!(ids, [1]);
-    assert_refused(
-        &end.unwrap_err(),
-        Code::FailedPrecondition,
-        "SHARE_DISABLED",
-    );
+    assert_refused(&end.unwrap_err(), Code::FailedPrecondition, "SHARE_DISABLED");
     assert!(begun.elapsed() < Duration::from_secs(3));
     let quiet = timeout(Duration::from_millis(100), other_answers.message()).await;
     assert!(quiet.is_err(), "the other stream goes on");
@@ -440,15 +370,9 @@ async fn policy_lowers_the_limits_of_a_stream() {
     let (frames, mut answers) = stream(&enclave).await;
     frames.send(share.open()).await.unwrap();
     let first = answers.message().await.unwrap().unwrap();
-    let Some(Frame::Opened(limits)) = first.frame else {
-        panic!("opened comes first")
-    };
+    let Some(Frame::Opened(limits)) = first.frame else { panic!("opened comes first") };
     assert_eq!(
-        (
-            limits.idle_timeout_ms,
-            limits.lifetime_ms,
-            limits.max_operations
-        ),
+        (limits.idle_timeout_ms, limits.lifetime_ms, limits.max_operations),
         (300, 300_000, 3)
     );
     for id in 0..4 {
@@ -456,28 +380,14 @@ async fn policy_lowers_the_limits_of_a_stream() {
     }
     let (ids, end) = rest(&mut answers).await;
     assert_eq!(ids, [0, 1, 2]);
-    assert_refused(
-        &end.unwrap_err(),
-        Code::ResourceExhausted,
-        "STREAM_OPERATIONS",
-    );
+    assert_refused(&end.unwrap_err(), Code::ResourceExhausted, "STREAM_OPERATIONS");
 }
 
 #[test]
 fn limits_that_are_none_are_refused_at_loading() {
-    for annotation in [
-        "@max_idle(\"soon\")",
-        "@max_lifetime(\"0s\")",
-        "@max_operations(\"0\")",
-    ] {
+    for annotation in ["@max_idle(\"soon\")", "@max_lifetime(\"0s\")", "@max_operations(\"0\")"] {
         let source = format!("@id(\"p\") {annotation} permit (principal, action, resource);");
-        let problems = countersign::policy::Policy::parse([("p.cedar", &*source)])
-            .err()
-            .unwrap();
-        assert!(
-            problems[0]
-                .problem
-                .starts_with(annotation.split('(').next().unwrap())
-        );
+        let problems = countersign::policy::Policy::parse([("p.cedar", &*source)]).err().unwrap();
+        assert!(problems[0].problem.starts_with(annotation.split('(').next().unwrap()));
     }
 }

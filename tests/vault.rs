@@ -48,11 +48,7 @@ impl Record {
         let custody = Custody::new(environment);
         let sealed = custody.seal(kms.kek());
         let wrapped = sealed.wrap(kms, soon()).await.unwrap();
-        Self {
-            custody,
-            sealed,
-            wrapped,
-        }
+        Self { custody, sealed, wrapped }
     }
 
     /// A record for servers that look at nothing.

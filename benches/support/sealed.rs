@@ -33,26 +33,14 @@ impl Sealed {
     pub fn new(algorithm: Algorithm) -> Self {
         let enclave = Enclave::start(2 * BATCH as usize).unwrap();
         let policy = Policy::parse([("all.cedar", ALL)]).ok().unwrap();
-        let caller = Arc::new(Caller {
-            name: "bench".into(),
-            uid: 1000,
-            groups: Box::default(),
-        });
+        let caller = Arc::new(Caller { name: "bench".into(), uid: 1000, groups: Box::default() });
         let permit = permit_to_generate(&policy, &caller, algorithm);
-        let made = enclave
-            .generate(&permit, kek(), |_| identity(permit.subject()))
-            .unwrap();
+        let made = enclave.generate(&permit, kek(), |_| identity(permit.subject())).unwrap();
         let dek = made.dek.reveal(<[u8]>::to_vec);
         let wrapped = WrappedDek::new(b"local:v1:".repeat(8)).unwrap();
         let envelope = Envelope::new(made.header, wrapped, made.sealed);
         let record = ShareRecord::new(&envelope, made.public_key, SystemTime::now());
-        Self {
-            enclave,
-            record,
-            policy,
-            caller,
-            dek,
-        }
+        Self { enclave, record, policy, caller, dek }
     }
 
     /// What a request has in its hands when its section begins.
@@ -101,7 +89,5 @@ fn permit_to_generate(
         share: ShareId::random(),
         algorithm,
     };
-    policy
-        .authorize(caller, share, GenerateShare { algorithm })
-        .unwrap()
+    policy.authorize(caller, share, GenerateShare { algorithm }).unwrap()
 }

@@ -70,11 +70,7 @@ impl Forms {
         // A value that equals another form, as a positive scalar's own clamping
         // may, is searched for once.
         if self.0.iter().all(|form| form.bytes != bytes) {
-            self.0.push(Form {
-                name,
-                bytes,
-                window,
-            });
+            self.0.push(Form { name, bytes, window });
         }
     }
 
@@ -138,10 +134,7 @@ impl Forms {
     fn derivation(&mut self, dek: &[u8; 32]) {
         let pseudorandom = schedule::pseudorandom_key(dek);
         self.native("HKDF's PRK", &pseudorandom);
-        for (block, name) in schedule::hmac_blocks(&pseudorandom)
-            .iter()
-            .zip(["inner", "outer"])
-        {
+        for (block, name) in schedule::hmac_blocks(&pseudorandom).iter().zip(["inner", "outer"]) {
             self.native(&format!("PRK's {name} HMAC block"), block);
         }
         self.schedule("as AES key", dek);
@@ -160,11 +153,7 @@ impl Forms {
 }
 
 fn named(of: &str, name: &str) -> String {
-    if of.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{of}, {name}")
-    }
+    if of.is_empty() { name.to_owned() } else { format!("{of}, {name}") }
 }
 
 fn reversed(bytes: &[u8; 32]) -> [u8; 32] {
@@ -190,11 +179,7 @@ mod tests {
 
     fn needle(kind: Kind) -> Needle {
         let bytes = (0..32_u8).map(|at| at.wrapping_mul(37) ^ 11).collect();
-        Needle {
-            name: "n".to_owned(),
-            kind,
-            bytes,
-        }
+        Needle { name: "n".to_owned(), kind, bytes }
     }
 
     #[test]
@@ -204,10 +189,7 @@ mod tests {
         for before in 0..6 {
             for after in 0..4 {
                 let framed = [vec![0xa7; before], needle.bytes.clone(), vec![0x93; after]].concat();
-                for text in [
-                    STANDARD_NO_PAD.encode(&framed),
-                    URL_SAFE_NO_PAD.encode(&framed),
-                ] {
+                for text in [STANDARD_NO_PAD.encode(&framed), URL_SAFE_NO_PAD.encode(&framed)] {
                     let inside = |form: &&Form| {
                         form.name.starts_with("base64")
                             && text
@@ -225,10 +207,7 @@ mod tests {
     fn every_kind_has_its_forms_once() {
         for (kind, expected) in [
             (Kind::Share(Curve::Ed25519), "reduced, radix 16"),
-            (
-                Kind::Share(Curve::Secp256k1),
-                "negated, Montgomery, reversed, 4x64 and 8x32 limbs",
-            ),
+            (Kind::Share(Curve::Secp256k1), "negated, Montgomery, reversed, 4x64 and 8x32 limbs"),
             (Kind::Share(Curve::P256), "5x52 limbs"),
             (Kind::Dek, "derived key, round keys"),
             (Kind::Aes256, "inverse round keys"),

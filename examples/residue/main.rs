@@ -88,9 +88,7 @@ pub fn main() -> ExitCode {
 
 fn scan(arguments: &Arguments) -> Result<Tally, String> {
     let mut text = String::new();
-    io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|error| format!("standard input: {error}"))?;
+    io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input: {error}"))?;
     let needles = needle::parse(&text).map_err(|error| error.to_string())?;
     let searcher = Searcher::new(&needles)
         .map_err(|trivial| format!("{} is too plain to be told from chance", trivial.0))?;

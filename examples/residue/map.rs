@@ -111,29 +111,14 @@ mod tests {
     #[test]
     fn lines_are_read_and_told_apart() {
         let lines = [
-            (
-                "55d0-66d0 r--p 00000000 fe:00 1234                       /bin/a b",
-                Place::File,
-            ),
+            ("55d0-66d0 r--p 00000000 fe:00 1234                       /bin/a b", Place::File),
             ("7f00-7f10 rw-p 00000000 00:00 0 ", Place::Anonymous),
             ("7f20-7f40 rw-p 00000000 00:00 0", Place::ThreadStack),
             ("7f40-7f50 ---p 00000000 00:00 0 ", Place::NoAccess),
-            (
-                "5500-5510 rw-p 00000000 00:00 0                          [heap]",
-                Place::Heap,
-            ),
-            (
-                "7ffd-7fff rw-p 00000000 00:00 0                          [stack]",
-                Place::MainStack,
-            ),
-            (
-                "7fe0-7ff0 r-xp 00000000 00:00 0                          [vdso]",
-                Place::Kernel,
-            ),
-            (
-                "7000-7100 rw-s 00000000 00:0d 99   /secretmem (deleted)",
-                Place::Shared,
-            ),
+            ("5500-5510 rw-p 00000000 00:00 0                          [heap]", Place::Heap),
+            ("7ffd-7fff rw-p 00000000 00:00 0                          [stack]", Place::MainStack),
+            ("7fe0-7ff0 r-xp 00000000 00:00 0                          [vdso]", Place::Kernel),
+            ("7000-7100 rw-s 00000000 00:0d 99   /secretmem (deleted)", Place::Shared),
         ];
         for (line, place) in lines {
             let map = map(line).unwrap();

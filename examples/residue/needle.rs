@@ -87,11 +87,7 @@ fn needle(line: &str) -> Result<Needle, &'static str> {
     if !fits {
         return Err("a share and a key have 32 bytes, other bytes are 8 or more");
     }
-    Ok(Needle {
-        name: name.to_owned(),
-        kind,
-        bytes,
-    })
+    Ok(Needle { name: name.to_owned(), kind, bytes })
 }
 
 fn kind_of(text: &str) -> Option<Kind> {

@@ -150,14 +150,8 @@ mod tests {
     #[test]
     fn one_in_montgomery_form() {
         let ones = [
-            (
-                Curve::Secp256k1,
-                "000000000000000000000000000000014551231950b75fc4402da1732fc9bebf",
-            ),
-            (
-                Curve::P256,
-                "00000000ffffffff00000000000000004319055258e8617b0c46353d039cdaaf",
-            ),
+            (Curve::Secp256k1, "000000000000000000000000000000014551231950b75fc4402da1732fc9bebf"),
+            (Curve::P256, "00000000ffffffff00000000000000004319055258e8617b0c46353d039cdaaf"),
         ];
         for (curve, one) in ones {
             assert_eq!(hex::encode(montgomery(curve, &small(1))), one);
@@ -199,15 +193,9 @@ mod tests {
         let digits = nibbles(&scalar);
         assert_eq!((digits[0], digits[1], digits[63]), (0xc, 0xd, 0));
         let signed = signed_nibbles(&scalar);
-        let value: i64 = (0..8)
-            .map(|at| i64::from(signed[at] as i8) << (4 * at))
-            .sum();
+        let value: i64 = (0..8).map(|at| i64::from(signed[at] as i8) << (4 * at)).sum();
         let low = i64::from(u32::from_be_bytes(*scalar.last_chunk().unwrap()));
         assert_eq!(value.rem_euclid(1 << 32), low);
-        assert!(
-            signed
-                .iter()
-                .all(|digit| (-8..=8).contains(&(*digit as i8)))
-        );
+        assert!(signed.iter().all(|digit| (-8..=8).contains(&(*digit as i8))));
     }
 }

@@ -74,9 +74,7 @@ pub fn hmac_blocks(key: &[u8; 64]) -> [Vec<u8>; 2] {
 fn substitutions() -> [u8; 256] {
     std::array::from_fn(|byte| {
         let byte = byte as u8;
-        let inverse = (0..=255)
-            .find(|other| times(byte, *other) == 1)
-            .unwrap_or(0);
+        let inverse = (0..=255).find(|other| times(byte, *other) == 1).unwrap_or(0);
         let turned = (1..=4).map(|by| inverse.rotate_left(by));
         turned.fold(inverse, |all, one| all ^ one) ^ 0x63
     })
@@ -124,14 +122,8 @@ mod tests {
         let keys = round_keys(&fips_197_a_3());
         assert_eq!(keys.len(), 240);
         assert_eq!(keys[..32], fips_197_a_3());
-        assert_eq!(
-            hex::encode(&keys[32..48]),
-            "9ba354118e6925afa51a8b5f2067fcde"
-        );
-        assert_eq!(
-            hex::encode(&keys[224..]),
-            "fe4890d1e6188d0b046df344706c631e"
-        );
+        assert_eq!(hex::encode(&keys[32..48]), "9ba354118e6925afa51a8b5f2067fcde");
+        assert_eq!(hex::encode(&keys[224..]), "fe4890d1e6188d0b046df344706c631e");
     }
 
     /// FIPS 197, appendix B, MixColumns of the first round, backwards.
@@ -169,10 +161,7 @@ mod tests {
         let sealed = &envelope[envelope.len() - share.len() - 16..];
         let cipher = Aes256Gcm::new((&encryption_key(&field("dek"))).into());
         let nonce: [u8; 12] = field("nonce").try_into().unwrap();
-        let payload = Payload {
-            msg: sealed,
-            aad: &field("aad"),
-        };
+        let payload = Payload { msg: sealed, aad: &field("aad") };
         assert_eq!(cipher.decrypt((&nonce).into(), payload).unwrap(), share);
     }
 }

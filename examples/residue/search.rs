@@ -60,11 +60,8 @@ impl Searcher {
             .filter(|needle| needle.kind == Kind::Public)
             .map(|needle| needle.bytes.as_slice())
             .collect();
-        let mut searcher = Self {
-            forms: Vec::new(),
-            windows: HashMap::new(),
-            filter: Box::new([0; FILTER]),
-        };
+        let mut searcher =
+            Self { forms: Vec::new(), windows: HashMap::new(), filter: Box::new([0; FILTER]) };
         for needle in needles {
             for form in form::forms(needle) {
                 if searcher.add(&needle.name, form, &public) == 0 {
@@ -99,10 +96,7 @@ impl Searcher {
                 }
                 let (word, bit) = place(first);
                 self.filter[word] |= bit;
-                let window = Window {
-                    form: index,
-                    offset,
-                };
+                let window = Window { form: index, offset };
                 self.windows.entry(first).or_default().push(window);
                 added += 1;
             }
@@ -147,10 +141,7 @@ impl Searcher {
             let rest = &memory[at..];
             if rest.starts_with(&form.bytes[window.offset..window.offset + form.window]) {
                 let whole = window.offset == 0 && rest.starts_with(&form.bytes);
-                tell(Found {
-                    form: window.form,
-                    whole,
-                });
+                tell(Found { form: window.form, whole });
             }
         }
     }
@@ -173,11 +164,7 @@ mod tests {
 
     fn dek() -> Needle {
         let bytes = (0..32_u8).map(|at| at.wrapping_mul(37) ^ 11).collect();
-        Needle {
-            name: "dek".to_owned(),
-            kind: Kind::Dek,
-            bytes,
-        }
+        Needle { name: "dek".to_owned(), kind: Kind::Dek, bytes }
     }
 
     fn found(searcher: &Searcher, memory: &[u8]) -> Vec<(String, bool)> {
@@ -220,11 +207,7 @@ mod tests {
         memory[12] ^= 1;
         memory[20] ^= 1;
         memory[28] ^= 1;
-        assert_eq!(
-            raw(found(&searcher, &memory)).len(),
-            0,
-            "seven bytes are none"
-        );
+        assert_eq!(raw(found(&searcher, &memory)).len(), 0, "seven bytes are none");
     }
 
     #[test]

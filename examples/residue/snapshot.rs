@@ -81,10 +81,7 @@ impl Pages {
             return read.then(|| map.range.clone()).into_iter().collect();
         };
         let mut runs: Vec<Range<u64>> = Vec::new();
-        for (at, entry) in (map.range.start..)
-            .step_by(Self::SIZE as usize)
-            .zip(entries)
-        {
+        for (at, entry) in (map.range.start..).step_by(Self::SIZE as usize).zip(entries) {
             // A shared map's page may be in the file's cache and not mapped now.
             let held = entry & (PRESENT | SWAPPED) != 0 || map.readable && !map.private;
             let same = map.private && entry & FILE_OR_SHARED != 0;

@@ -107,8 +107,7 @@ impl Tally {
         find.samples += 1;
         find.whole = find.whole.max(found.whole);
         find.windows = find.windows.max(found.windows);
-        find.places
-            .extend(found.places.iter().map(|place| place.name()));
+        find.places.extend(found.places.iter().map(|place| place.name()));
     }
 }
 

@@ -94,11 +94,7 @@ impl Target {
         let refused = |error| Blind::Refused(pid, error);
         test_kill_process(id).map_err(|error| refused(error.into()))?;
         let memory = File::open(process.join("mem")).map_err(refused)?;
-        let target = Self {
-            pid: id,
-            process,
-            memory,
-        };
+        let target = Self { pid: id, process, memory };
         if map::maps(&target.process).map_err(refused)?.is_empty() {
             return Err(Blind::Gone(pid));
         }
@@ -204,9 +200,7 @@ impl Target {
     /// Where the threads' stacks are, as far as the kernel says: the last but one
     /// field of `syscall`. Only to name the maps.
     fn stack_pointers(&self) -> Vec<u64> {
-        let tasks = fs::read_dir(self.process.join("task"))
-            .into_iter()
-            .flatten();
+        let tasks = fs::read_dir(self.process.join("task")).into_iter().flatten();
         let calls =
             tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("syscall")).ok());
         let pointers = calls.filter_map(|call| {

@@ -79,10 +79,7 @@ impl Bench {
     pub fn run(self) -> Result<(), Failure> {
         harden()?;
         let configured = self.config.as_deref().map(Config::load).transpose()?;
-        if configured
-            .as_ref()
-            .is_some_and(|config| config.environment.is_production())
-        {
+        if configured.as_ref().is_some_and(|config| config.environment.is_production()) {
             return Err(Failure::new(
                 "the bench replaces the policies and leaves a share behind: not in production",
             ));
@@ -100,11 +97,7 @@ impl Bench {
                 process::section(&file, &default.listen.enclave).await?,
                 default::library(self.seconds, cores).await?,
             ];
-            let on = On {
-                echo: &echo,
-                seconds: self.seconds,
-                cores,
-            };
+            let on = On { echo: &echo, seconds: self.seconds, cores };
             sections.extend(on.default(default).await?);
             if let Some(config) = configured {
                 sections.extend(on.configured(config, dir, &self.direct).await?);
@@ -134,13 +127,7 @@ struct On<'a> {
 
 impl On<'_> {
     fn compare<'a>(&'a self, enclave: &'a Path, share: &'a Share) -> Comparison<'a> {
-        Comparison {
-            echo: self.echo,
-            enclave,
-            share,
-            seconds: self.seconds,
-            cores: self.cores,
-        }
+        Comparison { echo: self.echo, enclave, share, seconds: self.seconds, cores: self.cores }
     }
 
     async fn default(&self, config: Config) -> Result<Vec<Section>, Failure> {
@@ -200,9 +187,7 @@ async fn permitted(
     let described = signing.store.describe(id).await;
     let described = described.map_err(|error| failed(&error))?;
     let described = described.ok_or_else(|| Failure::new("the store lost the share"))?;
-    let action = policy::Sign {
-        payload: Payload::Message(request::MESSAGE.to_vec().into()),
-    };
+    let action = policy::Sign { payload: Payload::Message(request::MESSAGE.to_vec().into()) };
     let permit = signing
         .policy
         .authorize(&Arc::new(caller), Arc::new(described), action)
@@ -215,31 +200,20 @@ async fn permitted(
 
 async fn generate(custody: Option<&Path>) -> Result<Share, Failure> {
     let custody = custody.ok_or_else(|| Failure::new("there is no custody socket"))?;
-    let share = Share {
-        share_id: ShareId::random().to_string(),
-        wallet_id: WALLET.to_owned(),
-    };
+    let share = Share { share_id: ShareId::random().to_string(), wallet_id: WALLET.to_owned() };
     let request = proto::GenerateShareRequest {
         share_id: share.share_id.clone(),
         wallet_id: share.wallet_id.clone(),
         algorithm: Algorithm::Ed25519.number().into(),
     };
-    client::custody(custody)
-        .await?
-        .generate_share(request)
-        .await?;
+    client::custody(custody).await?.generate_share(request).await?;
     Ok(share)
 }
 
 async fn disable(custody: Option<&Path>, share: &Share) -> Result<(), Failure> {
     let custody = custody.ok_or_else(|| Failure::new("there is no custody socket"))?;
-    let request = proto::DisableShareRequest {
-        share_id: share.share_id.clone(),
-        expected_revision: 0,
-    };
-    client::custody(custody)
-        .await?
-        .disable_share(request)
-        .await?;
+    let request =
+        proto::DisableShareRequest { share_id: share.share_id.clone(), expected_revision: 0 };
+    client::custody(custody).await?.disable_share(request).await?;
     Ok(())
 }

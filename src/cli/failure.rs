@@ -19,18 +19,12 @@ pub struct Failure {
 impl Failure {
     /// Something failed.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            code: 1,
-            message: message.into(),
-        }
+        Self { code: 1, message: message.into() }
     }
 
     /// The configuration is wrong.
     pub fn configuration(message: impl Into<String>) -> Self {
-        Self {
-            code: CONFIGURATION,
-            message: message.into(),
-        }
+        Self { code: CONFIGURATION, message: message.into() }
     }
 
     /// Prints and exits.
@@ -45,9 +39,7 @@ impl Failure {
 /// The stable reason of a status of ours.
 pub fn reason(status: &Status) -> String {
     let details = status.get_error_details();
-    details
-        .error_info()
-        .map_or_else(|| "NO_REASON".to_owned(), |info| info.reason.clone())
+    details.error_info().map_or_else(|| "NO_REASON".to_owned(), |info| info.reason.clone())
 }
 
 impl From<Status> for Failure {
@@ -86,12 +78,8 @@ impl From<tonic::transport::Error> for Failure {
     fn from(error: tonic::transport::Error) -> Self {
         use std::error::Error;
 
-        let cause = error
-            .source()
-            .map_or_else(String::new, |cause| format!(": {cause}"));
-        Self::new(format!(
-            "cannot connect{cause}; is the enclave running on this socket?"
-        ))
+        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        Self::new(format!("cannot connect{cause}; is the enclave running on this socket?"))
     }
 }
 
@@ -99,10 +87,7 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             // Whoever read the output has seen enough.
-            return Self {
-                code: 0,
-                message: String::new(),
-            };
+            return Self { code: 0, message: String::new() };
         }
         Self::new(error.to_string())
     }

@@ -28,14 +28,8 @@ pub struct Health {
 impl Health {
     pub fn run(self) -> Result<(), Failure> {
         block_on(1, async {
-            let service = if self.liveness {
-                "liveness"
-            } else {
-                "readiness"
-            };
-            let request = HealthCheckRequest {
-                service: service.to_owned(),
-            };
+            let service = if self.liveness { "liveness" } else { "readiness" };
+            let request = HealthCheckRequest { service: service.to_owned() };
             let channel = client::connect(&self.socket).await?;
             let answer = HealthClient::new(channel).check(request).await?;
             match answer.into_inner().status() {

@@ -106,12 +106,7 @@ impl Share {
 
     async fn call(self) -> Result<(Custody, Vec<proto::Share>), Failure> {
         Ok(match self {
-            Self::Generate {
-                to,
-                share_id,
-                wallet_id,
-                algorithm,
-            } => {
+            Self::Generate { to, share_id, wallet_id, algorithm } => {
                 let mut custody = client::custody(&to.socket).await?;
                 let request = proto::GenerateShareRequest {
                     share_id: share_id.unwrap_or_else(|| ShareId::random().to_string()),
@@ -145,29 +140,15 @@ impl Share {
                 let shown = custody.get_share(request).await?.into_inner();
                 (to, shown.share.into_iter().collect())
             }
-            Self::Disable {
-                to,
-                share_id,
-                expected_revision,
-            } => {
+            Self::Disable { to, share_id, expected_revision } => {
                 let mut custody = client::custody(&to.socket).await?;
-                let request = proto::DisableShareRequest {
-                    share_id,
-                    expected_revision,
-                };
+                let request = proto::DisableShareRequest { share_id, expected_revision };
                 let disabled = custody.disable_share(request).await?.into_inner();
                 (to, disabled.share.into_iter().collect())
             }
-            Self::Enable {
-                to,
-                share_id,
-                expected_revision,
-            } => {
+            Self::Enable { to, share_id, expected_revision } => {
                 let mut custody = client::custody(&to.socket).await?;
-                let request = proto::EnableShareRequest {
-                    share_id,
-                    expected_revision,
-                };
+                let request = proto::EnableShareRequest { share_id, expected_revision };
                 let enabled = custody.enable_share(request).await?.into_inner();
                 (to, enabled.share.into_iter().collect())
             }

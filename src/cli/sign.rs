@@ -63,11 +63,8 @@ struct Answer {
 impl Sign {
     pub fn run(self) -> Result<(), Failure> {
         let kind = self.payload.read()?;
-        let encoding = if self.der {
-            proto::SignatureEncoding::Der
-        } else {
-            proto::SignatureEncoding::Raw
-        };
+        let encoding =
+            if self.der { proto::SignatureEncoding::Der } else { proto::SignatureEncoding::Raw };
         let request = proto::SignRequest {
             share_id: self.share_id,
             wallet_id: self.wallet_id,

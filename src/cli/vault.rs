@@ -49,12 +49,7 @@ enum RoleName {
 
 impl Vault {
     pub fn run(self) -> Result<(), Failure> {
-        let Self::Policy(Policy {
-            role,
-            environment,
-            mount,
-            key,
-        }) = self;
+        let Self::Policy(Policy { role, environment, mount, key }) = self;
         let role = match role {
             RoleName::Signer => Role::Signer,
             RoleName::Custodian => Role::Custodian,
@@ -66,11 +61,7 @@ impl Vault {
                 "the key {key} must end with \"-{environment}\": one key per environment"
             )));
         }
-        write!(
-            io::stdout(),
-            "{}",
-            policy::hcl(role, &mount, &key, &environment)
-        )?;
+        write!(io::stdout(), "{}", policy::hcl(role, &mount, &key, &environment))?;
         Ok(())
     }
 }

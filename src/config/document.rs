@@ -57,20 +57,14 @@ impl fmt::Display for Problem {
 impl<'d> Problems<'d> {
     /// No problem yet.
     pub fn new(source: &'d str) -> Self {
-        Self {
-            source,
-            found: RefCell::default(),
-        }
+        Self { source, found: RefCell::default() }
     }
 
     /// Notes a problem at a place of the source.
     pub fn note(&self, at: &Range<usize>, message: impl Into<String>) {
         let before = self.source.get(..at.start).unwrap_or(self.source);
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        self.found.borrow_mut().push(Problem {
-            line,
-            message: message.into(),
-        });
+        self.found.borrow_mut().push(Problem { line, message: message.into() });
     }
 
     /// Every problem, in the order of the lines.
@@ -124,8 +118,7 @@ impl<'d> Table<'d> {
             Some((span, value)) => {
                 let table = value.get_ref().as_table();
                 if table.is_none() {
-                    self.problems
-                        .note(&span, format!("`{path}` is a table: write [{path}]"));
+                    self.problems.note(&span, format!("`{path}` is a table: write [{path}]"));
                 }
                 Self::new(table, path, span, self.problems)
             }
@@ -139,10 +132,7 @@ impl<'d> Table<'d> {
             return Vec::new();
         };
         let Some(array) = value.get_ref().as_array() else {
-            self.problems.note(
-                &span,
-                format!("`{path}` is a list of tables: write [[{path}]]"),
-            );
+            self.problems.note(&span, format!("`{path}` is a list of tables: write [[{path}]]"));
             return Vec::new();
         };
         let tables = array.iter().filter_map(|item| {
@@ -152,12 +142,7 @@ impl<'d> Table<'d> {
                 self.problems.note(&item.span(), message);
             }
             let table = table?;
-            Some(Self::new(
-                Some(table),
-                path.clone(),
-                item.span(),
-                self.problems,
-            ))
+            Some(Self::new(Some(table), path.clone(), item.span(), self.problems))
         });
         tables.collect()
     }
@@ -176,9 +161,7 @@ impl<'d> Table<'d> {
 
     /// A text that may be there.
     pub fn optional_text(&self, key: &'static str) -> Option<String> {
-        self.optional(key, "a text in quotes", |value| {
-            value.as_str().map(ToOwned::to_owned)
-        })
+        self.optional(key, "a text in quotes", |value| value.as_str().map(ToOwned::to_owned))
     }
 
     /// One of a few words, which must be there.
@@ -218,9 +201,7 @@ impl<'d> Table<'d> {
         };
         let texts = value.get_ref().as_array().and_then(|array| {
             let texts = array.iter().map(|item| item.get_ref().as_str());
-            texts
-                .map(|text| text.map(ToOwned::to_owned))
-                .collect::<Option<Vec<_>>>()
+            texts.map(|text| text.map(ToOwned::to_owned)).collect::<Option<Vec<_>>>()
         });
         if texts.is_none() {
             let message = format!("`{path}` is a list of texts: write {key} = [\"…\"]");
@@ -295,13 +276,9 @@ impl<'d> Table<'d> {
                 Some((_, known)) => format!("did you mean `{known}`?"),
                 None => format!("known here: {}", known.join(", ")),
             };
-            let place = if self.path.is_empty() {
-                String::new()
-            } else {
-                format!(" in [{}]", self.path)
-            };
-            self.problems
-                .note(&span, format!("unknown key `{key}`{place}; {hint}"));
+            let place =
+                if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) };
+            self.problems.note(&span, format!("unknown key `{key}`{place}; {hint}"));
         }
     }
 
@@ -360,8 +337,7 @@ impl<'d> Table<'d> {
         })?;
         let parsed = text.parse().map_err(|malformed: Malformed| {
             let path = self.name(key);
-            self.problems
-                .note(span, format!("`{path}` is malformed: {malformed}"));
+            self.problems.note(span, format!("`{path}` is malformed: {malformed}"));
         });
         parsed.ok()
     }
@@ -372,10 +348,6 @@ impl<'d> Table<'d> {
     }
 
     fn name(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 }

@@ -87,10 +87,8 @@ fn local(
 
 fn transit(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsConfig> {
     let addresses = addresses(&table);
-    let ca_file = table.path(
-        "ca_file",
-        "the path of the PEM certificate of the authority to trust",
-    );
+    let ca_file =
+        table.path("ca_file", "the path of the PEM certificate of the authority to trust");
     let namespace = table.or("namespace", "a text of visible ASCII", None, |value| {
         let namespace = value.as_str().filter(is(names::namespace))?;
         Some(Some(namespace.to_owned()))
@@ -116,10 +114,7 @@ fn transit(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsCon
         signer: signer?,
         custodian: custodian?,
         rotator: rotator?,
-        timeouts: Timeouts {
-            connect: connect?,
-            request: request?,
-        },
+        timeouts: Timeouts { connect: connect?, request: request? },
     };
     Some(KmsConfig::VaultTransit(Box::new(settings)))
 }
@@ -130,9 +125,7 @@ fn addresses(table: &Table<'_>) -> Option<Vec<String>> {
     let addresses = table.or("addresses", what, Vec::new(), |value| {
         let addresses = value.as_array()?.iter();
         let addresses = addresses.map(|item| item.get_ref().as_str().filter(is(names::address)));
-        addresses
-            .map(|address| address.map(ToOwned::to_owned))
-            .collect()
+        addresses.map(|address| address.map(ToOwned::to_owned)).collect()
     });
     if addresses.as_ref().is_some_and(Vec::is_empty) {
         table.note("`vault.addresses` is missing: [\"https://host:port\"], in order of preference");
@@ -183,13 +176,8 @@ fn login(table: Table<'_>) -> Option<Option<Login>> {
     }
     let methods = ["kubernetes", "jwt", "approle", "token-file"];
     let login = match table.one_of("method", &methods) {
-        Some("kubernetes") => {
-            token_login(&table, "kubernetes").map(|(mount, role, token_file)| Login::Kubernetes {
-                mount,
-                role,
-                token_file,
-            })
-        }
+        Some("kubernetes") => token_login(&table, "kubernetes")
+            .map(|(mount, role, token_file)| Login::Kubernetes { mount, role, token_file }),
         Some("jwt") => token_login(&table, "jwt").map(|(mount, role, token_file)| Login::Jwt {
             mount,
             role,
@@ -200,14 +188,9 @@ fn login(table: Table<'_>) -> Option<Option<Login>> {
             let role_id = table.text("role_id", "the role id of the AppRole");
             let secret_id_file =
                 table.path("secret_id_file", "the path of a file with the secret id");
-            mount
-                .zip(role_id)
-                .zip(secret_id_file)
-                .map(|((mount, role_id), secret_id_file)| Login::AppRole {
-                    mount,
-                    role_id,
-                    secret_id_file,
-                })
+            mount.zip(role_id).zip(secret_id_file).map(|((mount, role_id), secret_id_file)| {
+                Login::AppRole { mount, role_id, secret_id_file }
+            })
         }
         Some(_) => table
             .path("token_file", "the path of a file with a Vault token")

@@ -33,20 +33,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             // One locked page each: 1 MiB.
-            unary: Room {
-                total: 256,
-                per_caller: 192,
-            },
+            unary: Room { total: 256, per_caller: 192 },
             // One locked page each, held for as long as the stream.
-            streams: Room {
-                total: 64,
-                per_caller: 48,
-            },
+            streams: Room { total: 64, per_caller: 48 },
             connections: ConnectionLimits {
-                connections: Room {
-                    total: 512,
-                    per_caller: 384,
-                },
+                connections: Room { total: 512, per_caller: 384 },
                 // HTTP/2's own recommended minimum is 100 (RFC 9113 §6.5.2).
                 streams: 256,
                 // Longer than any request or stream stays silent.
@@ -76,20 +67,8 @@ impl Limits {
 
 pub(super) fn read(limits: Table<'_>, session: Table<'_>) -> Option<Limits> {
     let default = Limits::default();
-    let unary = room(
-        &limits,
-        "in_flight",
-        "in_flight_per_caller",
-        default.unary,
-        900,
-    );
-    let streams = room(
-        &limits,
-        "streams",
-        "streams_per_caller",
-        default.streams,
-        900,
-    );
+    let unary = room(&limits, "in_flight", "in_flight_per_caller", default.unary, 900);
+    let streams = room(&limits, "streams", "streams_per_caller", default.streams, 900);
     let connections = room(
         &limits,
         "connections",
@@ -97,28 +76,13 @@ pub(super) fn read(limits: Table<'_>, session: Table<'_>) -> Option<Limits> {
         default.connections.connections,
         10_000,
     );
-    let per_connection = limits.number(
-        "requests_per_connection",
-        Some(default.connections.streams),
-        1..=1000,
-    );
+    let per_connection =
+        limits.number("requests_per_connection", Some(default.connections.streams), 1..=1000);
     let seconds = Duration::from_secs;
     let duration = |key, default, range| limits.duration(key, default, range);
-    let idle = duration(
-        "connection_idle",
-        default.connections.idle,
-        seconds(5)..=seconds(3600),
-    );
-    let grace = duration(
-        "grace",
-        default.connections.grace,
-        seconds(0)..=seconds(600),
-    );
-    let deadline = duration(
-        "deadline",
-        default.deadline,
-        Duration::from_millis(10)..=seconds(60),
-    );
+    let idle = duration("connection_idle", default.connections.idle, seconds(5)..=seconds(3600));
+    let grace = duration("grace", default.connections.grace, seconds(0)..=seconds(600));
+    let deadline = duration("deadline", default.deadline, Duration::from_millis(10)..=seconds(60));
     let longest_deadline = duration(
         "longest_deadline",
         default.longest_deadline,
@@ -132,11 +96,8 @@ pub(super) fn read(limits: Table<'_>, session: Table<'_>) -> Option<Limits> {
 
     let base = default.session;
     let stream_idle = session.duration("idle", base.idle, Duration::from_millis(10)..=base.idle);
-    let lifetime = session.duration(
-        "lifetime",
-        base.lifetime,
-        Duration::from_millis(10)..=seconds(300),
-    );
+    let lifetime =
+        session.duration("lifetime", base.lifetime, Duration::from_millis(10)..=seconds(300));
     let operations = session.number("operations", Some(base.operations), 1..=base.operations);
     let in_flight = session.number("in_flight", Some(base.in_flight), 1..=1024);
     let silent = longest_deadline.max(stream_idle);
@@ -182,8 +143,5 @@ fn room(
     let total = table.number(total, Some(whole(default.total)), 1..=most)?;
     let share = (total * 3 / 4).max(1);
     let per_caller = table.number(per_caller, Some(share), 1..=total)?;
-    Some(Room {
-        total: total as usize,
-        per_caller: per_caller as usize,
-    })
+    Some(Room { total: total as usize, per_caller: per_caller as usize })
 }

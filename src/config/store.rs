@@ -34,10 +34,8 @@ fn postgres(table: &Table<'_>) -> Option<postgres::Settings> {
     let database = table.text("database", "the database's name");
     let user = table.text("user", "the role to log in as");
     let password_file = table.path("password_file", "the path of a file with the password");
-    let ca_file = table.path(
-        "ca_file",
-        "the path of the PEM certificate of the authority to trust",
-    );
+    let ca_file =
+        table.path("ca_file", "the path of the PEM certificate of the authority to trust");
     let pool_size = table.number("pool_size", Some(8), 1..=256);
     let patience = Duration::from_millis(100)..=Duration::from_secs(60);
     let connect_timeout =

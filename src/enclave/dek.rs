@@ -13,9 +13,7 @@ impl Dek {
     /// A new DEK from the operating system's generator.
     pub(super) fn generate(mut slot: Slot) -> Result<Self, EnclaveError> {
         slot.fill(|page| {
-            let (dek, _) = page
-                .split_first_chunk_mut::<DEK_LEN>()
-                .ok_or(EnclaveError::TooLong)?;
+            let (dek, _) = page.split_first_chunk_mut::<DEK_LEN>().ok_or(EnclaveError::TooLong)?;
             getrandom::fill(dek).map_err(|_| EnclaveError::Randomness)?;
             Ok(DEK_LEN)
         })?;

@@ -31,10 +31,7 @@ impl LocalKek {
         versions.fill(|page| read(page))?;
         let length = versions.reveal(<[u8]>::len);
         let whole = length > 0 && length.is_multiple_of(KEK_LEN);
-        Ok(whole.then(|| Self {
-            versions,
-            pool: pool.clone(),
-        }))
+        Ok(whole.then(|| Self { versions, pool: pool.clone() }))
     }
 
     /// The newest version, from 1.
@@ -81,12 +78,9 @@ impl LocalKek {
     ) -> Result<Dek, EnclaveError> {
         section::secure(|| {
             let cipher = self.cipher(version).ok_or(EnclaveError::Tag)?;
-            let (nonce, rest) = wrapped
-                .split_first_chunk::<NONCE_LEN>()
-                .ok_or(EnclaveError::Tag)?;
-            let (ciphertext, tag) = rest
-                .split_last_chunk::<TAG_LEN>()
-                .ok_or(EnclaveError::Tag)?;
+            let (nonce, rest) =
+                wrapped.split_first_chunk::<NONCE_LEN>().ok_or(EnclaveError::Tag)?;
+            let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(EnclaveError::Tag)?;
             Dek::unwrapped(slot, |dek| {
                 if ciphertext.len() != dek.len() {
                     return Err(EnclaveError::Tag);

@@ -24,10 +24,8 @@ pub(super) fn open(dek: Dek, header: &Header, sealed: &SealedShare) -> Result<Sl
     if !bool::from(commitment.0.ct_eq(&header.commitment.0)) {
         return Err(EnclaveError::Commitment);
     }
-    let (ciphertext, tag) = sealed
-        .as_bytes()
-        .split_last_chunk::<TAG_LEN>()
-        .ok_or(EnclaveError::Tag)?;
+    let (ciphertext, tag) =
+        sealed.as_bytes().split_last_chunk::<TAG_LEN>().ok_or(EnclaveError::Tag)?;
     let mut slot = dek.into_slot();
     slot.fill(|page| {
         let length = ciphertext.len();
@@ -58,22 +56,13 @@ pub(super) fn seal(
     let (key, commitment) = dek.reveal(derive);
     let mut nonce = [0; 12];
     getrandom::fill(&mut nonce).map_err(|_| EnclaveError::Randomness)?;
-    let header = Header {
-        identity,
-        kek,
-        commitment,
-        nonce: Nonce(nonce),
-    };
+    let header = Header { identity, kek, commitment, nonce: Nonce(nonce) };
     let length = share.reveal(<[u8]>::len);
     let mut sealed = Vec::with_capacity(length + TAG_LEN);
     share.fill(|page| {
         let buffer = page.get_mut(..length).ok_or(EnclaveError::TooLong)?;
         let tag = Aes256Gcm::new((&*key).into())
-            .encrypt_inout_detached(
-                (&header.nonce.0).into(),
-                &header.aad(),
-                (&mut *buffer).into(),
-            )
+            .encrypt_inout_detached((&header.nonce.0).into(), &header.aad(), (&mut *buffer).into())
             .map_err(|_| EnclaveError::TooLong)?;
         sealed.extend_from_slice(buffer);
         sealed.extend_from_slice(&tag);

@@ -97,31 +97,16 @@ impl SecretPool {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice
         // aliases nothing.
         let base = unsafe {
-            mmap_anonymous(
-                std::ptr::null_mut(),
-                length,
-                ProtFlags::empty(),
-                MapFlags::PRIVATE,
-            )
+            mmap_anonymous(std::ptr::null_mut(), length, ProtFlags::empty(), MapFlags::PRIVATE)
         }
         .map_err(failed)?;
         let base = NonNull::new(base.cast()).ok_or(failed(Errno::NOMEM))?;
-        let mapping = Mapping {
-            base,
-            slots,
-            free: Mutex::new((0..slots).rev().collect()),
-        };
+        let mapping = Mapping { base, slots, free: Mutex::new((0..slots).rev().collect()) };
         for index in 0..slots {
             let page = mapping.page(index);
             // SAFETY: `page` is one whole page inside the mapping made above.
-            unsafe {
-                mprotect(
-                    page.cast(),
-                    SLOT_LEN,
-                    MprotectFlags::READ | MprotectFlags::WRITE,
-                )
-            }
-            .map_err(failed)?;
+            unsafe { mprotect(page.cast(), SLOT_LEN, MprotectFlags::READ | MprotectFlags::WRITE) }
+                .map_err(failed)?;
             // SAFETY: as above. Children of a fork must not inherit a secret.
             unsafe { madvise(page.cast(), SLOT_LEN, Advice::LinuxWipeOnFork) }.map_err(failed)?;
             // SAFETY: as above. memsec also sets MADV_DONTDUMP. Its allocator
@@ -130,9 +115,7 @@ impl SecretPool {
             if !unsafe { memsec::mlock(page, SLOT_LEN) } {
                 return Err(SecretMemoryError::Lock {
                     needed_kib,
-                    allowed_kib: getrlimit(Resource::Memlock)
-                        .current
-                        .map(|bytes| bytes / 1024),
+                    allowed_kib: getrlimit(Resource::Memlock).current.map(|bytes| bytes / 1024),
                 });
             }
         }
@@ -142,11 +125,7 @@ impl SecretPool {
     /// Takes a free slot, or none when all are in use.
     pub fn take(&self) -> Option<Slot> {
         let index = self.0.free_list().pop()?;
-        Some(Slot {
-            mapping: Arc::clone(&self.0),
-            index,
-            filled: 0,
-        })
+        Some(Slot { mapping: Arc::clone(&self.0), index, filled: 0 })
     }
 
     /// How many slots there are.

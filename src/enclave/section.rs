@@ -28,8 +28,5 @@ pub fn secret_thread(
     Builder::new()
         .name(name.to_owned())
         .spawn(run)
-        .map_err(|_| SecretMemoryError::Map {
-            needed_kib: 0,
-            error: rustix::io::Errno::AGAIN,
-        })
+        .map_err(|_| SecretMemoryError::Map { needed_kib: 0, error: rustix::io::Errno::AGAIN })
 }

@@ -56,9 +56,7 @@ pub(super) fn generate(
 ) -> Result<(Slot, VerifyingKey), EnclaveError> {
     loop {
         slot.fill(|page| {
-            let (share, _) = page
-                .split_first_chunk_mut::<32>()
-                .ok_or(EnclaveError::TooLong)?;
+            let (share, _) = page.split_first_chunk_mut::<32>().ok_or(EnclaveError::TooLong)?;
             getrandom::fill(share).map_err(|_| EnclaveError::Randomness)?;
             Ok(share.len())
         })?;
@@ -113,10 +111,9 @@ impl VerifyingKey {
     pub fn public_key(&self) -> PublicKey {
         match self {
             Self::Ed25519(key) => PublicKey::of_point(Algorithm::Ed25519, key.as_bytes()),
-            Self::EcdsaSecp256k1(key) => PublicKey::of_point(
-                Algorithm::EcdsaSecp256k1,
-                key.to_sec1_point(true).as_bytes(),
-            ),
+            Self::EcdsaSecp256k1(key) => {
+                PublicKey::of_point(Algorithm::EcdsaSecp256k1, key.to_sec1_point(true).as_bytes())
+            }
             Self::EcdsaP256(key) => {
                 PublicKey::of_point(Algorithm::EcdsaP256, key.to_sec1_point(true).as_bytes())
             }

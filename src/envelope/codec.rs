@@ -101,14 +101,7 @@ impl Header {
     }
 
     fn encode_into(&self, out: &mut Vec<u8>) {
-        let Identity {
-            environment,
-            wallet,
-            share,
-            version,
-            address,
-            algorithm,
-        } = &self.identity;
+        let Identity { environment, wallet, share, version, address, algorithm } = &self.identity;
         let address = address.as_ref().map_or("", |address| address.as_str());
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&[FORMAT, SUITE]);
@@ -171,11 +164,7 @@ impl Header {
 impl Envelope {
     /// Puts together what was sealed and wrapped.
     pub fn new(header: Header, wrapped_dek: WrappedDek, sealed: SealedShare) -> Self {
-        Self {
-            header,
-            wrapped_dek,
-            sealed,
-        }
+        Self { header, wrapped_dek, sealed }
     }
 
     /// The immutable header.
@@ -216,10 +205,7 @@ impl Envelope {
         let header = Header::decode(&mut input)?;
         let wrapped_dek = field("wrapped DEK", WrappedDek::new(input.short("wrapped DEK")?))?;
         let length = u32::from_be_bytes(input.array("sealed share")?) as usize;
-        let sealed = field(
-            "sealed share",
-            SealedShare::new(input.take(length, "sealed share")?),
-        )?;
+        let sealed = field("sealed share", SealedShare::new(input.take(length, "sealed share")?))?;
         match input.0.len() {
             0 => Ok(Self::new(header, wrapped_dek, sealed)),
             trailing => Err(EnvelopeError::Trailing(trailing)),
@@ -233,19 +219,14 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize, field: &'static str) -> Result<&'a [u8], EnvelopeError> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(EnvelopeError::Truncated(field))?;
+        let (taken, rest) =
+            self.0.split_at_checked(length).ok_or(EnvelopeError::Truncated(field))?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], EnvelopeError> {
-        let (taken, rest) = self
-            .0
-            .split_first_chunk()
-            .ok_or(EnvelopeError::Truncated(field))?;
+        let (taken, rest) = self.0.split_first_chunk().ok_or(EnvelopeError::Truncated(field))?;
         self.0 = rest;
         Ok(*taken)
     }

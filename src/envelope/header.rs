@@ -61,8 +61,7 @@ impl KekRef {
     /// 64 of `A-Z a-z 0-9 . _ -` (and `/` in the mount).
     pub fn new(provider: &str, mount: &str, name: &str) -> Result<Self, Malformed> {
         let word = |text: &str| {
-            text.chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+            text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
         };
         let path = |text: &str| text.split('/').all(|part| !part.is_empty() && word(part));
         if !(1..=32).contains(&provider.len())
@@ -77,11 +76,7 @@ impl KekRef {
                  of at most 32, 64 and 64 characters",
             ));
         }
-        Ok(Self {
-            provider: provider.into(),
-            mount: mount.into(),
-            name: name.into(),
-        })
+        Ok(Self { provider: provider.into(), mount: mount.into(), name: name.into() })
     }
 
     /// The kind of KMS: `vault-transit` or `local`.

@@ -45,10 +45,7 @@ pub struct Admitted {
 impl Admission {
     /// Empty room.
     pub fn new(room: Room) -> Self {
-        Self(Arc::new(State {
-            room,
-            by_uid: Mutex::default(),
-        }))
+        Self(Arc::new(State { room, by_uid: Mutex::default() }))
     }
 
     /// Takes room for one request of a caller.
@@ -67,10 +64,7 @@ impl Admission {
         }
         *own += 1;
         in_flight.total += 1;
-        Ok(Admitted {
-            state: Arc::clone(&self.0),
-            uid,
-        })
+        Ok(Admitted { state: Arc::clone(&self.0), uid })
     }
 
     /// How much is in flight.
@@ -105,10 +99,7 @@ mod tests {
 
     #[test]
     fn room_is_limited_in_all_and_per_caller_and_comes_back() {
-        let admission = Admission::new(Room {
-            total: 3,
-            per_caller: 2,
-        });
+        let admission = Admission::new(Room { total: 3, per_caller: 2 });
         let first = admission.admit(1).unwrap();
         let _second = admission.admit(1).unwrap();
         assert!(admission.admit(1).is_err(), "two for one caller");

@@ -65,12 +65,7 @@ where
                 let answer = self.service.call(request);
                 Box::pin(async move {
                     let response = answer.await?;
-                    Ok(response.map(|body| {
-                        Body::new(AllowedBody {
-                            body,
-                            _admitted: admitted,
-                        })
-                    }))
+                    Ok(response.map(|body| Body::new(AllowedBody { body, _admitted: admitted })))
                 })
             }
         }

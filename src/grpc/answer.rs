@@ -43,15 +43,7 @@ impl Guarded {
         started: Instant,
         request_id: RequestId,
     ) -> Self {
-        Self {
-            span,
-            metrics,
-            method,
-            started,
-            request_id,
-            code: None,
-            admitted: None,
-        }
+        Self { span, metrics, method, started, request_id, code: None, admitted: None }
     }
 
     /// Keeps the request's room.
@@ -67,9 +59,7 @@ impl Guarded {
 
     fn note(&mut self, headers: &HeaderMap) {
         let code = headers.get("grpc-status");
-        self.code = code
-            .map(|code| Code::from_bytes(code.as_bytes()))
-            .or(self.code);
+        self.code = code.map(|code| Code::from_bytes(code.as_bytes())).or(self.code);
     }
 }
 
@@ -100,9 +90,8 @@ impl http_body::Body for GuardedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let span = self.guard.span.clone();
         let body = &mut self.body;
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            span.in_scope(|| Pin::new(body).poll_frame(cx))
-        }));
+        let polled =
+            catch_unwind(AssertUnwindSafe(|| span.in_scope(|| Pin::new(body).poll_frame(cx))));
         match polled {
             Ok(polled) => {
                 if let Poll::Ready(Some(Ok(frame))) = &polled

@@ -32,10 +32,7 @@ pub(super) struct LenientAuthority<S> {
 
 impl<S> LenientAuthority<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self {
-            stream,
-            frames: Frames::new(),
-        }
+        Self { stream, frames: Frames::new() }
     }
 }
 

@@ -12,10 +12,7 @@ use crate::{
 
 /// What peers that are no caller may have together: health probes come from such.
 /// Apart from the callers' room, so that nobody can keep a caller out.
-const STRANGERS: Room = Room {
-    total: 32,
-    per_caller: 16,
-};
+const STRANGERS: Room = Room { total: 32, per_caller: 16 };
 
 /// Counts the open connections. Cheap to clone; clones count together.
 #[derive(Clone)]
@@ -35,12 +32,7 @@ pub(super) struct Connection {
 impl Connections {
     /// None yet.
     pub fn new(room: Room, callers: Callers, metrics: Metrics) -> Self {
-        Self {
-            callers,
-            known: Admission::new(room),
-            strangers: Admission::new(STRANGERS),
-            metrics,
-        }
+        Self { callers, known: Admission::new(room), strangers: Admission::new(STRANGERS), metrics }
     }
 
     /// Takes room for a connection, or counts that there is none.
@@ -56,10 +48,7 @@ impl Connections {
             return None;
         };
         self.count();
-        Some(Connection {
-            admitted: Some(admitted),
-            connections: self.clone(),
-        })
+        Some(Connection { admitted: Some(admitted), connections: self.clone() })
     }
 
     fn count(&self) {

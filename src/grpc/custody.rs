@@ -36,9 +36,7 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
             let algorithm = algorithm
                 .ok_or_else(|| Refusal::invalid("algorithm", "is required: one of 1 to 4"))?;
             let made = self.0.generate(&call, share, wallet, algorithm).await?;
-            Ok(proto::GenerateShareResponse {
-                share: Some(message::share(&made)),
-            })
+            Ok(proto::GenerateShareResponse { share: Some(message::share(&made)) })
         })
         .await
     }
@@ -80,9 +78,7 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
         let (call, request) = message::call(request)?;
         answered(&call, async {
             let share = self.0.show(&call, share_id(&request.share_id)?).await?;
-            Ok(proto::GetShareResponse {
-                share: Some(message::share(&share)),
-            })
+            Ok(proto::GetShareResponse { share: Some(message::share(&share)) })
         })
         .await
     }
@@ -96,9 +92,7 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
             let share = share_id(&request.share_id)?;
             let expected = expected(request.expected_revision);
             let share = self.0.disable(&call, share, expected).await?;
-            Ok(proto::DisableShareResponse {
-                share: Some(message::share(&share)),
-            })
+            Ok(proto::DisableShareResponse { share: Some(message::share(&share)) })
         })
         .await
     }
@@ -112,9 +106,7 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
             let share = share_id(&request.share_id)?;
             let expected = expected(request.expected_revision);
             let share = self.0.enable(&call, share, expected).await?;
-            Ok(proto::EnableShareResponse {
-                share: Some(message::share(&share)),
-            })
+            Ok(proto::EnableShareResponse { share: Some(message::share(&share)) })
         })
         .await
     }

@@ -54,18 +54,7 @@ mod tests {
         assert_eq!(parse("250m"), Some(Duration::from_millis(250)));
         assert_eq!(parse("7u"), Some(Duration::from_micros(7)));
         assert_eq!(parse("0n"), Some(Duration::ZERO));
-        for bad in [
-            "",
-            "S",
-            "10",
-            "123456789S",
-            "+1S",
-            "-1S",
-            "1.5S",
-            "1s",
-            "1 S",
-            "١S",
-        ] {
+        for bad in ["", "S", "10", "123456789S", "+1S", "-1S", "1.5S", "1s", "1 S", "١S"] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
     }

@@ -32,11 +32,7 @@ pub struct SigningEnclave {
 impl SigningEnclave {
     /// The service over its stories.
     pub fn new(signing: Signing, limits: SessionLimits, draining: Draining) -> Self {
-        Self {
-            signing,
-            limits,
-            draining,
-        }
+        Self { signing, limits, draining }
     }
 }
 
@@ -90,9 +86,7 @@ impl proto::signing_enclave_server::SigningEnclave for SigningEnclave {
         );
         tokio::spawn(session.in_current_span());
         let answers = ReceiverStream::new(received).map(move |answer| {
-            answer
-                .map(answer_frame)
-                .map_err(|refusal| status::refuse(&refusal, &request_id))
+            answer.map(answer_frame).map_err(|refusal| status::refuse(&refusal, &request_id))
         });
         Ok(Response::new(Box::pin(answers)))
     }
@@ -106,9 +100,7 @@ impl proto::signing_enclave_server::SigningEnclave for SigningEnclave {
             let target = target(&request.share_id, &request.wallet_id, "", 0)?;
             gate::describe_request(&target.share, None);
             let share = self.signing.public_key(&call, &target).await?;
-            Ok(proto::GetPublicKeyResponse {
-                public_key: Some(message::public_key(&share)),
-            })
+            Ok(proto::GetPublicKeyResponse { public_key: Some(message::public_key(&share)) })
         })
         .await
     }
@@ -119,10 +111,7 @@ pub(super) async fn answered<T>(
     call: &Call,
     story: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<Response<T>, Status> {
-    story
-        .await
-        .map(Response::new)
-        .map_err(|refusal| status::refuse(&refusal, &call.request_id))
+    story.await.map(Response::new).map_err(|refusal| status::refuse(&refusal, &call.request_id))
 }
 
 fn target(
@@ -132,10 +121,7 @@ fn target(
     min_version: u32,
 ) -> Result<Target, Refusal> {
     if expected_address.len() > 128 {
-        return Err(Refusal::invalid(
-            "expected_address",
-            "has at most 128 characters",
-        ));
+        return Err(Refusal::invalid("expected_address", "has at most 128 characters"));
     }
     Ok(Target {
         share: share_id.parse().map_err(Refusal::malformed("share_id"))?,
@@ -147,10 +133,7 @@ fn target(
 
 fn payload(payload: Option<proto::Payload>) -> Result<Payload, Refusal> {
     match payload.and_then(|payload| payload.kind) {
-        None => Err(Refusal::invalid(
-            "payload",
-            "is required: a message or a digest",
-        )),
+        None => Err(Refusal::invalid("payload", "is required: a message or a digest")),
         Some(proto::payload::Kind::Message(message)) => match message.len() {
             1..=MESSAGE_MAX => Ok(Payload::Message(message)),
             _ => Err(Refusal::invalid("payload.message", "has 1 to 65536 bytes")),
@@ -192,11 +175,7 @@ pub fn frame(request: proto::UseShareRequest) -> Result<Frame, Refusal> {
         Some(proto::use_share_request::Frame::Sign(sign)) => {
             let id = sign.id;
             let parsed = payload(sign.payload).and_then(|payload| {
-                Ok(Frame::Sign {
-                    id,
-                    payload,
-                    encoding: encoding(sign.encoding)?,
-                })
+                Ok(Frame::Sign { id, payload, encoding: encoding(sign.encoding)? })
             });
             parsed.map_err(|refusal| refusal.in_frame(id))
         }
@@ -226,14 +205,12 @@ fn answer_frame(answer: Answer) -> proto::UseShareResponse {
                 max_in_flight: limits.in_flight,
             })
         }
-        Answer::Signed {
-            id,
-            signed,
-            encoding,
-        } => proto::use_share_response::Frame::Signed(proto::SignedFrame {
-            id,
-            signature: Some(message::signature(&signed, encoding)),
-        }),
+        Answer::Signed { id, signed, encoding } => {
+            proto::use_share_response::Frame::Signed(proto::SignedFrame {
+                id,
+                signature: Some(message::signature(&signed, encoding)),
+            })
+        }
     };
     proto::UseShareResponse { frame: Some(frame) }
 }

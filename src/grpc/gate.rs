@@ -63,10 +63,7 @@ pub struct Gated<S> {
 impl Gate {
     /// Puts a service behind the gate.
     pub fn before<S>(&self, service: S) -> Gated<S> {
-        Gated {
-            gate: self.clone(),
-            service,
-        }
+        Gated { gate: self.clone(), service }
     }
 }
 
@@ -100,11 +97,7 @@ impl Gate {
         // 5. In-flight limits: last, because only what passed the rest deserves
         //    room. Held until the body of the answer ends.
         let admitted = room.admit(caller.uid)?;
-        let call = Call {
-            caller,
-            request_id: request_id.clone(),
-            deadline: started + allowed,
-        };
+        let call = Call { caller, request_id: request_id.clone(), deadline: started + allowed };
         Ok((call, admitted))
     }
 }
@@ -142,13 +135,8 @@ where
             reason = field::Empty,
             detail = field::Empty,
         );
-        let mut guard = Guarded::new(
-            span.clone(),
-            gate.metrics.clone(),
-            method,
-            started,
-            request_id.clone(),
-        );
+        let mut guard =
+            Guarded::new(span.clone(), gate.metrics.clone(), method, started, request_id.clone());
         let refuse = |refusal: &Refusal| {
             span.in_scope(|| status::refuse(refusal, &request_id).into_http::<Body>())
         };
@@ -157,10 +145,9 @@ where
         let admitted = gate.admit(&request, method, &request_id, started, &span);
         let admitted = match malformed_id {
             // A stranger is told that it is one, whatever else it sent.
-            true => admitted.and(Err(Refusal::invalid(
-                REQUEST_ID,
-                "is 1 to 64 of A-Z a-z 0-9 - _ .",
-            ))),
+            true => {
+                admitted.and(Err(Refusal::invalid(REQUEST_ID, "is 1 to 64 of A-Z a-z 0-9 - _ .")))
+            }
             false => admitted,
         };
         let (call, admitted) = match admitted {
@@ -205,10 +192,7 @@ fn method(path: &str) -> &'static str {
         "EnableShare",
     ];
     let last = path.rsplit('/').next().unwrap_or_default();
-    METHODS
-        .into_iter()
-        .find(|method| *method == last)
-        .unwrap_or("other")
+    METHODS.into_iter().find(|method| *method == last).unwrap_or("other")
 }
 
 /// An error that the gRPC library answered before the service was asked: it has

@@ -23,22 +23,15 @@ pub const LIVENESS: &str = "liveness";
 pub const READINESS: &str = "readiness";
 
 /// The names that answer with readiness.
-const READY_NAMES: [&str; 4] = [
-    "",
-    READINESS,
-    "countersign.v1.SigningEnclave",
-    "countersign.v1.ShareCustody",
-];
+const READY_NAMES: [&str; 4] =
+    ["", READINESS, "countersign.v1.SigningEnclave", "countersign.v1.ShareCustody"];
 /// How often store and KMS are asked.
 const PERIOD: Duration = Duration::from_secs(2);
 /// How long they may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What each peer may ask at once.
-const ROOM: Room = Room {
-    total: 64,
-    per_caller: 16,
-};
+const ROOM: Room = Room { total: 64, per_caller: 16 };
 
 /// The health service's type, for the routes.
 pub type HealthService = Allowed<HealthServer<Service>>;
@@ -53,16 +46,10 @@ impl Health {
     /// Live, and not ready yet.
     pub async fn new(
         metrics: Metrics,
-    ) -> (
-        Self,
-        Allowed<HealthServer<impl tonic_health::pb::health_server::Health>>,
-    ) {
+    ) -> (Self, Allowed<HealthServer<impl tonic_health::pb::health_server::Health>>) {
         let (reporter, service) = health_reporter();
         let health = Self { reporter, metrics };
-        health
-            .reporter
-            .set_service_status(LIVENESS, ServingStatus::Serving)
-            .await;
+        health.reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
         health.set_ready(false).await;
         (health, Allowed::new(Admission::new(ROOM), service))
     }
@@ -102,11 +89,7 @@ impl Health {
 
     async fn set_ready(&self, ready: bool) {
         self.metrics.set_ready(ready);
-        let status = if ready {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
+        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         for name in READY_NAMES {
             self.reporter.set_service_status(name, status).await;
         }

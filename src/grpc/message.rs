@@ -17,9 +17,8 @@ use crate::{
 /// Never behind a gate; without one nothing is served.
 pub(super) fn call<T>(request: Request<T>) -> Result<(Call, T), Status> {
     let (_, mut extensions, message) = request.into_parts();
-    let call = extensions
-        .remove::<Call>()
-        .ok_or_else(|| Status::internal("the service has no gate"))?;
+    let call =
+        extensions.remove::<Call>().ok_or_else(|| Status::internal("the service has no gate"))?;
     Ok((call, message))
 }
 

@@ -13,8 +13,6 @@ pub struct Peer {
 impl Peer {
     /// Asks the kernel.
     pub fn of(stream: &UnixStream) -> Self {
-        Self {
-            uid: stream.peer_cred().ok().map(|credentials| credentials.uid()),
-        }
+        Self { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) }
     }
 }

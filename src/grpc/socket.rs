@@ -73,11 +73,7 @@ impl Socket {
         fs::set_permissions(&temporary, fs::Permissions::from_mode(mode)).map_err(io)?;
         let inode = inode(&temporary).map_err(io)?;
         fs::rename(&temporary, path).map_err(io)?;
-        Ok(Self {
-            listener,
-            path: path.to_owned(),
-            inode,
-        })
+        Ok(Self { listener, path: path.to_owned(), inode })
     }
 }
 
@@ -86,10 +82,7 @@ impl Socket {
     /// socket address.
     pub fn is_too_long(path: &Path) -> bool {
         // Process ids have at most seven digits (proc(5), pid_max).
-        path.as_os_str()
-            .len()
-            .max(temporary(path).as_os_str().len())
-            > PATH_MAX
+        path.as_os_str().len().max(temporary(path).as_os_str().len()) > PATH_MAX
     }
 }
 

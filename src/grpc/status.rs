@@ -47,27 +47,23 @@ pub fn told(reason: Reason) -> Told {
         Reason::StreamNotOpened => never(InvalidArgument, "the first frame must be `open`"),
         Reason::StreamOpenedTwice => never(InvalidArgument, "a stream has one `open` only"),
         Reason::CallerUnknown => never(Unauthenticated, "the peer is no known caller"),
-        Reason::PolicyDenied => never(
-            PermissionDenied,
-            "policy does not permit this, or there is no such share",
-        ),
+        Reason::PolicyDenied => {
+            never(PermissionDenied, "policy does not permit this, or there is no such share")
+        }
         Reason::PolicyFailed => never(PermissionDenied, "a policy could not be evaluated"),
         Reason::ShareDisabled => never(FailedPrecondition, "the share is disabled"),
-        Reason::AddressMismatch => never(
-            FailedPrecondition,
-            "the share is bound to another account address than expected",
-        ),
-        Reason::RecordVersionTooOld => never(
-            FailedPrecondition,
-            "the record has a lower version than the request accepts",
-        ),
+        Reason::AddressMismatch => {
+            never(FailedPrecondition, "the share is bound to another account address than expected")
+        }
+        Reason::RecordVersionTooOld => {
+            never(FailedPrecondition, "the record has a lower version than the request accepts")
+        }
         Reason::ShareExists => never(AlreadyExists, "this share exists already"),
         Reason::ShareIdTaken => never(AlreadyExists, "another share has this id"),
         Reason::ShareChanged => after(Aborted, "the share changed meanwhile: read it again", 50),
-        Reason::RevisionMismatch => never(
-            Aborted,
-            "the share is not at the expected revision: read it and decide anew",
-        ),
+        Reason::RevisionMismatch => {
+            never(Aborted, "the share is not at the expected revision: read it and decide anew")
+        }
         Reason::EnvelopeInvalid => never(DataLoss, "the record holds no readable envelope"),
         Reason::EnvelopeMismatch => never(DataLoss, "the envelope belongs to another record"),
         Reason::EnvelopeUnopened => never(DataLoss, "the envelope does not open"),
@@ -85,10 +81,9 @@ pub fn told(reason: Reason) -> Told {
         Reason::KmsRateLimited => after(ResourceExhausted, "the KMS limits the rate", 1000),
         Reason::KmsDenied => never(FailedPrecondition, "the KMS denies the operation"),
         Reason::KmsLogin => after(Unavailable, "the KMS does not accept the login", 5000),
-        Reason::KmsNoLogin => never(
-            FailedPrecondition,
-            "this enclave has no login at the KMS for the operation",
-        ),
+        Reason::KmsNoLogin => {
+            never(FailedPrecondition, "this enclave has no login at the KMS for the operation")
+        }
         Reason::KmsKeyMissing => never(FailedPrecondition, "the KMS has no such key"),
         Reason::KmsKeyVersion => never(
             FailedPrecondition,
@@ -102,10 +97,9 @@ pub fn told(reason: Reason) -> Told {
         Reason::ShuttingDown => after(Unavailable, "the enclave is shutting down", 1000),
         Reason::StreamIdle => never(DeadlineExceeded, "the stream was idle for too long"),
         Reason::StreamLifetime => never(DeadlineExceeded, "the stream's lifetime is over"),
-        Reason::StreamOperations => never(
-            ResourceExhausted,
-            "the stream's operations are used: open a new one",
-        ),
+        Reason::StreamOperations => {
+            never(ResourceExhausted, "the stream's operations are used: open a new one")
+        }
         Reason::Internal => never(Internal, "a fault of the enclave"),
     };
     Told { code, text, retry }
@@ -155,10 +149,7 @@ fn metadata(refusal: &Refusal) -> HashMap<String, String> {
         }
         _ => None,
     };
-    entry
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    entry.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The name of a code as the gRPC documents write it: in logs, metrics and on the

@@ -59,13 +59,10 @@ fn eip55(point: &k256::PublicKey) -> AccountAddress {
     let hash = Keccak256::digest(uncompressed.as_bytes().get(1..).unwrap_or_default());
     let lower = hex::encode(hash.get(12..).unwrap_or_default());
     let checksum = hex::encode(Keccak256::digest(&lower));
-    let mixed = lower.chars().zip(checksum.chars()).map(|(digit, check)| {
-        if check >= '8' {
-            digit.to_ascii_uppercase()
-        } else {
-            digit
-        }
-    });
+    let mixed = lower
+        .chars()
+        .zip(checksum.chars())
+        .map(|(digit, check)| if check >= '8' { digit.to_ascii_uppercase() } else { digit });
     AccountAddress(["0x", &mixed.collect::<String>()].concat().into())
 }
 

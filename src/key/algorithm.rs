@@ -37,12 +37,8 @@ pub struct PublicKeyError(pub Algorithm);
 
 impl Algorithm {
     /// Every algorithm, in the order of their numbers.
-    pub const ALL: [Self; 4] = [
-        Self::Ed25519,
-        Self::EcdsaSecp256k1,
-        Self::EcdsaP256,
-        Self::SchnorrSecp256k1,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::Ed25519, Self::EcdsaSecp256k1, Self::EcdsaP256, Self::SchnorrSecp256k1];
 
     /// The number in envelope and contract.
     pub fn number(self) -> u8 {
@@ -88,12 +84,9 @@ impl FromStr for Algorithm {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.as_str() == text)
-            .ok_or(Malformed(
-                "an algorithm is ed25519, ecdsa-secp256k1, ecdsa-p256 or schnorr-secp256k1",
-            ))
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text).ok_or(Malformed(
+            "an algorithm is ed25519, ecdsa-secp256k1, ecdsa-p256 or schnorr-secp256k1",
+        ))
     }
 }
 
@@ -140,10 +133,7 @@ impl PublicKey {
     /// or derived from a share.
     pub(crate) fn of_point(algorithm: Algorithm, encoded: &[u8]) -> Self {
         let mut bytes = [0; 33];
-        bytes
-            .iter_mut()
-            .zip(encoded)
-            .for_each(|(byte, encoded)| *byte = *encoded);
+        bytes.iter_mut().zip(encoded).for_each(|(byte, encoded)| *byte = *encoded);
         Self { algorithm, bytes }
     }
 
@@ -154,9 +144,7 @@ impl PublicKey {
 
     /// The encoding, 32 or 33 bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes
-            .get(..self.algorithm.public_key_len())
-            .unwrap_or_default()
+        self.bytes.get(..self.algorithm.public_key_len()).unwrap_or_default()
     }
 }
 

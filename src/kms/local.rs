@@ -104,11 +104,7 @@ fn create(path: &Path, pool: &SecretPool) -> Result<File, KekFileError> {
         getrandom::fill(key).map_err(io::Error::other)?;
         Ok::<_, io::Error>(KEK_LEN)
     })?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(MODE)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
     slot.reveal(|key| file.write_all(key))?;
     file.sync_all()?;
     Ok(File::open(path)?)
@@ -140,10 +136,7 @@ impl Kms for Local {
         in_time(deadline)?;
         require_kek(&self.kek, &dek)?;
         let dek = self.open_dek(&dek.context(), dek.wrapped(), slot)?;
-        Ok(Unwrapped {
-            dek,
-            request_id: None,
-        })
+        Ok(Unwrapped { dek, request_id: None })
     }
 
     async fn rewrap(
@@ -153,10 +146,7 @@ impl Kms for Local {
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         in_time(deadline)?;
-        let slot = self
-            .pool
-            .take()
-            .ok_or_else(|| failed(EnclaveError::Exhausted))?;
+        let slot = self.pool.take().ok_or_else(|| failed(EnclaveError::Exhausted))?;
         let dek = self.open_dek(context, wrapped, slot)?;
         self.wrap(context, &dek, deadline).await
     }
@@ -180,9 +170,7 @@ impl Local {
             let detail = format!("the KEK file has no version {version}");
             return Err(KmsError::new(KmsErrorKind::KeyMissing, detail));
         }
-        self.key
-            .unwrap(version, context.as_bytes(), &bytes, slot)
-            .map_err(failed)
+        self.key.unwrap(version, context.as_bytes(), &bytes, slot).map_err(failed)
     }
 }
 
@@ -191,10 +179,7 @@ fn in_time(deadline: Instant) -> Result<(), KmsError> {
     if Instant::now() < deadline {
         return Ok(());
     }
-    Err(KmsError::new(
-        KmsErrorKind::Timeout,
-        "not tried: the deadline is past",
-    ))
+    Err(KmsError::new(KmsErrorKind::Timeout, "not tried: the deadline is past"))
 }
 
 fn encode(version: usize, bytes: &[u8]) -> Result<WrappedDek, KmsError> {

@@ -161,8 +161,7 @@ impl VaultTransit {
             }
         };
         let result = self.retries.run(session, deadline, attempt).await;
-        self.breaker
-            .record(result.as_ref().err(), started, Instant::now());
+        self.breaker.record(result.as_ref().err(), started, Instant::now());
         result
     }
 }
@@ -180,9 +179,7 @@ impl Kms for VaultTransit {
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         let body = transit::encrypt_body(context, dek);
-        let answer = self
-            .call(Role::Custodian, "encrypt", body, deadline)
-            .await?;
+        let answer = self.call(Role::Custodian, "encrypt", body, deadline).await?;
         transit::wrapped_dek(&answer)
     }
 
@@ -212,10 +209,7 @@ impl Kms for VaultTransit {
     /// Vault's health and whether every configured login stands. The health
     /// endpoint needs no token and is not audited.
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
-        self.transport
-            .send(&Request::health(), deadline)
-            .await
-            .map_err(|failure| failure.error)?;
+        self.transport.send(&Request::health(), deadline).await.map_err(|failure| failure.error)?;
         for session in self.sessions() {
             session.status(deadline).await?;
         }

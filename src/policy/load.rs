@@ -65,11 +65,7 @@ impl Policy {
                 problem: "holds no *.cedar file: every request would be denied".to_owned(),
             });
         }
-        let parsed = Self::parse(
-            sources
-                .iter()
-                .map(|(name, source)| (name.as_str(), &**source)),
-        );
+        let parsed = Self::parse(sources.iter().map(|(name, source)| (name.as_str(), &**source)));
         match parsed {
             Ok(policy) if problems.is_empty() => Ok(policy),
             Ok(_) => Err(problems),
@@ -102,10 +98,7 @@ impl Policy {
                 }
             };
             if parsed.templates().next().is_some() {
-                problem(
-                    file.to_owned(),
-                    "holds a template: write policies".to_owned(),
-                );
+                problem(file.to_owned(), "holds a template: write policies".to_owned());
             }
             for policy in parsed.policies() {
                 let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
@@ -142,10 +135,6 @@ impl Policy {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self {
-            policies,
-            schema,
-            authorizer: Authorizer::new(),
-        })
+        Ok(Self { policies, schema, authorizer: Authorizer::new() })
     }
 }

@@ -123,12 +123,7 @@ impl<A: Action> Permit<A> {
         action: A,
         policies: Decided,
     ) -> Self {
-        Self {
-            caller,
-            subject,
-            action,
-            policies,
-        }
+        Self { caller, subject, action, policies }
     }
 
     /// The ids of the policies that permitted it.
@@ -205,10 +200,7 @@ impl Action for Sign {
 
     fn context(&self) -> Vec<(String, RestrictedExpression)> {
         let kind = self.payload.kind().as_str().to_owned();
-        vec![(
-            "payload_kind".to_owned(),
-            RestrictedExpression::new_string(kind),
-        )]
+        vec![("payload_kind".to_owned(), RestrictedExpression::new_string(kind))]
     }
 }
 

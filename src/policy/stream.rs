@@ -26,23 +26,14 @@ impl StreamLimits {
     /// An annotation is no duration or number above zero; the text says which.
     pub(super) fn of(policy: &CedarPolicy) -> Result<Self, String> {
         let duration = |name: &str| {
-            let parse = |text: &str| {
-                humantime::parse_duration(text)
-                    .ok()
-                    .filter(|d| !d.is_zero())
-            };
+            let parse = |text: &str| humantime::parse_duration(text).ok().filter(|d| !d.is_zero());
             read(policy, name, "a duration such as \"5s\"", parse)
         };
         let number = |text: &str| text.parse().ok().filter(|number| *number > 0);
         Ok(Self {
             idle: duration("max_idle")?,
             lifetime: duration("max_lifetime")?,
-            operations: read(
-                policy,
-                "max_operations",
-                "a number such as \"1000\"",
-                number,
-            )?,
+            operations: read(policy, "max_operations", "a number such as \"1000\"", number)?,
         })
     }
 

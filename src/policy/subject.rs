@@ -50,16 +50,8 @@ impl Subject for ShareSubject {
     }
 
     fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-        let Identity {
-            environment,
-            wallet,
-            address,
-            algorithm,
-            ..
-        } = &self.identity;
-        let address = address
-            .as_ref()
-            .map(|address| ("address", address.as_str()));
+        let Identity { environment, wallet, address, algorithm, .. } = &self.identity;
+        let address = address.as_ref().map(|address| ("address", address.as_str()));
         share(self.uid(), environment, wallet, *algorithm, address)
     }
 }
@@ -70,13 +62,7 @@ impl Subject for NewShare {
     }
 
     fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-        share(
-            self.uid(),
-            &self.environment,
-            &self.wallet,
-            self.algorithm,
-            None,
-        )
+        share(self.uid(), &self.environment, &self.wallet, self.algorithm, None)
     }
 }
 
@@ -92,24 +78,12 @@ impl Subject for Environment {
 
 /// The caller and its groups.
 pub(super) fn caller(caller: &Caller) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-    let groups: HashSet<_> = caller
-        .groups
-        .iter()
-        .map(|group| uid(Type::Group, group))
-        .collect();
-    let mut entities: Vec<_> = groups
-        .iter()
-        .map(|group| Entity::new_no_attrs(group.clone(), HashSet::new()))
-        .collect();
-    let attributes = HashMap::from([(
-        "uid".to_owned(),
-        RestrictedExpression::new_long(caller.uid.into()),
-    )]);
-    entities.push(Entity::new(
-        uid(Type::Caller, &caller.name),
-        attributes,
-        groups,
-    )?);
+    let groups: HashSet<_> = caller.groups.iter().map(|group| uid(Type::Group, group)).collect();
+    let mut entities: Vec<_> =
+        groups.iter().map(|group| Entity::new_no_attrs(group.clone(), HashSet::new())).collect();
+    let attributes =
+        HashMap::from([("uid".to_owned(), RestrictedExpression::new_long(caller.uid.into()))]);
+    entities.push(Entity::new(uid(Type::Caller, &caller.name), attributes, groups)?);
     Ok(entities)
 }
 
@@ -133,8 +107,7 @@ impl Type {
     fn name(self) -> &'static EntityTypeName {
         static NAMES: LazyLock<[EntityTypeName; 5]> = LazyLock::new(|| {
             ["Action", "Caller", "Environment", "Group", "Share"].map(|name| {
-                name.parse()
-                    .expect("the names of the schema's entity types are identifiers")
+                name.parse().expect("the names of the schema's entity types are identifiers")
             })
         });
         let [action, caller, environment, group, share] = &*NAMES;
@@ -155,11 +128,8 @@ fn share(
     algorithm: Algorithm,
     address: Option<(&str, &str)>,
 ) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-    let attributes = [
-        ("wallet", wallet.as_str()),
-        ("algorithm", algorithm.as_str()),
-        ("binding", "derived"),
-    ];
+    let attributes =
+        [("wallet", wallet.as_str()), ("algorithm", algorithm.as_str()), ("binding", "derived")];
     let attributes = attributes
         .into_iter()
         .chain(address)

@@ -9,10 +9,7 @@ use crate::{
 /// The stable name of a refusal: what programs compare, in ErrorInfo.reason.
 /// `docs/errors.md` says what the app and the operator do about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    missing_docs,
-    reason = "docs/errors.md documents each, and a test compares"
-)]
+#[expect(missing_docs, reason = "docs/errors.md documents each, and a test compares")]
 pub enum Reason {
     InvalidRequest,
     PayloadUnfit,

@@ -99,12 +99,8 @@ impl InFlight {
                 .map_while(|operation| Some(operation.sign(&*share.upgrade()?)));
             signed.collect()
         });
-        self.batches.push_back(Box::pin(async move {
-            Finished {
-                answers: signing.await,
-                places,
-            }
-        }));
+        self.batches
+            .push_back(Box::pin(async move { Finished { answers: signing.await, places } }));
     }
 
     pub(super) async fn next(&mut self) -> Option<Finished> {
@@ -121,9 +117,7 @@ impl Finished {
         let answers = answers.map_err(|_| Refusal::Panicked.in_frame(first))?;
         for (place, answer) in places.into_iter().zip(answers) {
             let Place { id, reserved } = place;
-            reserved.send(Ok(
-                answer.map_err(|error| Refusal::from(error).in_frame(id))?
-            ));
+            reserved.send(Ok(answer.map_err(|error| Refusal::from(error).in_frame(id))?));
         }
         Ok(())
     }

@@ -96,19 +96,14 @@ impl Postgres {
 #[async_trait]
 impl ShareStore for Postgres {
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
-        let rows = self
-            .0
-            .read(|all| &all.describe, &[&share.as_uuid()])
-            .await?;
+        let rows = self.0.read(|all| &all.describe, &[&share.as_uuid()]).await?;
         rows.first().map(row::describe).transpose()
     }
 
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {
         let share = opening.share().as_uuid();
         let rows = self.0.read(|all| &all.fetch, &[&share]).await?;
-        rows.first()
-            .map(|row| row::record(row, opening.public_key()))
-            .transpose()
+        rows.first().map(|row| row::record(row, opening.public_key())).transpose()
     }
 
     async fn put(
@@ -135,17 +130,10 @@ impl ShareStore for Postgres {
         let after = after.map_or(Uuid::nil(), |share| share.as_uuid());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = match wallet.map(WalletId::as_str) {
-            None => {
-                self.0
-                    .read(|all| &all.list, &[&environment, &after, &limit])
-                    .await?
-            }
+            None => self.0.read(|all| &all.list, &[&environment, &after, &limit]).await?,
             Some(wallet) => {
                 self.0
-                    .read(
-                        |all| &all.list_wallet,
-                        &[&environment, &wallet, &after, &limit],
-                    )
+                    .read(|all| &all.list_wallet, &[&environment, &wallet, &after, &limit])
                     .await?
             }
         };
@@ -159,10 +147,7 @@ impl ShareStore for Postgres {
         expected: Revision,
     ) -> Result<Revision, StoreError> {
         let (state, share, revision) = (state.as_str(), share.as_uuid(), revision(expected));
-        let changed = self
-            .0
-            .write(|all| &all.set_state, &[&state, &share, &revision])
-            .await?;
+        let changed = self.0.write(|all| &all.set_state, &[&state, &share, &revision]).await?;
         swapped(changed, expected)
     }
 
@@ -173,14 +158,8 @@ impl ShareStore for Postgres {
 
 impl Postgres {
     async fn insert(&self, record: &ShareRecord) -> Result<Revision, StoreError> {
-        let ShareDescription {
-            identity,
-            public_key,
-            state,
-            kek,
-            created_at,
-            revision: _,
-        } = &record.description;
+        let ShareDescription { identity, public_key, state, kek, created_at, revision: _ } =
+            &record.description;
         let values: [Value<'_>; 14] = [
             &identity.share.as_uuid(),
             &identity.environment.as_str(),
@@ -206,13 +185,7 @@ impl Postgres {
         record: &ShareRecord,
         expected: Revision,
     ) -> Result<Revision, StoreError> {
-        let ShareDescription {
-            identity,
-            public_key,
-            state,
-            kek,
-            ..
-        } = &record.description;
+        let ShareDescription { identity, public_key, state, kek, .. } = &record.description;
         let values: [Value<'_>; 10] = [
             &public_key.as_bytes(),
             &i64::from(identity.version.get()),

@@ -117,8 +117,7 @@ pub(super) fn revision(revision: Revision) -> i64 {
 /// Microseconds since 1970, UTC: as fine as Postgres keeps time.
 pub(super) fn micros(time: SystemTime) -> i64 {
     let count = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-    time.duration_since(UNIX_EPOCH)
-        .map_or_else(|before| -count(before.duration()), count)
+    time.duration_since(UNIX_EPOCH).map_or_else(|before| -count(before.duration()), count)
 }
 
 fn breaks(column: &'static str) -> impl Fn(Malformed) -> StoreError {

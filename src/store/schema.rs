@@ -60,9 +60,7 @@ pub(super) fn pending(
     });
     for (version, row) in (1..).zip(applied) {
         // None: a newer binary's migration, which demands no newer reader.
-        let same = known
-            .next()
-            .is_none_or(|migration| migration.row.sha256 == row.sha256);
+        let same = known.next().is_none_or(|migration| migration.row.sha256 == row.sha256);
         if row.version != version || !same {
             return Err(mismatch(format!(
                 "migration {version} is missing or was applied with other contents: \
@@ -81,18 +79,9 @@ fn mismatch(detail: String) -> StoreError {
 mod tests {
     use super::*;
 
-    const ONE: Migration = Migration {
-        min_reader: 1,
-        sql: "one",
-    };
-    const TWO: Migration = Migration {
-        min_reader: 1,
-        sql: "two",
-    };
-    const BREAKING: Migration = Migration {
-        min_reader: 2,
-        sql: "breaking",
-    };
+    const ONE: Migration = Migration { min_reader: 1, sql: "one" };
+    const TWO: Migration = Migration { min_reader: 1, sql: "two" };
+    const BREAKING: Migration = Migration { min_reader: 2, sql: "breaking" };
 
     fn applied(migrations: &[Migration]) -> Vec<Applied> {
         let all = pending(migrations, &[]).unwrap();
@@ -120,11 +109,9 @@ mod tests {
 
     #[test]
     fn another_history_is_refused() {
-        for history in [
-            applied(&[TWO]),
-            applied(&[ONE, TWO]).split_off(1),
-            applied(&[ONE, BREAKING]),
-        ] {
+        for history in
+            [applied(&[TWO]), applied(&[ONE, TWO]).split_off(1), applied(&[ONE, BREAKING])]
+        {
             let error = pending(&[ONE, TWO], &history).err().unwrap();
             assert_eq!(error.kind, StoreErrorKind::Schema);
         }

@@ -121,9 +121,8 @@ impl ShareStore for Sqlite {
                         query.query(params![environment.as_str(), after, limit])
                     }
                     Some(wallet) => {
-                        query = connection
-                            .prepare_cached(statement::LIST_WALLET)
-                            .map_err(failed)?;
+                        query =
+                            connection.prepare_cached(statement::LIST_WALLET).map_err(failed)?;
                         query.query(params![environment.as_str(), wallet.as_str(), after, limit])
                     }
                 };
@@ -170,36 +169,26 @@ impl ShareStore for Sqlite {
 }
 
 fn insert(connection: &rusqlite::Connection, record: &ShareRecord) -> Result<Revision, StoreError> {
-    let ShareDescription {
-        identity,
-        public_key,
-        state,
-        kek,
-        created_at,
-        revision: _,
-    } = &record.description;
-    inserted(
-        connection
-            .prepare_cached(statement::INSERT)
-            .and_then(|mut insert| {
-                insert.execute(params![
-                    identity.share.as_bytes(),
-                    identity.environment.as_str(),
-                    identity.wallet.as_str(),
-                    identity.address.as_ref().map(|address| address.as_str()),
-                    identity.algorithm.as_str(),
-                    micros(*created_at),
-                    public_key.as_bytes(),
-                    identity.version.get(),
-                    state.as_str(),
-                    kek.provider(),
-                    kek.mount(),
-                    kek.name(),
-                    kek.to_string(),
-                    record.envelope,
-                ])
-            }),
-    )
+    let ShareDescription { identity, public_key, state, kek, created_at, revision: _ } =
+        &record.description;
+    inserted(connection.prepare_cached(statement::INSERT).and_then(|mut insert| {
+        insert.execute(params![
+            identity.share.as_bytes(),
+            identity.environment.as_str(),
+            identity.wallet.as_str(),
+            identity.address.as_ref().map(|address| address.as_str()),
+            identity.algorithm.as_str(),
+            micros(*created_at),
+            public_key.as_bytes(),
+            identity.version.get(),
+            state.as_str(),
+            kek.provider(),
+            kek.mount(),
+            kek.name(),
+            kek.to_string(),
+            record.envelope,
+        ])
+    }))
 }
 
 fn replace(
@@ -207,13 +196,7 @@ fn replace(
     record: &ShareRecord,
     expected: Revision,
 ) -> Result<Revision, StoreError> {
-    let ShareDescription {
-        identity,
-        public_key,
-        state,
-        kek,
-        ..
-    } = &record.description;
+    let ShareDescription { identity, public_key, state, kek, .. } = &record.description;
     let changed = connection
         .prepare_cached(statement::REPLACE)
         .and_then(|mut update| {

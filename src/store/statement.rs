@@ -61,16 +61,7 @@ pub const SET_STATE: &str = "
 pub const STATUS: &str = "SELECT id FROM server_wallet_key_shares LIMIT 1";
 
 /// All of them.
-pub const ALL: [&str; 8] = [
-    DESCRIBE,
-    FETCH,
-    LIST,
-    LIST_WALLET,
-    INSERT,
-    REPLACE,
-    SET_STATE,
-    STATUS,
-];
+pub const ALL: [&str; 8] = [DESCRIBE, FETCH, LIST, LIST_WALLET, INSERT, REPLACE, SET_STATE, STATUS];
 
 #[cfg(test)]
 mod tests {

@@ -13,9 +13,8 @@ use tracing_subscriber::{
 pub fn start(level: Level) {
     // Other crates' details are not ours to show: a database driver, for one, logs
     // the parameters of statements.
-    let targets = Targets::new()
-        .with_default(level.min(Level::WARN))
-        .with_target("countersign", level);
+    let targets =
+        Targets::new().with_default(level.min(Level::WARN)).with_target("countersign", level);
     let subscriber = tracing_subscriber::registry().with(writer().with_filter(targets));
     let _ = subscriber.try_init();
 }

@@ -51,11 +51,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("countersign");
         let requests = Family::default();
-        registry.register(
-            "requests",
-            "Requests by method and gRPC code",
-            Family::clone(&requests),
-        );
+        registry.register("requests", "Requests by method and gRPC code", Family::clone(&requests));
         let durations: Family<MethodLabels, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
         registry.register(
@@ -64,11 +60,7 @@ impl Metrics {
             durations.clone(),
         );
         let ready = Gauge::default();
-        registry.register(
-            "ready",
-            "1 while the readiness service answers SERVING",
-            ready.clone(),
-        );
+        registry.register("ready", "1 while the readiness service answers SERVING", ready.clone());
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
         let connections_refused = Counter::default();
@@ -78,11 +70,7 @@ impl Metrics {
             connections_refused.clone(),
         );
         let slots_free = Gauge::default();
-        registry.register(
-            "secret_slots_free",
-            "Free slots of secret memory",
-            slots_free.clone(),
-        );
+        registry.register("secret_slots_free", "Free slots of secret memory", slots_free.clone());
         Self(Arc::new(Inner {
             registry,
             requests,
@@ -96,14 +84,8 @@ impl Metrics {
 
     /// Counts an answered request; `code` as the gRPC documents write it.
     pub fn answered(&self, method: &'static str, code: &'static str, elapsed: Duration) {
-        self.0
-            .requests
-            .get_or_create(&RequestLabels { method, code })
-            .inc();
-        self.0
-            .durations
-            .get_or_create(&MethodLabels { method })
-            .observe(elapsed.as_secs_f64());
+        self.0.requests.get_or_create(&RequestLabels { method, code }).inc();
+        self.0.durations.get_or_create(&MethodLabels { method }).observe(elapsed.as_secs_f64());
     }
 
     /// Notes whether the enclave is ready.
@@ -113,9 +95,7 @@ impl Metrics {
 
     /// Notes how many connections are open.
     pub fn set_connections(&self, open: usize) {
-        self.0
-            .connections
-            .set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.0.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
     /// Counts a connection that was refused.
@@ -125,9 +105,7 @@ impl Metrics {
 
     /// Notes how many slots are free.
     pub fn set_slots_free(&self, free: usize) {
-        self.0
-            .slots_free
-            .set(i64::try_from(free).unwrap_or(i64::MAX));
+        self.0.slots_free.set(i64::try_from(free).unwrap_or(i64::MAX));
     }
 
     /// The registry as text.

@@ -36,11 +36,7 @@ pub fn files() -> Vec<File> {
 impl File {
     fn new(path: String, text: &str) -> Self {
         let lines = |text: &str| text.lines().map(str::to_owned).collect();
-        Self {
-            path,
-            text: lines(text),
-            code: lines(&code(text)),
-        }
+        Self { path, text: lines(text), code: lines(&code(text)) }
     }
 
     pub fn in_enclave(&self) -> bool {
@@ -74,8 +70,7 @@ impl File {
 }
 
 pub fn has_word(line: &str, word: &str) -> bool {
-    line.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .any(|found| found == word)
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
 /// Blanks comments and the contents of literals, and keeps the line breaks.

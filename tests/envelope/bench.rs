@@ -47,11 +47,7 @@ impl Bench {
         Self {
             enclave: Enclave::start(SLOTS).unwrap(),
             policy: Policy::parse([("all.cedar", permit_all)]).ok().unwrap(),
-            caller: Arc::new(Caller {
-                name: "tester".into(),
-                uid: 1000,
-                groups: Box::default(),
-            }),
+            caller: Arc::new(Caller { name: "tester".into(), uid: 1000, groups: Box::default() }),
             directory: tempfile::tempdir().unwrap(),
         }
     }
@@ -79,10 +75,7 @@ impl Bench {
     }
 
     pub fn permit<A: Opens>(&self, description: ShareDescription, action: A) -> Permit<A> {
-        self.policy
-            .authorize(&self.caller, Arc::new(description), action)
-            .ok()
-            .unwrap()
+        self.policy.authorize(&self.caller, Arc::new(description), action).ok().unwrap()
     }
 
     /// Permitted, fetched, and held against the permit.
@@ -93,10 +86,7 @@ impl Bench {
         action: A,
     ) -> Result<PermittedEnvelope<A>, RecordError> {
         let permit = self.permit(description.clone(), action);
-        let record = ShareRecord {
-            description,
-            envelope,
-        };
+        let record = ShareRecord { description, envelope };
         PermittedEnvelope::new(permit, record)
     }
 
@@ -107,9 +97,7 @@ impl Bench {
         dek: Dek,
     ) -> Result<Signed, Failed> {
         let action = signing(&description);
-        let permitted = self
-            .permitted(description, envelope, action)
-            .map_err(Failed::Record)?;
+        let permitted = self.permitted(description, envelope, action).map_err(Failed::Record)?;
         self.enclave.sign(permitted, dek).map_err(Failed::Enclave)
     }
 
@@ -178,9 +166,7 @@ pub enum Failed {
 
 /// The action of signing [`payload`].
 pub fn signing(description: &ShareDescription) -> Sign {
-    Sign {
-        payload: payload(description),
-    }
+    Sign { payload: payload(description) }
 }
 
 /// A payload that the share's algorithm signs.
@@ -212,12 +198,7 @@ fn decode_refusal(error: &EnvelopeError) -> Refused {
 
 fn write_kek(path: &Path, bytes: &[u8]) {
     let mut options = fs::File::options();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .unwrap();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).unwrap();
     file.write_all(bytes).unwrap();
 }
 

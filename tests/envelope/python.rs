@@ -27,14 +27,8 @@ async fn python_reads_the_envelopes() {
     assert!(said.contains("are refused"), "{said}");
 
     let (file, records) = sealed_by_rust().await;
-    let said = python::run(
-        "envelope_reader.py",
-        &["sealed", file.path().to_str().unwrap()],
-    );
-    assert_eq!(
-        said.unwrap().trim(),
-        format!("{records} sealed envelopes open")
-    );
+    let said = python::run("envelope_reader.py", &["sealed", file.path().to_str().unwrap()]);
+    assert_eq!(said.unwrap().trim(), format!("{records} sealed envelopes open"));
 }
 
 /// Nobody edited the published file by hand.
@@ -90,11 +84,8 @@ async fn seal(
         algorithm,
     };
     let identity = share.clone();
-    let permit = bench
-        .policy
-        .authorize(&bench.caller, share, GenerateShare { algorithm })
-        .ok()
-        .unwrap();
+    let permit =
+        bench.policy.authorize(&bench.caller, share, GenerateShare { algorithm }).ok().unwrap();
     let generated = bench
         .enclave
         .generate(&permit, kms.kek().clone(), |public_key| Identity {
@@ -115,16 +106,10 @@ async fn seal(
 async fn rewrap(kms: &Local, record: &ShareRecord) -> ShareRecord {
     let old = Envelope::decode(&record.envelope).unwrap();
     let context = KekContext::of(&old.header().identity);
-    let wrapped = kms
-        .rewrap(&context, old.wrapped_dek(), soon())
-        .await
-        .unwrap();
+    let wrapped = kms.rewrap(&context, old.wrapped_dek(), soon()).await.unwrap();
     assert!(wrapped.as_bytes().starts_with(b"local:v2:"));
     let envelope = Envelope::new(old.header().clone(), wrapped, old.sealed().clone());
-    ShareRecord {
-        envelope: envelope.encode(),
-        ..record.clone()
-    }
+    ShareRecord { envelope: envelope.encode(), ..record.clone() }
 }
 
 /// What the reader is given: the row's bytes and a signature.
@@ -135,11 +120,7 @@ async fn signed(bench: &Bench, kms: &Local, record: &ShareRecord) -> Value {
         Payload::Digest(digest) => digest.to_vec(),
     };
     let permitted = bench
-        .permitted(
-            description.clone(),
-            record.envelope.clone(),
-            signing(&description),
-        )
+        .permitted(description.clone(), record.envelope.clone(), signing(&description))
         .unwrap();
     let slot = bench.enclave.reserve().unwrap();
     let unwrapped = kms.unwrap(permitted.dek(), slot, soon()).await.unwrap();

@@ -14,11 +14,7 @@ pub struct Mutator<'a> {
 impl<'a> Mutator<'a> {
     pub fn new(seed: u64, seeds: &'a [Vec<u8>]) -> Self {
         assert!(!seeds.is_empty(), "nothing to mutate");
-        Self {
-            random: Random(seed),
-            seeds,
-            input: Vec::new(),
-        }
+        Self { random: Random(seed), seeds, input: Vec::new() }
     }
 
     /// The next input: a seed with one to four mutations.

@@ -51,11 +51,7 @@ pub fn start(test: &str, directory: &Path, line: &str) -> Running {
         }
     };
     thread::spawn(move || io::copy(&mut out, &mut io::sink()));
-    Running {
-        child,
-        _lifeline: stdin,
-        said,
-    }
+    Running { child, _lifeline: stdin, said }
 }
 
 /// The command that becomes the child `test`; arguments are its test's.

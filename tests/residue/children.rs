@@ -91,10 +91,7 @@ async fn holds_shares_open() {
     }
     let planted = hex::decode(child::told()).unwrap();
     let allowed = getrlimit(Resource::Core).maximum;
-    let limit = Rlimit {
-        current: allowed,
-        maximum: allowed,
-    };
+    let limit = Rlimit { current: allowed, maximum: allowed };
     setrlimit(Resource::Core, limit).unwrap();
     let mut signals = signal(SignalKind::user_defined1()).unwrap();
     tokio::spawn(async move { while signals.recv().await.is_some() {} });
@@ -133,16 +130,10 @@ fn panics_in_the_section() {
     let mut keys = vec![hex::encode(planted.verifying_key())];
     let enclave = enclave::Enclave::start(4).unwrap();
     enclave.self_test().unwrap();
-    let caller = Arc::new(Caller {
-        name: "tests".into(),
-        uid: 1000,
-        groups: Box::default(),
-    });
-    let policy = Policy::parse([(
-        "all.cedar",
-        r#"@id("all") permit(principal, action, resource);"#,
-    )])
-    .unwrap();
+    let caller = Arc::new(Caller { name: "tests".into(), uid: 1000, groups: Box::default() });
+    let policy =
+        Policy::parse([("all.cedar", r#"@id("all") permit(principal, action, resource);"#)])
+            .unwrap();
     let algorithm = Algorithm::Ed25519;
     let kek = KekRef::new("local", "", "tests").unwrap();
     for _ in 0..8 {
@@ -161,10 +152,7 @@ fn panics_in_the_section() {
                 panic!("a fault")
             })
         }));
-        assert!(
-            matches!(made, Ok(Err(EnclaveError::Panicked))),
-            "it was not caught inside"
-        );
+        assert!(matches!(made, Ok(Err(EnclaveError::Panicked))), "it was not caught inside");
         keys.push(hex::encode(key.unwrap().as_bytes()));
     }
     child::ready(&keys.join(" "));

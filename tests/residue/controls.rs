@@ -13,21 +13,14 @@ use super::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_in_ordinary_memory_is_in_every_sample() {
-    if !may_look(
-        module_path!(),
-        "a_copy_in_ordinary_memory_is_in_every_sample",
-    ) {
+    if !may_look(module_path!(), "a_copy_in_ordinary_memory_is_in_every_sample") {
         return;
     }
     let mut bytes = vec![0; 32];
     getrandom::fill(&mut bytes).unwrap();
     let here = tempfile::tempdir().unwrap();
     let child = child::start("plants", here.path(), &hex::encode(&bytes));
-    let planted = Needle {
-        name: "planted".to_owned(),
-        kind: Kind::Bytes,
-        bytes,
-    };
+    let planted = Needle { name: "planted".to_owned(), kind: Kind::Bytes, bytes };
     let tally = scan(child.pid(), &[planted], samples()).await;
     assert_always("control: a planted copy", &tally);
     let raw = tally.finds.iter().find(|find| find.form == "raw").unwrap();
@@ -45,10 +38,7 @@ async fn a_signer_in_plain_memory_is_found() {
     let tally = scan(child.pid(), &needles, samples()).await;
     assert_always("control: the libraries without the section", &tally);
     for needle in ["plain/share", "plain/dek"] {
-        assert!(
-            tally.finds.iter().any(|find| find.needle == needle),
-            "{tally}"
-        );
+        assert!(tally.finds.iter().any(|find| find.needle == needle), "{tally}");
     }
 }
 
@@ -60,9 +50,7 @@ async fn the_binary_without_memfd_secret_is_found() {
         return;
     }
     let mut launcher = child::command("runs_without_memfd_secret");
-    launcher
-        .env(children::PROGRAM, BINARY)
-        .env(children::ARGUMENTS, SERVE);
+    launcher.env(children::PROGRAM, BINARY).env(children::ARGUMENTS, SERVE);
     let instance = Instance::start_by(&mut launcher, "test", &Custodian::Local, None);
     let shares = instance.shares().await;
     let ids = shares.iter().map(|share| share.id.as_str());

@@ -31,19 +31,15 @@ async fn no_descriptor_leads_to_secret_memory() {
         let path = entry.unwrap().path();
         let number = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
         // A connection may be closed by now.
-        let (Ok(link), Ok(fd)) = (
-            fs::read_link(&path),
-            pidfd_getfd(&process, number, PidfdGetfdFlags::empty()),
-        ) else {
+        let (Ok(link), Ok(fd)) =
+            (fs::read_link(&path), pidfd_getfd(&process, number, PidfdGetfdFlags::empty()))
+        else {
             continue;
         };
         let own = format!("/proc/self/fd/{}", fd.as_raw_fd());
         for link in [link, fs::read_link(own).unwrap()] {
             let link = link.to_str().unwrap();
-            assert!(
-                !link.contains("secretmem") && !link.contains("memfd"),
-                "{link}"
-            );
+            assert!(!link.contains("secretmem") && !link.contains("memfd"), "{link}");
         }
         // A file that has no name any more could be one.
         let status = fstat(&fd).unwrap();
@@ -60,10 +56,7 @@ async fn no_descriptor_leads_to_secret_memory() {
 /// flags are the kernel's own word for it (proc(5), smaps).
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_a_fork_nor_a_dump_has_secret_memory() {
-    if !may_look(
-        module_path!(),
-        "neither_a_fork_nor_a_dump_has_secret_memory",
-    ) {
+    if !may_look(module_path!(), "neither_a_fork_nor_a_dump_has_secret_memory") {
         return;
     }
     let instance = Instance::start("test", &Custodian::Local);
@@ -72,11 +65,7 @@ async fn neither_a_fork_nor_a_dump_has_secret_memory() {
     let mut name = "";
     let mut secret = 0;
     for line in smaps.lines() {
-        if line
-            .split(' ')
-            .next()
-            .is_some_and(|word| word.contains('-'))
-        {
+        if line.split(' ').next().is_some_and(|word| word.contains('-')) {
             name = line;
         }
         let Some(flags) = line.strip_prefix("VmFlags: ") else {

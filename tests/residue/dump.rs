@@ -37,43 +37,22 @@ impl Dumping {
         getrandom::fill(&mut bytes).unwrap();
         let child = child::start("holds_shares_open", directory.path(), &hex::encode(&bytes));
         let secret = needles(Path::new(&child.said), &Custodian::Local, [])?;
-        let planted = Needle {
-            name: "planted".to_owned(),
-            kind: Kind::Bytes,
-            bytes,
-        };
-        Some(Self {
-            child,
-            directory,
-            secret,
-            planted,
-        })
+        let planted = Needle { name: "planted".to_owned(), kind: Kind::Bytes, bytes };
+        Some(Self { child, directory, secret, planted })
     }
 
     fn core(&self) -> Option<PathBuf> {
         let files = fs::read_dir(self.directory.path()).unwrap();
         let mut paths = files.map(|file| file.unwrap().path());
-        paths.find(|path| {
-            path.file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("core")
-        })
+        paths.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("core"))
     }
 
     fn check(&self, how: &str, core: &Path) {
         let mut dump = Snapshot::default();
         dump.add(Place::File, fs::read(core).unwrap());
         let mut control = Tally::default();
-        control.add(
-            &Searcher::new(std::slice::from_ref(&self.planted)).unwrap(),
-            &dump,
-        );
-        assert!(
-            control.finds.iter().any(|find| find.whole > 0),
-            "{how}: {control}"
-        );
+        control.add(&Searcher::new(std::slice::from_ref(&self.planted)).unwrap(), &dump);
+        assert!(control.finds.iter().any(|find| find.whole > 0), "{how}: {control}");
         let mut tally = Tally::default();
         tally.add(&Searcher::new(&self.secret).unwrap(), &dump);
         assert_nothing(&[(how, &tally)]);
@@ -141,8 +120,5 @@ async fn the_binary_dumps_nothing() {
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
     assert!(files.contains(&"shares.db".to_owned()), "{files:?}");
-    assert!(
-        !files.iter().any(|name| name.starts_with("core")),
-        "{files:?}"
-    );
+    assert!(!files.iter().any(|name| name.starts_with("core")), "{files:?}");
 }

@@ -87,11 +87,7 @@ impl Instance {
             std::thread::sleep(Duration::from_millis(20));
         }
         let custodian = custodian.clone();
-        Self {
-            dir,
-            server,
-            custodian,
-        }
+        Self { dir, server, custodian }
     }
 
     /// The process.
@@ -178,10 +174,7 @@ pub fn read<'a>(
     let mut reader = Command::new(python::interpreter()?);
     reader
         .args(["-I", "-B"])
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/envelope_reader.py"
-        ))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/envelope_reader.py"))
         .arg("needles")
         .arg(directory.join("shares.db"));
     let token = match custodian {
@@ -237,27 +230,13 @@ fn config(at: &Path, environment: &str, custodian: &Custodian) -> String {
 }
 
 fn vault(settings: &Settings) -> String {
-    let Settings {
-        addresses,
-        ca_file,
-        mount,
-        key,
-        ..
-    } = settings;
+    let Settings { addresses, ca_file, mount, key, .. } = settings;
     let mut text = format!(
         "[kms]\nkind = \"vault-transit\"\n[vault]\naddresses = {addresses:?}\nca_file = {ca_file:?}\n\
          mount = {mount:?}\nkey = {key:?}\n"
     );
-    for (role, login) in [
-        ("signer", &settings.signer),
-        ("custodian", &settings.custodian),
-    ] {
-        let Some(Login::AppRole {
-            mount,
-            role_id,
-            secret_id_file,
-        }) = login
-        else {
+    for (role, login) in [("signer", &settings.signer), ("custodian", &settings.custodian)] {
+        let Some(Login::AppRole { mount, role_id, secret_id_file }) = login else {
             panic!("the instance logs in by AppRole")
         };
         text += &format!(

@@ -106,13 +106,8 @@ impl Load {
         task: impl Fn(Arc<State>, T) -> F,
     ) -> Self {
         let state = Arc::new(State::default());
-        let tasks = items
-            .iter()
-            .map(|item| tokio::spawn(task(Arc::clone(&state), item.clone())));
-        Self {
-            tasks: tasks.collect(),
-            state,
-        }
+        let tasks = items.iter().map(|item| tokio::spawn(task(Arc::clone(&state), item.clone())));
+        Self { tasks: tasks.collect(), state }
     }
 
     /// Waits until `more` operations more are done.
@@ -155,10 +150,7 @@ async fn stream(state: &State, socket: &Path, share: &Share) {
     let frames_in = ReceiverStream::new(received);
     let mut answers = client.use_share(frames_in).await.unwrap().into_inner();
     let opening = share.open();
-    assert!(matches!(
-        opening.frame,
-        Some(use_share_request::Frame::Open(_))
-    ));
+    assert!(matches!(opening.frame, Some(use_share_request::Frame::Open(_))));
     frames.send(opening).await.unwrap();
     for number in 0..AHEAD {
         frames.send(share.frame(number)).await.unwrap();

@@ -52,10 +52,7 @@ impl Sealed {
     pub fn read(line: &str) -> Self {
         let bytes = hex::decode(line).unwrap();
         let (dek, ciphertext) = bytes.split_first_chunk().unwrap();
-        Self {
-            dek: *dek,
-            ciphertext: ciphertext.to_vec(),
-        }
+        Self { dek: *dek, ciphertext: ciphertext.to_vec() }
     }
 
     /// Opens and signs.
@@ -65,12 +62,7 @@ impl Sealed {
         let (ciphertext, tag) = self.ciphertext.split_last_chunk::<16>().unwrap();
         let mut share: [u8; 32] = ciphertext.try_into().unwrap();
         cipher
-            .decrypt_inout_detached(
-                (&NONCE).into(),
-                b"",
-                share.as_mut_slice().into(),
-                tag.into(),
-            )
+            .decrypt_inout_detached((&NONCE).into(), b"", share.as_mut_slice().into(), tag.into())
             .unwrap();
         let key = ed25519_dalek::SigningKey::from_bytes(&share);
         key.sign(b"message").to_bytes()

@@ -28,13 +28,7 @@ fn program() -> &'static PathBuf {
         // would be run again, now and at the next build from outside.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            let about = [
-                "CARGO_PKG_",
-                "CARGO_MANIFEST_",
-                "CARGO_BIN_",
-                "CARGO_CRATE_",
-                "OUT_DIR",
-            ];
+            let about = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "OUT_DIR"];
             if about.iter().any(|about| name.starts_with(about)) {
                 cargo.env_remove(&*name);
             }
@@ -44,11 +38,9 @@ fn program() -> &'static PathBuf {
         }
         let program = profile.join("examples/residue");
         match cargo.output() {
-            Ok(built) => assert!(
-                built.status.success(),
-                "{}",
-                String::from_utf8_lossy(&built.stderr)
-            ),
+            Ok(built) => {
+                assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr))
+            }
             // Whoever may not run cargo has had it built.
             Err(error) => assert!(program.is_file(), "no cargo: {error}"),
         }
@@ -96,29 +88,17 @@ fn its_exit_code_says_what_it_found() {
     let planted = random();
     let here = tempfile::tempdir().unwrap();
     let child = child::start("plants", here.path(), &planted);
-    let found = run(
-        child.pid(),
-        &["--samples", "2"],
-        &format!("key bytes {planted}"),
-    );
+    let found = run(child.pid(), &["--samples", "2"], &format!("key bytes {planted}"));
     let text = String::from_utf8_lossy(&found.stdout);
     assert_eq!(found.status.code(), Some(1), "{text}");
     assert!(text.contains("2 samples, 2 with a find"), "{text}");
-    let found = run(
-        child.pid(),
-        &["--samples", "2", "--json"],
-        &format!("key dek {planted}"),
-    );
+    let found = run(child.pid(), &["--samples", "2", "--json"], &format!("key dek {planted}"));
     let report: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(report["samples_with_a_find"], 2);
     assert_eq!(report["finds"][0]["needle"], "key");
 
     let other = random();
-    let nothing = run(
-        child.pid(),
-        &["--samples", "2"],
-        &format!("key bytes {other}"),
-    );
+    let nothing = run(child.pid(), &["--samples", "2"], &format!("key bytes {other}"));
     let text = String::from_utf8_lossy(&nothing.stdout);
     assert_eq!(nothing.status.code(), Some(0), "{text}");
     assert!(text.contains("2 samples, 0 with a find"), "{text}");
@@ -145,10 +125,7 @@ fn it_says_why_it_could_not_look() {
     assert_blind(&run(nobody, &[], &needle), "there is no process");
     kill_process(child.pid(), Signal::STOP).unwrap();
     stopped(child.pid(), true);
-    assert_blind(
-        &run(child.pid(), &[], &needle),
-        "is stopped or traced already",
-    );
+    assert_blind(&run(child.pid(), &[], &needle), "is stopped or traced already");
     stopped(child.pid(), true);
     kill_process(child.pid(), Signal::CONT).unwrap();
 }
@@ -163,11 +140,7 @@ fn whatever_ends_it_lets_the_target_go() {
     let child = child::start("plants", here.path(), &random());
     let needle = format!("key bytes {}", random());
     for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
-        let mut tool = start(
-            child.pid(),
-            &["--samples", "1000000", "--pause", "0"],
-            &needle,
-        );
+        let mut tool = start(child.pid(), &["--samples", "1000000", "--pause", "0"], &needle);
         stopped(child.pid(), true);
         let id = Pid::from_child(&tool);
         kill_process(id, signal).unwrap();

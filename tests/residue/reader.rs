@@ -19,10 +19,7 @@ async fn what_does_not_open_is_no_needle() {
         return;
     };
     assert!(opened.status.success());
-    assert_refused(
-        &opened_not(run(&ShareId::random().to_string())),
-        "has no share",
-    );
+    assert_refused(&opened_not(run(&ShareId::random().to_string())), "has no share");
     // Another KEK.
     fs::write(instance.path("kek"), [7; 32]).unwrap();
     let refused = opened_not(run(&share.id));
@@ -36,9 +33,7 @@ async fn what_vault_says_is_not_repeated() {
     let vault = TellingVault::start();
     let instance = Instance::start("test", &vault.custodian());
     let share = instance.share(Algorithm::Ed25519).await;
-    let Custodian::Vault(settings, _) = vault.custodian() else {
-        unreachable!()
-    };
+    let Custodian::Vault(settings, _) = vault.custodian() else { unreachable!() };
     let token = "hvs.not-the-readers";
     let other = Custodian::Vault(settings, token.to_owned());
     // In turn right and wrong.
@@ -49,10 +44,7 @@ async fn what_vault_says_is_not_repeated() {
         if !output.status.success() {
             let said = opened_not(Some(output));
             assert_refused(&said, "the token must have the right to it");
-            assert!(
-                !said.contains("and more") && !said.contains(token),
-                "{said}"
-            );
+            assert!(!said.contains("and more") && !said.contains(token), "{said}");
             return;
         }
     }

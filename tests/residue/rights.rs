@@ -33,15 +33,10 @@ pub fn may_look(module: &str, test: &str) -> bool {
     let (_, path) = module.split_once("::").unwrap();
     let own = std::env::current_exe().unwrap();
     let test = format!("{path}::{test}");
-    let ran = unshare(&[own.to_str().unwrap(), "--exact", &test, "--nocapture"])
-        .output()
-        .unwrap();
+    let ran = unshare(&[own.to_str().unwrap(), "--exact", &test, "--nocapture"]).output().unwrap();
     let text = String::from_utf8_lossy(&ran.stdout);
     let errors = String::from_utf8_lossy(&ran.stderr);
-    assert!(
-        ran.status.success() && text.contains("1 passed"),
-        "{text}{errors}"
-    );
+    assert!(ran.status.success() && text.contains("1 passed"), "{text}{errors}");
     if errors.contains("SKIPPED") {
         eprintln!("{errors}");
     }

@@ -56,12 +56,7 @@ impl TellingVault {
         let server = HttpsServer::start(directory.path(), move |request| {
             state.answer(request, &tokens.0, &tokens.1)
         });
-        Self {
-            directory,
-            server,
-            token,
-            readers_token,
-        }
+        Self { directory, server, token, readers_token }
     }
 
     /// How an instance uses it, and the reader.

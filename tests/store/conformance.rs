@@ -19,13 +19,7 @@ use crate::support::permits;
 pub async fn conformance(store: &dyn ShareStore) {
     store.status().await.unwrap();
     let environment = environment();
-    assert!(
-        store
-            .list(&environment, None, None, 1000)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(store.list(&environment, None, None, 1000).await.unwrap().is_empty());
     unknown_shares_are_none(store).await;
     every_field_comes_back(store).await;
     an_id_is_taken_once(store).await;
@@ -96,11 +90,9 @@ async fn replacing_compares_and_swaps(store: &dyn ShareStore) {
 async fn states_change_by_revision(store: &dyn ShareStore) {
     let mut row = record("state", Algorithm::Ed25519);
     store.put(&row, None).await.unwrap();
-    for (state, revision) in [
-        (ShareState::Disabled, 2),
-        (ShareState::Disabled, 3),
-        (ShareState::Enabled, 4),
-    ] {
+    for (state, revision) in
+        [(ShareState::Disabled, 2), (ShareState::Disabled, 3), (ShareState::Enabled, 4)]
+    {
         let before = row.description.revision;
         let after = store.set_state(id(&row), state, before).await.unwrap();
         assert_eq!(after.get(), revision);
@@ -169,44 +161,24 @@ async fn pages_are_ordered_and_complete(store: &dyn ShareStore) {
     let share = |index: usize| Some(expected[index].identity.share);
 
     let environment = environment();
-    let list = async |after, limit| {
-        store
-            .list(&environment, Some(&ours), after, limit)
-            .await
-            .unwrap()
-    };
+    let list =
+        async |after, limit| store.list(&environment, Some(&ours), after, limit).await.unwrap();
     assert_eq!(list(None, 1000).await, expected);
     assert_eq!(list(None, 7).await, expected);
     assert_eq!(list(None, 3).await, expected[..3]);
     assert_eq!(list(share(2), 3).await, expected[3..6]);
     assert_eq!(list(share(5), 3).await, expected[6..]);
     assert_eq!(list(share(6), 1).await, []);
-    assert_eq!(
-        store
-            .list(&environment, Some(&theirs), None, 100)
-            .await
-            .unwrap()
-            .len(),
-        7
-    );
+    assert_eq!(store.list(&environment, Some(&theirs), None, 100).await.unwrap().len(), 7);
     let unknown = "pages-3".parse().unwrap();
-    assert_eq!(
-        store.list(&environment, Some(&unknown), None, 100).await,
-        Ok(Vec::new())
-    );
+    assert_eq!(store.list(&environment, Some(&unknown), None, 100).await, Ok(Vec::new()));
 
     let elsewhere = "elsewhere".parse().unwrap();
-    assert_eq!(
-        store.list(&elsewhere, None, None, 100).await,
-        Ok(Vec::new())
-    );
+    assert_eq!(store.list(&elsewhere, None, None, 100).await, Ok(Vec::new()));
     let all = store.list(&environment, None, None, 1000).await.unwrap();
     assert!(all.is_sorted_by_key(|description| description.identity.share));
     let mut paged = Vec::new();
-    while let page = store
-        .list(&environment, None, paged.last().copied(), 5)
-        .await
-        .unwrap()
+    while let page = store.list(&environment, None, paged.last().copied(), 5).await.unwrap()
         && !page.is_empty()
     {
         assert!(page.len() <= 5);

@@ -54,22 +54,16 @@ async fn sqlite_refuses_nonsense() {
     for (column, value) in NONSENSE.into_iter().chain(own) {
         let row = record("wallet", Algorithm::Ed25519);
         store.put(&row, None).await.unwrap();
-        raw.execute_batch(&format!(
-            "UPDATE server_wallet_key_shares SET {column} = {value}"
-        ))
-        .unwrap();
+        raw.execute_batch(&format!("UPDATE server_wallet_key_shares SET {column} = {value}"))
+            .unwrap();
         let share = match column {
             "id" => continue,
             _ => row.description.identity.share,
         };
         refused(&store, share, column, value).await;
-        raw.execute_batch("DELETE FROM server_wallet_key_shares")
-            .unwrap();
+        raw.execute_batch("DELETE FROM server_wallet_key_shares").unwrap();
     }
-    let listed = store
-        .list(&environment(), None, None, 10)
-        .await
-        .unwrap_err();
+    let listed = store.list(&environment(), None, None, 10).await.unwrap_err();
     assert!(listed.detail.contains("column id"), "{listed}");
 }
 
@@ -90,14 +84,10 @@ async fn postgres_refuses_nonsense() {
     for (column, value) in NONSENSE.into_iter().chain(own) {
         let row = record("wallet", Algorithm::Ed25519);
         store.put(&row, None).await.unwrap();
-        raw.batch_execute(&format!(
-            "UPDATE server_wallet_key_shares SET {column} = {value}"
-        ))
-        .await
-        .unwrap();
-        refused(&store, row.description.identity.share, column, value).await;
-        raw.batch_execute("DELETE FROM server_wallet_key_shares")
+        raw.batch_execute(&format!("UPDATE server_wallet_key_shares SET {column} = {value}"))
             .await
             .unwrap();
+        refused(&store, row.description.identity.share, column, value).await;
+        raw.batch_execute("DELETE FROM server_wallet_key_shares").await.unwrap();
     }
 }

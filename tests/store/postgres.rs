@@ -76,10 +76,7 @@ async fn a_write_that_returned_is_on_disk() {
     let store = Postgres::open(database.settings()).await.unwrap();
     let row = record("wallet", Algorithm::Ed25519);
     store.put(&row, None).await.unwrap();
-    let seen = admin
-        .query_one("SELECT seen FROM server_wallet_key_shares", &[])
-        .await
-        .unwrap();
+    let seen = admin.query_one("SELECT seen FROM server_wallet_key_shares", &[]).await.unwrap();
     assert_eq!(seen.get::<_, &str>("seen"), "on");
 }
 

@@ -89,9 +89,7 @@ async fn a_slow_statement_times_out() {
 
     let mut admin = database.admin().await;
     let lock = admin.transaction().await.unwrap();
-    lock.batch_execute("SELECT 1 FROM server_wallet_key_shares FOR UPDATE")
-        .await
-        .unwrap();
+    lock.batch_execute("SELECT 1 FROM server_wallet_key_shares FOR UPDATE").await.unwrap();
     let disable = || store.set_state(share, ShareState::Disabled, Revision::FIRST);
     assert_eq!(kind(disable().await), Err(StoreErrorKind::Timeout));
     lock.rollback().await.unwrap();
@@ -140,10 +138,7 @@ async fn a_busy_pool_times_out() {
     settings.pool_size = 1;
     let store = Postgres::open(settings).await.unwrap();
     let admin = database.admin().await;
-    admin
-        .batch_execute("BEGIN; LOCK server_wallet_key_shares")
-        .await
-        .unwrap();
+    admin.batch_execute("BEGIN; LOCK server_wallet_key_shares").await.unwrap();
     let (waiting, refused) = tokio::join!(store.status(), async {
         let refused = store.status().await;
         admin.batch_execute("ROLLBACK").await.unwrap();
@@ -161,10 +156,7 @@ async fn a_schema_that_cannot_be_made_says_what_to_do() {
     let database = server.database().await;
     let admin = database.admin().await;
     // What Postgres 15 and newer have from the start.
-    admin
-        .batch_execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-        .await
-        .unwrap();
+    admin.batch_execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await.unwrap();
     let mut settings = database.settings();
     settings.user = "serve".to_owned();
     let (kind, detail) = refusal(Postgres::open(settings).await);
@@ -181,10 +173,7 @@ async fn a_schema_that_vanishes_is_an_error() {
     let database = server.database().await;
     let store = Postgres::open(database.settings()).await.unwrap();
     let admin = database.admin().await;
-    admin
-        .batch_execute("DROP TABLE server_wallet_key_shares")
-        .await
-        .unwrap();
+    admin.batch_execute("DROP TABLE server_wallet_key_shares").await.unwrap();
     assert_eq!(kind(store.status().await), Err(StoreErrorKind::Schema));
     let (kind, _) = refusal(Postgres::open(database.settings()).await);
     assert_eq!(kind, StoreErrorKind::Schema);
@@ -208,10 +197,7 @@ async fn a_role_without_rights_is_denied() {
     let put = store.put(&record("wallet", Algorithm::Ed25519), None).await;
     assert_eq!(kind(put), Err(StoreErrorKind::Denied));
 
-    admin
-        .batch_execute("REVOKE SELECT ON server_wallet_key_shares FROM serve")
-        .await
-        .unwrap();
+    admin.batch_execute("REVOKE SELECT ON server_wallet_key_shares FROM serve").await.unwrap();
     let (kind, _) = refusal(Postgres::open(settings).await);
     assert_eq!(kind, StoreErrorKind::Denied);
 }

@@ -12,24 +12,18 @@ use super::records::{record, successor};
 use crate::support::postgres::PostgresServer;
 
 /// What the next binary might add.
-const COMPATIBLE: Migration = Migration {
-    min_reader: 1,
-    sql: "ALTER TABLE server_wallet_key_shares ADD COLUMN note TEXT",
-};
+const COMPATIBLE: Migration =
+    Migration { min_reader: 1, sql: "ALTER TABLE server_wallet_key_shares ADD COLUMN note TEXT" };
 /// What old readers would misread.
 const BREAKING: Migration = Migration {
     min_reader: 3,
     sql: "ALTER TABLE server_wallet_key_shares RENAME COLUMN state TO condition",
 };
 
-const SQLITE: Migration = Migration {
-    min_reader: 1,
-    sql: include_str!("../../src/store/sqlite/0001_shares.sql"),
-};
-const POSTGRES: Migration = Migration {
-    min_reader: 1,
-    sql: include_str!("../../src/store/postgres/0001_shares.sql"),
-};
+const SQLITE: Migration =
+    Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0001_shares.sql") };
+const POSTGRES: Migration =
+    Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0001_shares.sql") };
 
 /// Each reads and replaces what the other wrote.
 async fn work_together(one: &dyn ShareStore, other: &dyn ShareStore) {
@@ -37,10 +31,7 @@ async fn work_together(one: &dyn ShareStore, other: &dyn ShareStore) {
         let mut row = record("wallet", Algorithm::Ed25519);
         writer.put(&row, None).await.unwrap();
         let share = row.description.identity.share;
-        assert_eq!(
-            reader.describe(share).await,
-            Ok(Some(row.description.clone()))
-        );
+        assert_eq!(reader.describe(share).await, Ok(Some(row.description.clone())));
         row = successor(&row);
         row.description.revision = reader.put(&row, Some(Revision::FIRST)).await.unwrap();
         assert_eq!(writer.describe(share).await, Ok(Some(row.description)));
@@ -50,11 +41,7 @@ async fn work_together(one: &dyn ShareStore, other: &dyn ShareStore) {
 fn assert_too_old<T>(opened: Result<T, StoreError>) {
     let error = opened.err().unwrap();
     assert_eq!(error.kind, StoreErrorKind::Schema);
-    assert!(
-        error
-            .detail
-            .contains("needs a reader of version 3, this is")
-    );
+    assert!(error.detail.contains("needs a reader of version 3, this is"));
 }
 
 #[tokio::test]
@@ -84,9 +71,7 @@ async fn postgres_old_and_new_work_together() {
     };
     let database = server.database().await;
     let old = Postgres::open(database.settings()).await.unwrap();
-    let new = Postgres::open_as(database.settings(), &[POSTGRES, COMPATIBLE])
-        .await
-        .unwrap();
+    let new = Postgres::open_as(database.settings(), &[POSTGRES, COMPATIBLE]).await.unwrap();
     work_together(&old, &new).await;
     let reopened = Postgres::open(database.settings()).await.unwrap();
     work_together(&reopened, &new).await;

@@ -72,11 +72,7 @@ fn a_file_out_of_reach_is_unreachable() {
     assert_eq!(error.kind, StoreErrorKind::Unreachable);
 
     let file = directory.path().join("text");
-    fs::write(
-        &file,
-        "not a database, and long enough to be seen as none".repeat(100),
-    )
-    .unwrap();
+    fs::write(&file, "not a database, and long enough to be seen as none".repeat(100)).unwrap();
     let error = Sqlite::open(&file).err().unwrap();
     assert_eq!(error.kind, StoreErrorKind::Corrupt);
 }

@@ -38,11 +38,7 @@ pub struct Sealed {
 impl Custody {
     /// A custody with a few slots.
     pub fn new(environment: &Environment) -> Self {
-        let caller = Caller {
-            name: "tests".into(),
-            uid: 1000,
-            groups: Box::default(),
-        };
+        let caller = Caller { name: "tests".into(), uid: 1000, groups: Box::default() };
         Self {
             enclave: Enclave::start(16).unwrap(),
             policy: Policy::parse([("all.cedar", PERMIT_ALL)]).unwrap(),
@@ -87,29 +83,18 @@ impl Custody {
             address: None,
             algorithm,
         };
-        let generated = self
-            .enclave
-            .generate(&permit, kek.clone(), identity)
-            .unwrap();
+        let generated = self.enclave.generate(&permit, kek.clone(), identity).unwrap();
         Sealed { generated }
     }
 
     /// The permit to sign with a record whose DEK is `wrapped`.
     pub fn permit(&self, sealed: &Sealed, wrapped: WrappedDek) -> PermittedEnvelope<Sign> {
-        let Generated {
-            header,
-            sealed,
-            public_key,
-            ..
-        } = &sealed.generated;
+        let Generated { header, sealed, public_key, .. } = &sealed.generated;
         let envelope = Envelope::new(header.clone(), wrapped, sealed.clone());
         let record = ShareRecord::new(&envelope, *public_key, SystemTime::now());
         let payload = Payload::Message(Bytes::from_static(b"hello"));
         let subject = Arc::new(record.description.clone());
-        let permit = self
-            .policy
-            .authorize(&self.caller, subject, Sign { payload })
-            .unwrap();
+        let permit = self.policy.authorize(&self.caller, subject, Sign { payload }).unwrap();
         PermittedEnvelope::new(permit, record).unwrap()
     }
 
@@ -145,11 +130,9 @@ impl Sealed {
 
     /// Whether an unwrapped DEK is the record's.
     pub fn is_dek(&self, unwrapped: &Unwrapped) -> bool {
-        self.generated.dek.reveal(|dek| {
-            unwrapped
-                .dek
-                .reveal(|other| dek.len() == 32 && dek == other)
-        })
+        self.generated
+            .dek
+            .reveal(|dek| unwrapped.dek.reveal(|other| dek.len() == 32 && dek == other))
     }
 
     /// The DEK, for tests that look for it where it must not be.

@@ -133,13 +133,7 @@ impl Enclave {
         signing.kms = Arc::new(CountedKms(signing.kms, Arc::clone(&counts)));
         let app = App::over(signing.clone(), config).await.unwrap();
         let (shutdown, draining) = Shutdown::new();
-        Self {
-            dir,
-            counts,
-            signing,
-            shutdown,
-            running: Some(tokio::spawn(app.run(draining))),
-        }
+        Self { dir, counts, signing, shutdown, running: Some(tokio::spawn(app.run(draining))) }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -229,11 +223,7 @@ impl Share {
     }
 
     pub fn frame(&self, id: u64) -> proto::UseShareRequest {
-        let sign = proto::SignFrame {
-            id,
-            payload: Some(self.payload(id)),
-            ..Default::default()
-        };
+        let sign = proto::SignFrame { id, payload: Some(self.payload(id)), ..Default::default() };
         frame(proto::use_share_request::Frame::Sign(sign))
     }
 }
@@ -272,12 +262,11 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
         },
         callers: setup.callers.clone(),
         policies: path("policies"),
-        store: setup.store.clone().unwrap_or_else(|| StoreConfig::Sqlite {
-            path: path("shares.db"),
-        }),
-        kms: setup.kms.clone().unwrap_or_else(|| KmsConfig::Local {
-            kek_file: path("kek"),
-        }),
+        store: setup
+            .store
+            .clone()
+            .unwrap_or_else(|| StoreConfig::Sqlite { path: path("shares.db") }),
+        kms: setup.kms.clone().unwrap_or_else(|| KmsConfig::Local { kek_file: path("kek") }),
         limits: setup.limits,
         log_level: tracing::Level::WARN,
         metrics: None,
@@ -360,10 +349,7 @@ impl Kms for CountedKms {
         self.1.unwrapped.fetch_add(1, Ordering::SeqCst);
         let slow = self.1.slow_unwrap_ms.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(slow)).await;
-        assert!(
-            !self.1.panic_in_unwrap.swap(false, Ordering::SeqCst),
-            "a fault"
-        );
+        assert!(!self.1.panic_in_unwrap.swap(false, Ordering::SeqCst), "a fault");
         self.0.unwrap(dek, slot, deadline).await
     }
 

@@ -98,19 +98,13 @@ impl HttpsServer {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
-        let serving = serve(
-            listener,
-            TlsAcceptor::from(Arc::new(tls)),
-            Arc::new(handler),
-            Arc::clone(&seen),
-        );
+        let serving =
+            serve(listener, TlsAcceptor::from(Arc::new(tls)), Arc::new(handler), Arc::clone(&seen));
         // A thread of its own, so that it outlives the runtime of the test that
         // happened to start it.
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 tokio::select! {
                     () = serving => {}
@@ -118,12 +112,7 @@ impl HttpsServer {
                 }
             });
         });
-        Self {
-            address,
-            seen,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { address, seen, stop: Some(stop), thread: Some(thread) }
     }
 
     /// `https://127.0.0.1:port`.
@@ -163,11 +152,7 @@ async fn serve(
                 let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
                 async move {
                     let (parts, body) = request.into_parts();
-                    let body = body
-                        .collect()
-                        .await
-                        .map(|body| body.to_bytes())
-                        .unwrap_or_default();
+                    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
                     let request = http::Request::from_parts(parts, body);
                     let reply = handler(&request);
                     seen.lock().unwrap().push(request);
@@ -180,9 +165,7 @@ async fn serve(
                     Ok::<_, Infallible>(response.body(body).unwrap())
                 }
             });
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }

@@ -33,11 +33,7 @@ impl Log {
             .with_writer(move || Writer(Arc::clone(&writer)))
             .finish()
             .set_default();
-        Self {
-            text,
-            _guard: guard,
-            _second: second,
-        }
+        Self { text, _guard: guard, _second: second }
     }
 
     /// What was logged so far.

@@ -15,11 +15,6 @@ static ALL: LazyLock<Policy> = LazyLock::new(|| {
 
 /// A permit to open a share.
 pub fn to_open(share: &ShareDescription) -> Permit<UseShare> {
-    let caller = Arc::new(Caller {
-        name: "test".into(),
-        uid: 1000,
-        groups: Box::default(),
-    });
-    ALL.authorize(&caller, Arc::new(share.clone()), UseShare::default())
-        .unwrap()
+    let caller = Arc::new(Caller { name: "test".into(), uid: 1000, groups: Box::default() });
+    ALL.authorize(&caller, Arc::new(share.clone()), UseShare::default()).unwrap()
 }

@@ -16,9 +16,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // A certificate that is named like its issuer is taken for the issuer's own
         // by OpenSSL.
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "authority of the tests");
+        params.distinguished_name.push(DnType::CommonName, "authority of the tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();

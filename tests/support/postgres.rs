@@ -153,10 +153,7 @@ impl PostgresServer {
                 .arg("-D")
                 .arg(self.home.data())
                 .arg(format!("--port={port}"))
-                .arg(format!(
-                    "--unix_socket_directories={}",
-                    self.home.path().display()
-                ))
+                .arg(format!("--unix_socket_directories={}", self.home.path().display()))
                 .current_dir(self.home.path());
             let log = self.home.path().join("log");
             let server = Server::start_as(self.home.user(), &mut command, &log);

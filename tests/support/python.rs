@@ -20,10 +20,7 @@ pub fn interpreter() -> Option<&'static Path> {
     let found = INTERPRETER.get_or_init(|| match prepare() {
         Ok(interpreter) => Some(interpreter),
         Err(lacking) => {
-            assert!(
-                std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-                "{lacking}"
-            );
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{lacking}");
             // Past the test harness, which would keep it to itself.
             let _ = writeln!(io::stderr(), "\nSKIPPED, NOT TESTED: {lacking}\n");
             None
@@ -38,9 +35,7 @@ pub fn interpreter() -> Option<&'static Path> {
 /// # Panics
 /// The script fails; the panic holds its output.
 pub fn run(script: &str, arguments: &[&str]) -> Option<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests")
-        .join(script);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let mut command = Command::new(interpreter()?);
     // Isolated (`-I`): no variable and no directory of the user's changes it.
     command.args(["-I", "-B"]).arg(script).args(arguments);
@@ -76,11 +71,7 @@ fn prepare() -> Result<PathBuf, String> {
 }
 
 fn succeed(command: &mut Command) -> Result<String, String> {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
+    let Output { status, stdout, stderr } = command
         .output()
         .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -8,16 +8,10 @@ use tonic_types::StatusExt;
 #[track_caller]
 pub fn assert_refused(status: &Status, code: Code, reason: &str) {
     let details = status.get_error_details();
-    let info = details
-        .error_info()
-        .expect("every refusal has an ErrorInfo");
+    let info = details.error_info().expect("every refusal has an ErrorInfo");
     assert_eq!((status.code(), &*info.reason), (code, reason), "{status:?}");
     assert_eq!(info.domain, "countersign");
-    assert!(
-        details
-            .request_info()
-            .is_some_and(|info| !info.request_id.is_empty())
-    );
+    assert!(details.request_info().is_some_and(|info| !info.request_id.is_empty()));
     let four = [
         "google.rpc.ErrorInfo",
         "google.rpc.RequestInfo",

@@ -67,9 +67,7 @@ impl Server {
         }
         let mut supervisor = shell.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(supervisor.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self {
             _lifeline: supervisor.stdin.take().unwrap(),
             supervisor,

@@ -25,10 +25,8 @@ fn review(request: &Seen) -> Reply {
     let Some((spec, claims)) = parse(request.body()) else {
         return status(400);
     };
-    let (namespace, account) = (
-        &claims["kubernetes.io"]["namespace"],
-        &claims["kubernetes.io"]["serviceaccount"],
-    );
+    let (namespace, account) =
+        (&claims["kubernetes.io"]["namespace"], &claims["kubernetes.io"]["serviceaccount"]);
     let (Some(namespace), Some(name)) = (namespace.as_str(), account["name"].as_str()) else {
         return status(400);
     };

@@ -93,8 +93,7 @@ impl VaultServer {
         let transit = json!({"type": "transit"});
         self.root(Method::POST, "sys/mounts/transit", transit).await;
         let no_upsert = json!({"disable_upsert": true});
-        self.root(Method::POST, "transit/config/keys", no_upsert)
-            .await;
+        self.root(Method::POST, "transit/config/keys", no_upsert).await;
         if let Some(plugins) = &binaries.plugins {
             let plugin = fs::read(plugins.join(PLUGIN)).unwrap();
             let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&plugin));
@@ -161,9 +160,7 @@ impl VaultServer {
         token: &str,
         body: Option<Value>,
     ) -> (u16, Value) {
-        let mut request = self
-            .http
-            .request(method, format!("{}/v1/{path}", self.url()));
+        let mut request = self.http.request(method, format!("{}/v1/{path}", self.url()));
         if !token.is_empty() {
             request = request.header("x-vault-token", token);
         }
@@ -226,9 +223,7 @@ fn text(value: &Value) -> String {
 fn tls(ca: &[u8]) -> rustls::ClientConfig {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     let mut roots = rustls::RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(ca).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(ca).unwrap()).unwrap();
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -243,9 +238,7 @@ fn start(binaries: &binary::Binaries, directory: &Path, port: u16) -> (Server, u
     let config = directory.join("vault.hcl");
     fs::write(&config, configuration(binaries, directory, port)).unwrap();
     let mut command = Command::new(&binaries.vault);
-    command
-        .arg("server")
-        .arg(format!("-config={}", config.display()));
+    command.arg("server").arg(format!("-config={}", config.display()));
     // The developer's own Vault is none of the server's business.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
@@ -260,11 +253,7 @@ fn start(binaries: &binary::Binaries, directory: &Path, port: u16) -> (Server, u
         if let Some(port) = listening_port(server.pid()) {
             return (server, port);
         }
-        assert!(
-            Instant::now() < give_up,
-            "{}",
-            fs::read_to_string(&log).unwrap_or_default()
-        );
+        assert!(Instant::now() < give_up, "{}", fs::read_to_string(&log).unwrap_or_default());
         std::thread::sleep(Duration::from_millis(10));
     }
 }

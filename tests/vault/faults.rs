@@ -95,11 +95,7 @@ async fn policy_removed() {
     for _ in 0..3 {
         assert_eq!(record.fail(&kms).await.kind, KmsErrorKind::Denied);
     }
-    assert_eq!(
-        tenant.logins(),
-        logins,
-        "a new token would have no more rights"
-    );
+    assert_eq!(tenant.logins(), logins, "a new token would have no more rights");
     tenant.set_policy(Role::Signer).await;
     record.unwrap(&kms).await;
 }
@@ -144,13 +140,8 @@ async fn floor_raised() {
     let floor = json!({"min_decryption_version": 2});
     tenant.configure_key(floor).await;
     assert_eq!(record.fail(&kms).await.kind, KmsErrorKind::KeyVersion);
-    assert_eq!(
-        record.rewrap(&kms).await.unwrap_err().kind,
-        KmsErrorKind::KeyVersion
-    );
-    tenant
-        .configure_key(json!({"min_decryption_version": 1}))
-        .await;
+    assert_eq!(record.rewrap(&kms).await.unwrap_err().kind, KmsErrorKind::KeyVersion);
+    tenant.configure_key(json!({"min_decryption_version": 1})).await;
     record.unwrap(&kms).await;
 }
 

@@ -53,9 +53,7 @@ async fn a_refused_login_recovers() {
     let record = Record::wrap(tenant.environment(), &tenant.kms()).await;
 
     let jwt = tenant.jwt_login(Role::Signer, &Issuer::new()).await;
-    let Login::Jwt { token_file, .. } = &jwt else {
-        unreachable!()
-    };
+    let Login::Jwt { token_file, .. } = &jwt else { unreachable!() };
     let good = fs::read(token_file).unwrap();
     fs::write(token_file, Issuer::new().token("signer")).unwrap();
     let kms = signing_with(&tenant, jwt.clone());
@@ -98,9 +96,7 @@ async fn a_token_file() {
     record.unwrap(&kms).await;
 
     let body = json!({"accessor": accessor});
-    vault
-        .root(Method::POST, "auth/token/revoke-accessor", body)
-        .await;
+    vault.root(Method::POST, "auth/token/revoke-accessor", body).await;
     assert_eq!(record.fail(&kms).await.kind, KmsErrorKind::Login);
 
     let (second, _) = tenant.token(Role::Signer).await;

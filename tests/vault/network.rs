@@ -48,10 +48,7 @@ fn backend(directory: &Path, servers: &[&HttpsServer]) -> VaultTransit {
 /// The answer of a Vault that unwraps everything to the same DEK.
 pub(super) fn unwrapped(_: &Seen) -> Reply {
     let plaintext = STANDARD.encode([7; 32]);
-    Reply::json(
-        200,
-        json!({"request_id": "scripted", "data": {"plaintext": plaintext}}),
-    )
+    Reply::json(200, json!({"request_id": "scripted", "data": {"plaintext": plaintext}}))
 }
 
 pub(super) fn error(status: u16, message: &str) -> Reply {
@@ -88,9 +85,8 @@ async fn a_redirect() {
     let elsewhere = HttpsServer::start(pki.path(), unwrapped);
     for status in [301, 302, 307, 308] {
         let location = format!("{}/v1/transit/decrypt/countersign-test", elsewhere.url());
-        let standby = HttpsServer::start(pki.path(), move |_| {
-            error(status, "").with("location", &location)
-        });
+        let standby =
+            HttpsServer::start(pki.path(), move |_| error(status, "").with("location", &location));
         let kms = backend(pki.path(), &[&standby]);
         let error = Record::canned().fail(&kms).await;
         assert_eq!(error.kind, KmsErrorKind::Redirected, "{error}");
@@ -119,10 +115,7 @@ async fn a_standby_gives_way_to_the_next_address() {
 async fn failover() {
     let pki = pki();
     // Nothing listens here any more.
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let first = HttpsServer::start(pki.path(), |_| error(503, "Vault is sealed"));
     let second = HttpsServer::start(pki.path(), unwrapped);
     let urls = [format!("https://{gone}"), first.url(), second.url()];
@@ -178,9 +171,7 @@ async fn a_token_is_revoked_at_the_next_address() {
     sealed.store(true, Ordering::Relaxed);
     kms.close().await;
     let seen = second.seen();
-    let [revocation] = &seen[..] else {
-        panic!("{} requests", seen.len())
-    };
+    let [revocation] = &seen[..] else { panic!("{} requests", seen.len()) };
     assert_eq!(revocation.uri().path(), "/v1/auth/token/revoke-self");
     assert_eq!(revocation.headers()["x-vault-token"], "hvs.given");
 }
@@ -199,9 +190,7 @@ async fn what_is_sent() {
     kms.status(soon()).await.unwrap();
 
     let seen = server.seen();
-    let [unwrap, health] = &seen[..] else {
-        panic!("{} requests", seen.len())
-    };
+    let [unwrap, health] = &seen[..] else { panic!("{} requests", seen.len()) };
     assert_eq!(
         (unwrap.method().as_str(), unwrap.uri().path()),
         ("POST", "/v1/transit/decrypt/countersign-test")
@@ -211,15 +200,9 @@ async fn what_is_sent() {
     assert_eq!(unwrap.headers()["x-vault-request"], "true");
     let body: Value = serde_json::from_slice(unwrap.body()).unwrap();
     let context = STANDARD.encode(record.sealed.context().as_bytes());
-    assert_eq!(
-        body,
-        json!({"ciphertext": "vault:v1:AAAA", "context": context})
-    );
+    assert_eq!(body, json!({"ciphertext": "vault:v1:AAAA", "context": context}));
     assert_eq!(health.uri().path(), "/v1/sys/health");
-    assert_eq!(
-        health.uri().query(),
-        Some("standbyok=true&perfstandbyok=true")
-    );
+    assert_eq!(health.uri().query(), Some("standbyok=true&perfstandbyok=true"));
     assert!(!health.headers().contains_key("x-vault-token"));
 }
 
@@ -273,12 +256,7 @@ pub(super) fn approle(directory: &Path) -> countersign::kms::vault_transit::Logi
 async fn retries() {
     let pki = pki();
     for (status, message, kind, requests) in [
-        (
-            400,
-            "cipher: message authentication failed",
-            KmsErrorKind::Rejected,
-            1,
-        ),
+        (400, "cipher: message authentication failed", KmsErrorKind::Rejected, 1),
         (400, "encryption key not found", KmsErrorKind::KeyMissing, 1),
         (404, "no handler for route", KmsErrorKind::KeyMissing, 1),
         (403, "permission denied", KmsErrorKind::Denied, 1),
@@ -290,12 +268,7 @@ async fn retries() {
         (503, "Vault is sealed", KmsErrorKind::Sealed, 2),
         (503, "node is not active", KmsErrorKind::Unavailable, 2),
         (504, "", KmsErrorKind::Unavailable, 3),
-        (
-            429,
-            "rate limit quota exceeded",
-            KmsErrorKind::RateLimited,
-            3,
-        ),
+        (429, "rate limit quota exceeded", KmsErrorKind::RateLimited, 3),
         (200, "", KmsErrorKind::Protocol, 1),
         (204, "", KmsErrorKind::Protocol, 1),
     ] {
@@ -314,10 +287,7 @@ async fn one_failure_is_mended() {
     let before = AtomicUsize::new(0);
     let server = HttpsServer::start(pki.path(), move |request| {
         match before.fetch_add(1, Ordering::Relaxed) {
-            0 => error(
-                500,
-                "local node not active but active cluster node not found",
-            ),
+            0 => error(500, "local node not active but active cluster node not found"),
             _ => unwrapped(request),
         }
     });
@@ -347,9 +317,8 @@ async fn an_outage_is_not_amplified() {
 #[tokio::test]
 async fn the_deadline_holds() {
     let pki = pki();
-    let slow = HttpsServer::start(pki.path(), |request| {
-        unwrapped(request).after(Duration::from_secs(2))
-    });
+    let slow =
+        HttpsServer::start(pki.path(), |request| unwrapped(request).after(Duration::from_secs(2)));
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let mute = format!("https://{}", mute.local_addr().unwrap());
     for url in [slow.url(), mute] {
@@ -358,13 +327,7 @@ async fn the_deadline_holds() {
         let by = begun + Duration::from_millis(300);
         let error = Record::canned().unwrap_by(&kms, by).await.err().unwrap();
         assert!(begun.elapsed() < Duration::from_millis(600));
-        assert!(
-            matches!(
-                error.kind,
-                KmsErrorKind::Timeout | KmsErrorKind::Unreachable
-            ),
-            "{error}"
-        );
+        assert!(matches!(error.kind, KmsErrorKind::Timeout | KmsErrorKind::Unreachable), "{error}");
     }
 }
 

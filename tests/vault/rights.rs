@@ -58,11 +58,7 @@ async fn each_role_does_its_one_operation() {
             ("auth/token/revoke-self", 204),
         ] {
             let (token, _) = tenant.token(role).await;
-            let method = if expected == 403 {
-                Method::GET
-            } else {
-                Method::POST
-            };
+            let method = if expected == 403 { Method::GET } else { Method::POST };
             let answer = vault.call(method, path, &token, None).await;
             assert_eq!(answer.0, expected, "{role:?} {path}");
         }
@@ -90,10 +86,7 @@ async fn a_role_keeps_to_its_environment() {
         (json!({"ciphertext": ciphertext, "context": elsewhere}), 403),
         (json!({"ciphertext": ciphertext}), 403),
         (json!({"batch_input": [item]}), 403),
-        (
-            json!({"ciphertext": ciphertext, "context": context, "batch_input": [item]}),
-            403,
-        ),
+        (json!({"ciphertext": ciphertext, "context": context, "batch_input": [item]}), 403),
     ] {
         let path = tenant.path("decrypt");
         let answer = vault.call(Method::POST, &path, &token, Some(body.clone()));
@@ -115,10 +108,7 @@ async fn without_a_login_there_is_no_operation() {
     record.unwrap(&kms).await;
     let wrap = record.sealed.wrap(&kms, soon()).await.unwrap_err();
     assert_eq!(wrap.kind, KmsErrorKind::NoLogin);
-    assert_eq!(
-        record.rewrap(&kms).await.unwrap_err().kind,
-        KmsErrorKind::NoLogin
-    );
+    assert_eq!(record.rewrap(&kms).await.unwrap_err().kind, KmsErrorKind::NoLogin);
     assert_eq!(tenant.count("rewrap"), 0);
 }
 
@@ -152,26 +142,15 @@ fn a_policy_is_of_one_key() {
     let policy = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(["vault", "policy", "--role", "signer"]);
-        let output = command
-            .args(["--environment", "staging"])
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = command.args(["--environment", "staging"]).args(arguments).output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8(text).unwrap())
     };
     let (good, text) = policy(&["--mount", "team/transit", "--key", "wallets-staging"]);
     assert!(good && text.contains("path \"team/transit/decrypt/wallets-staging\""));
-    assert!(
-        policy(&[])
-            .1
-            .contains("transit/decrypt/countersign-staging")
-    );
+    assert!(policy(&[]).1.contains("transit/decrypt/countersign-staging"));
     for (arguments, problem) in [
-        (
-            ["--key", "countersign-production"],
-            "must end with \"-staging\"",
-        ),
+        (["--key", "countersign-production"], "must end with \"-staging\""),
         (["--key", "staging"], "must end with"),
         (["--key", "a/b-staging"], "is unusable"),
         (["--key", "*-staging"], "is unusable"),

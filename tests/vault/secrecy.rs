@@ -35,10 +35,7 @@ impl Needles {
     }
 
     fn find(&self, haystack: &str) -> Vec<&str> {
-        let found = self
-            .0
-            .iter()
-            .filter(|(_, needle)| haystack.contains(needle));
+        let found = self.0.iter().filter(|(_, needle)| haystack.contains(needle));
         found.map(|(name, _)| name.as_str()).collect()
     }
 }
@@ -74,10 +71,9 @@ async fn a_server_that_tells_all() {
                 ("/v1/auth/approle/login", 200) => {
                     Reply::json(200, login("hvs.given-by-login", 3600))
                 }
-                ("/v1/transit/decrypt/countersign-test", 200) => Reply::json(
-                    200,
-                    r#"{"data":{"plaintext":["a-body-is-none-of-the-log"]}}"#,
-                ),
+                ("/v1/transit/decrypt/countersign-test", 200) => {
+                    Reply::json(200, r#"{"data":{"plaintext":["a-body-is-none-of-the-log"]}}"#)
+                }
                 _ => Reply::json(status, &telling).with("location", "https://hvs.given-by-login"),
             }
         });
@@ -117,9 +113,7 @@ async fn an_ordinary_life() {
     needles.text("token", &token);
     let mut settings = tenant.settings();
     for login in [&settings.signer, &settings.custodian] {
-        let Some(Login::AppRole { secret_id_file, .. }) = login else {
-            unreachable!()
-        };
+        let Some(Login::AppRole { secret_id_file, .. }) = login else { unreachable!() };
         let secret = std::fs::read_to_string(secret_id_file).unwrap();
         needles.text("secret id", secret.trim());
     }

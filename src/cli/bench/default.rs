@@ -26,10 +26,7 @@ pub(super) async fn library(seconds: f64, cores: usize) -> Result<Section, Failu
     let mut lines = Vec::new();
     for algorithm in Algorithm::ALL {
         let rounds = interleave(
-            [
-                Box::new(Library::new(algorithm, 1)),
-                Box::new(Library::new(algorithm, cores)),
-            ],
+            [Box::new(Library::new(algorithm, 1)), Box::new(Library::new(algorithm, cores))],
             seconds,
         )
         .await?;
@@ -39,31 +36,22 @@ pub(super) async fn library(seconds: f64, cores: usize) -> Result<Section, Failu
                 ("ecdsa-secp256k1, one thread", "ecdsa-secp256k1, all cores")
             }
             Algorithm::EcdsaP256 => ("ecdsa-p256, one thread", "ecdsa-p256, all cores"),
-            Algorithm::SchnorrSecp256k1 => (
-                "schnorr-secp256k1, one thread",
-                "schnorr-secp256k1, all cores",
-            ),
+            Algorithm::SchnorrSecp256k1 => {
+                ("schnorr-secp256k1, one thread", "schnorr-secp256k1, all cores")
+            }
         };
         let p50 = rounds.median(|[one, _]| one.p50_us);
         lines.push(Line::new(one, p50, Unit::Microseconds));
         let rate = rounds.median(|[_, all]| all.per_second);
         lines.push(Line::new(all, rate, Unit::PerSecond));
     }
-    Ok(Section {
-        title: "The library alone: sign and verify on a parsed key".to_owned(),
-        lines,
-    })
+    Ok(Section { title: "The library alone: sign and verify on a parsed key".to_owned(), lines })
 }
 
 impl Bench<'_> {
     /// `Sign` against an echo.
     pub(super) async fn unary(&self) -> Result<Section, Failure> {
-        let Self {
-            echo,
-            enclave,
-            share,
-            ..
-        } = *self;
+        let Self { echo, enclave, share, .. } = *self;
         let rounds = interleave(
             [
                 Box::new(Signer::connect(echo, share, 1).await?),
@@ -121,12 +109,7 @@ impl Bench<'_> {
 
     /// `UseShare` against an echo stream and the library.
     pub(super) async fn stream(&self) -> Result<Section, Failure> {
-        let Self {
-            echo,
-            enclave,
-            share,
-            ..
-        } = *self;
+        let Self { echo, enclave, share, .. } = *self;
         let rounds = interleave(
             [
                 Box::new(Frames::connect(echo, share, 1).await?),
@@ -184,16 +167,14 @@ impl Bench<'_> {
                     "bare echo stream, 256 in flight",
                     rounds.median(|[.., echo, _, _]| echo.per_second),
                 ),
-                rate(
-                    "UseShare, 256 in flight",
-                    rounds.median(|[.., signed, _]| signed.per_second),
-                )
-                .against(
-                    "sign and verify, all cores",
-                    all_cores,
-                    rounds.median(|[.., signed, library]| signed.per_second / library.per_second),
-                )
-                .aim(aim),
+                rate("UseShare, 256 in flight", rounds.median(|[.., signed, _]| signed.per_second))
+                    .against(
+                        "sign and verify, all cores",
+                        all_cores,
+                        rounds
+                            .median(|[.., signed, library]| signed.per_second / library.per_second),
+                    )
+                    .aim(aim),
             ],
         })
     }

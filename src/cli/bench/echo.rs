@@ -63,9 +63,7 @@ impl SigningEnclave for Answers {
         &self,
         request: Request<Streaming<proto::UseShareRequest>>,
     ) -> Result<Response<Self::UseShareStream>, Status> {
-        let answers = request
-            .into_inner()
-            .map(|frame| frame.map(|frame| answer(&frame)));
+        let answers = request.into_inner().map(|frame| frame.map(|frame| answer(&frame)));
         Ok(Response::new(Box::pin(answers)))
     }
 
@@ -81,18 +79,14 @@ fn answer(request: &proto::UseShareRequest) -> proto::UseShareResponse {
     use proto::{use_share_request::Frame as Asked, use_share_response::Frame};
 
     let frame = match &request.frame {
-        Some(Asked::Sign(sign)) => Frame::Signed(proto::SignedFrame {
-            id: sign.id,
-            signature: Some(signature()),
-        }),
+        Some(Asked::Sign(sign)) => {
+            Frame::Signed(proto::SignedFrame { id: sign.id, signature: Some(signature()) })
+        }
         Some(Asked::Open(_)) | None => Frame::Opened(proto::OpenedFrame::default()),
     };
     proto::UseShareResponse { frame: Some(frame) }
 }
 
 fn signature() -> proto::Signature {
-    proto::Signature {
-        value: Bytes::from_static(ANSWER),
-        ..Default::default()
-    }
+    proto::Signature { value: Bytes::from_static(ANSWER), ..Default::default() }
 }

@@ -40,18 +40,13 @@ impl Measure for Library {
         let until = started + span;
         let done = spawn_blocking(move || {
             thread::scope(|scope| {
-                let workers: Vec<_> = (0..threads)
-                    .map(|_| scope.spawn(move || run(algorithm, until)))
-                    .collect();
-                workers
-                    .into_iter()
-                    .map(|worker| worker.join().ok()?)
-                    .collect()
+                let workers: Vec<_> =
+                    (0..threads).map(|_| scope.spawn(move || run(algorithm, until))).collect();
+                workers.into_iter().map(|worker| worker.join().ok()?).collect()
             })
         });
-        let latencies: Option<Vec<Vec<Duration>>> = done
-            .await
-            .map_err(|error| Failure::new(error.to_string()))?;
+        let latencies: Option<Vec<Vec<Duration>>> =
+            done.await.map_err(|error| Failure::new(error.to_string()))?;
         let latencies = latencies
             .ok_or_else(|| Failure::new(format!("{algorithm}: the library does not sign")))?;
         Ok(Figures::of(latencies.concat(), started.elapsed()))

@@ -85,10 +85,7 @@ impl Signer {
 
     /// One of them.
     pub(super) async fn one(socket: &Path, share: &Share) -> Result<Self, Failure> {
-        Ok(Self {
-            enclave: client::enclave(socket).await?,
-            request: share.sign(),
-        })
+        Ok(Self { enclave: client::enclave(socket).await?, request: share.sign() })
     }
 }
 

@@ -57,9 +57,7 @@ async fn is_ready(socket: &Path) -> bool {
     let Ok(channel) = client::connect(socket).await else {
         return false;
     };
-    let request = HealthCheckRequest {
-        service: "readiness".to_owned(),
-    };
+    let request = HealthCheckRequest { service: "readiness".to_owned() };
     let answer = HealthClient::new(channel).check(request).await;
     answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
 }

@@ -119,10 +119,7 @@ impl Report {
     pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "countersign bench: {}", self.machine)?;
         if !self.optimised {
-            writeln!(
-                out,
-                "NOT OPTIMISED: build with --release, these say nothing"
-            )?;
+            writeln!(out, "NOT OPTIMISED: build with --release, these say nothing")?;
         }
         for Section { title, lines } in &self.sections {
             writeln!(out, "\n{title}")?;

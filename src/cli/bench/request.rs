@@ -28,27 +28,17 @@ impl Share {
             wallet_id: self.wallet_id.clone(),
             ..Default::default()
         };
-        proto::UseShareRequest {
-            frame: Some(proto::use_share_request::Frame::Open(open)),
-        }
+        proto::UseShareRequest { frame: Some(proto::use_share_request::Frame::Open(open)) }
     }
 }
 
 /// One operation of a stream.
 pub(super) fn frame(id: u64) -> proto::UseShareRequest {
-    let sign = proto::SignFrame {
-        id,
-        payload: Some(payload()),
-        ..Default::default()
-    };
-    proto::UseShareRequest {
-        frame: Some(proto::use_share_request::Frame::Sign(sign)),
-    }
+    let sign = proto::SignFrame { id, payload: Some(payload()), ..Default::default() };
+    proto::UseShareRequest { frame: Some(proto::use_share_request::Frame::Sign(sign)) }
 }
 
 fn payload() -> proto::Payload {
     let message = bytes::Bytes::from_static(&MESSAGE);
-    proto::Payload {
-        kind: Some(proto::payload::Kind::Message(message)),
-    }
+    proto::Payload { kind: Some(proto::payload::Kind::Message(message)) }
 }

@@ -34,11 +34,7 @@ impl Frames {
         share: &Share,
         depth: usize,
     ) -> Result<Self, Failure> {
-        Ok(Self {
-            enclave: client::enclave(socket).await?,
-            share: share.clone(),
-            depth,
-        })
+        Ok(Self { enclave: client::enclave(socket).await?, share: share.clone(), depth })
     }
 
     /// Runs one stream until `until` or [`FRAMES`]. Only the time after `opened`

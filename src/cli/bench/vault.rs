@@ -155,16 +155,8 @@ async fn alone(bench: &Bench<'_>) -> Result<Vec<Line>, Failure> {
     )
     .await?;
     Ok(vec![
-        Line::new(
-            "Sign, 1 client, p50",
-            rounds.median(|[one, _]| one.p50_us),
-            Unit::Microseconds,
-        ),
-        Line::new(
-            "Sign, 64 clients",
-            rounds.median(|[_, many]| many.per_second),
-            Unit::PerSecond,
-        ),
+        Line::new("Sign, 1 client, p50", rounds.median(|[one, _]| one.p50_us), Unit::Microseconds),
+        Line::new("Sign, 64 clients", rounds.median(|[_, many]| many.per_second), Unit::PerSecond),
     ])
 }
 
@@ -220,32 +212,24 @@ async fn against_decrypt(bench: &Bench<'_>, decrypt: &Transit) -> Result<Vec<Lin
             rounds.median(|[_, _, _, parts, ..]| parts.p50_us),
             rounds.median(|[_, _, _, parts, sign, ..]| sign.p50_us / parts.p50_us),
         ),
-        Line::new(
-            "Sign, 64 clients",
-            rounds.median(|[.., sign]| sign.per_second),
-            Unit::PerSecond,
-        )
-        .against(
-            "transit/decrypt, 64 clients",
-            rounds.median(|[.., decrypt, _]| decrypt.per_second),
-            rounds.median(|[.., decrypt, sign]| sign.per_second / decrypt.per_second),
-        )
-        .aim(Aim::AtLeast(0.85)),
-        Line::new(
-            "Sign, 64 clients",
-            rounds.median(|[.., sign]| sign.per_second),
-            Unit::PerSecond,
-        )
-        .against(
-            "its parts, on the same cores",
-            rounds.median(|[.., echo, library, decrypt, _]| {
-                in_turn(&[echo.per_second, library.per_second, decrypt.per_second])
-            }),
-            rounds.median(|[.., echo, library, decrypt, sign]| {
-                let parts = [echo.per_second, library.per_second, decrypt.per_second];
-                sign.per_second / in_turn(&parts)
-            }),
-        ),
+        Line::new("Sign, 64 clients", rounds.median(|[.., sign]| sign.per_second), Unit::PerSecond)
+            .against(
+                "transit/decrypt, 64 clients",
+                rounds.median(|[.., decrypt, _]| decrypt.per_second),
+                rounds.median(|[.., decrypt, sign]| sign.per_second / decrypt.per_second),
+            )
+            .aim(Aim::AtLeast(0.85)),
+        Line::new("Sign, 64 clients", rounds.median(|[.., sign]| sign.per_second), Unit::PerSecond)
+            .against(
+                "its parts, on the same cores",
+                rounds.median(|[.., echo, library, decrypt, _]| {
+                    in_turn(&[echo.per_second, library.per_second, decrypt.per_second])
+                }),
+                rounds.median(|[.., echo, library, decrypt, sign]| {
+                    let parts = [echo.per_second, library.per_second, decrypt.per_second];
+                    sign.per_second / in_turn(&parts)
+                }),
+            ),
     ])
 }
 
@@ -304,9 +288,7 @@ impl Transit {
             client: client::new(settings).map_err(|error| Failure::new(error.to_string()))?,
             url: format!("{}/v1/{path}", address.trim_end_matches('/')),
             token,
-            namespace: namespace
-                .transpose()
-                .map_err(|_| Failure::new("the namespace is none"))?,
+            namespace: namespace.transpose().map_err(|_| Failure::new("the namespace is none"))?,
             body: body.to_string().into(),
         })
     }

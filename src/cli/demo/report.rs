@@ -86,22 +86,12 @@ impl Report {
         }
         writeln!(out, "\nRefused, as they must be:")?;
         for refusal in &self.refusals {
-            let RefusalReport {
-                attempt,
-                refused,
-                code,
-                reason,
-                message,
-            } = refusal;
+            let RefusalReport { attempt, refused, code, reason, message } = refusal;
             let mark = if *refused { "" } else { "NOT AS EXPECTED: " };
             writeln!(out, "  {attempt}\n    {mark}{code} ({reason}): {message}")?;
         }
         let verified = self.keys.iter().filter(|key| key.verified).count();
-        let signatures: u64 = self
-            .keys
-            .iter()
-            .map(|key| key.use_share_signatures + 1)
-            .sum();
+        let signatures: u64 = self.keys.iter().map(|key| key.use_share_signatures + 1).sum();
         writeln!(
             out,
             "\n{signatures} signatures with {verified} keys verified in {:.0} ms",
@@ -114,18 +104,11 @@ impl Report {
         let dir = dir.display();
         let program = std::env::current_exe()?;
         let program = program.display();
-        writeln!(
-            out,
-            "\nServing on {dir}/enclave.sock and {dir}/custody.sock until Ctrl-C."
-        )?;
+        writeln!(out, "\nServing on {dir}/enclave.sock and {dir}/custody.sock until Ctrl-C.")?;
         let Some(key) = self.keys.first() else {
             return Ok(());
         };
-        let KeyReport {
-            share_id,
-            wallet_id,
-            ..
-        } = key;
+        let KeyReport { share_id, wallet_id, .. } = key;
         writeln!(out, "Try in another terminal:\n")?;
         writeln!(
             out,

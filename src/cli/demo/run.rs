@@ -81,10 +81,7 @@ async fn exercise(
 
     let payload = payload(key.algorithm, 0);
     let signing = Instant::now();
-    let answer = enclave
-        .sign(sign_request(key, &payload))
-        .await?
-        .into_inner();
+    let answer = enclave.sign(sign_request(key, &payload)).await?.into_inner();
     let sign_ms = millis(signing);
     let signature = answer.signature.unwrap_or_default();
     let mut verified = verify(&parsed, &payload, &signature);
@@ -153,20 +150,12 @@ async fn refusals(
 
     tamper::copy_envelope(&database, &other.share_id, &one.share_id).await?;
     let copied = enclave.sign(request.clone()).await;
-    let copied = report(
-        "a share copied into another wallet's row",
-        "ENVELOPE_MISMATCH",
-        copied,
-    );
+    let copied = report("a share copied into another wallet's row", "ENVELOPE_MISMATCH", copied);
 
     tamper::restore(&database, &one.share_id).await?;
     tamper::flip_last_bit(&database, &one.share_id).await?;
     let flipped = enclave.sign(request.clone()).await;
-    let flipped = report(
-        "a ciphertext with one bit changed",
-        "ENVELOPE_UNOPENED",
-        flipped,
-    );
+    let flipped = report("a ciphertext with one bit changed", "ENVELOPE_UNOPENED", flipped);
 
     tamper::restore(&database, &one.share_id).await?;
     tamper::forget(&database).await?;

@@ -70,10 +70,7 @@ async fn change(
     shares: &[&str],
 ) -> Result<(), Failure> {
     let database: PathBuf = database.to_owned();
-    let shares: Vec<Uuid> = shares
-        .iter()
-        .map(|share| id(share))
-        .collect::<Result<_, _>>()?;
+    let shares: Vec<Uuid> = shares.iter().map(|share| id(share)).collect::<Result<_, _>>()?;
     in_background(move || {
         let connection = Connection::open(database)?;
         connection.execute_batch(prepare)?;
@@ -93,7 +90,5 @@ async fn in_background(
 }
 
 fn id(share: &str) -> Result<Uuid, Failure> {
-    share
-        .parse()
-        .map_err(|error| Failure::new(format!("{error}")))
+    share.parse().map_err(|error| Failure::new(format!("{error}")))
 }

@@ -42,20 +42,14 @@ pub(super) fn sign_secp256k1(share: &[u8], digest: &[u8; 32]) -> Result<Signatur
     let scalar = Zeroizing::new(secret.to_nonzero_scalar());
     let (signature, recovery_id) =
         sign_prehashed_rfc6979::<Secp256k1, Sha256>(&scalar, digest, b"");
-    Ok(Signature {
-        bytes: signature.to_bytes().into(),
-        recovery_id: Some(recovery_id.to_byte()),
-    })
+    Ok(Signature { bytes: signature.to_bytes().into(), recovery_id: Some(recovery_id.to_byte()) })
 }
 
 pub(super) fn sign_p256(share: &[u8], digest: &[u8; 32]) -> Result<Signature, EnclaveError> {
     let secret = p256::SecretKey::from_slice(share).map_err(|_| EnclaveError::Share)?;
     let scalar = Zeroizing::new(secret.to_nonzero_scalar());
     let (signature, _) = sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, b"");
-    Ok(Signature {
-        bytes: signature.to_bytes().into(),
-        recovery_id: None,
-    })
+    Ok(Signature { bytes: signature.to_bytes().into(), recovery_id: None })
 }
 
 pub(super) fn verify_secp256k1(
@@ -68,8 +62,7 @@ pub(super) fn verify_secp256k1(
     if parsed.normalize_s() != parsed {
         return Err(EnclaveError::Unverified);
     }
-    key.verify_prehash(digest, &parsed)
-        .map_err(|_| EnclaveError::Unverified)
+    key.verify_prehash(digest, &parsed).map_err(|_| EnclaveError::Unverified)
 }
 
 pub(super) fn verify_p256(
@@ -79,8 +72,7 @@ pub(super) fn verify_p256(
 ) -> Result<(), EnclaveError> {
     let parsed =
         p256::ecdsa::Signature::from_slice(signature).map_err(|_| EnclaveError::Unverified)?;
-    key.verify_prehash(digest, &parsed)
-        .map_err(|_| EnclaveError::Unverified)
+    key.verify_prehash(digest, &parsed).map_err(|_| EnclaveError::Unverified)
 }
 
 pub(super) fn der_secp256k1(signature: &[u8; 64]) -> Option<Vec<u8>> {

@@ -36,10 +36,7 @@ fn sign_with(share: &[u8], message: &[u8], aux_rand: &[u8; 32]) -> Result<Signat
     let signature = signing_key(share)?
         .sign_raw(thirty_two(message)?, aux_rand)
         .map_err(|_| EnclaveError::Unverified)?;
-    Ok(Signature {
-        bytes: signature.to_bytes(),
-        recovery_id: None,
-    })
+    Ok(Signature { bytes: signature.to_bytes(), recovery_id: None })
 }
 
 pub(super) fn verify(
@@ -49,6 +46,5 @@ pub(super) fn verify(
 ) -> Result<(), EnclaveError> {
     let parsed =
         SchnorrSignature::try_from(signature.as_slice()).map_err(|_| EnclaveError::Unverified)?;
-    key.verify_raw(thirty_two(message)?, &parsed)
-        .map_err(|_| EnclaveError::Unverified)
+    key.verify_raw(thirty_two(message)?, &parsed).map_err(|_| EnclaveError::Unverified)
 }

@@ -27,11 +27,7 @@ enum Part {
     /// The length of the padding of a HEADERS frame with flags and length.
     PadLength { flags: u8, length: usize },
     /// `skip` bytes of a priority, `block` bytes of field lines, then padding.
-    Block {
-        skip: usize,
-        block: usize,
-        padding: usize,
-    },
+    Block { skip: usize, block: usize, padding: usize },
 }
 
 /// Follows the field lines of a block, across frames.
@@ -39,11 +35,7 @@ enum Lines {
     /// The first byte of a field line.
     Start,
     /// The rest of an integer, and what comes after it.
-    Integer {
-        value: usize,
-        shift: u32,
-        then: Then,
-    },
+    Integer { value: usize, shift: u32, then: Then },
     /// The first byte of a string's length; `value_of` is none for a name.
     Length { value_of: Option<bool> },
     /// The bytes of a name, and whether it is `:authority` so far.
@@ -70,10 +62,7 @@ enum Then {
 impl Frames {
     /// Before the preface.
     pub(super) fn new() -> Self {
-        Self {
-            part: Part::Skip(PREFACE),
-            lines: Lines::Start,
-        }
+        Self { part: Part::Skip(PREFACE), lines: Lines::Start }
     }
 
     /// Follows the bytes that were received, and changes what must be changed.
@@ -150,11 +139,7 @@ impl Part {
     fn block(flags: u8, length: usize, padding: usize) -> Self {
         let skip = if flags & PRIORITY != 0 { 5 } else { 0 };
         match length.checked_sub(skip + padding) {
-            Some(block @ 1..) => Self::Block {
-                skip,
-                block,
-                padding,
-            },
+            Some(block @ 1..) => Self::Block { skip, block, padding },
             // Empty, or shorter than it says: the library's affair.
             _ => Self::skip(length),
         }
@@ -180,11 +165,7 @@ impl Lines {
                     let value = *value + (usize::from(*byte & 0x7f) << *shift);
                     match *byte & 0x80 {
                         0 => then.after(value),
-                        _ => Self::Integer {
-                            value,
-                            shift: *shift + 7,
-                            then: *then,
-                        },
+                        _ => Self::Integer { value, shift: *shift + 7, then: *then },
                     }
                 }
             }
@@ -192,23 +173,15 @@ impl Lines {
                 let huffman = *byte & 0x80 != 0;
                 let then = match value_of {
                     None => Then::NameLength { huffman },
-                    Some(authority) => Then::ValueLength {
-                        change: *authority && !huffman,
-                    },
+                    Some(authority) => Then::ValueLength { change: *authority && !huffman },
                 };
                 Self::integer(*byte, 0x7f, then)
             }
             Self::Name { at, left, same } => {
                 let same = *same && AUTHORITY.get(*at) == Some(byte);
                 match *left {
-                    1 => Self::Length {
-                        value_of: Some(same && *at + 1 == AUTHORITY.len()),
-                    },
-                    _ => Self::Name {
-                        at: *at + 1,
-                        left: *left - 1,
-                        same,
-                    },
+                    1 => Self::Length { value_of: Some(same && *at + 1 == AUTHORITY.len()) },
+                    _ => Self::Name { at: *at + 1, left: *left - 1, same },
                 }
             }
             Self::Value { left, change } => {
@@ -217,10 +190,7 @@ impl Lines {
                 }
                 match *left {
                     1 => Self::Start,
-                    _ => Self::Value {
-                        left: *left - 1,
-                        change: *change,
-                    },
+                    _ => Self::Value { left: *left - 1, change: *change },
                 }
             }
             Self::Lost => Self::Lost,
@@ -241,11 +211,7 @@ impl Lines {
     fn integer(byte: u8, mask: u8, then: Then) -> Self {
         let value = usize::from(byte & mask);
         if byte & mask == mask {
-            return Self::Integer {
-                value,
-                shift: 0,
-                then,
-            };
+            return Self::Integer { value, shift: 0, then };
         }
         then.after(value)
     }
@@ -256,17 +222,9 @@ impl Then {
         match (self, value) {
             (Self::Nothing, _) => Lines::Start,
             (Self::NameIndex, 0) => Lines::Length { value_of: None },
-            (Self::NameIndex, index) => Lines::Length {
-                value_of: Some(index == AUTHORITY_INDEX),
-            },
-            (Self::NameLength { .. }, 0) => Lines::Length {
-                value_of: Some(false),
-            },
-            (Self::NameLength { huffman }, left) => Lines::Name {
-                at: 0,
-                left,
-                same: !huffman,
-            },
+            (Self::NameIndex, index) => Lines::Length { value_of: Some(index == AUTHORITY_INDEX) },
+            (Self::NameLength { .. }, 0) => Lines::Length { value_of: Some(false) },
+            (Self::NameLength { huffman }, left) => Lines::Name { at: 0, left, same: !huffman },
             (Self::ValueLength { .. }, 0) => Lines::Start,
             (Self::ValueLength { change }, left) => Lines::Value { left, change },
         }
@@ -336,10 +294,7 @@ mod tests {
         let mut expected = connection(name);
         // Data is none of its business.
         let data = frame(0x0, 0, &[&[0x41][..], &string(name)].concat());
-        let at = expected
-            .windows(data.len())
-            .position(|w| w == data)
-            .unwrap();
+        let at = expected.windows(data.len()).position(|w| w == data).unwrap();
         let original = frame(0x0, 0, &[&[0x41][..], &string(path)].concat());
         expected[at..at + data.len()].copy_from_slice(&original);
         for step in 1..sent.len() {

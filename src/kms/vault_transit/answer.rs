@@ -46,10 +46,7 @@ pub(super) struct Said {
 
 impl Failure {
     pub(super) fn new(kind: KmsErrorKind, repeat: Repeat, detail: impl Into<String>) -> Self {
-        Self {
-            error: KmsError::new(kind, detail),
-            repeat,
-        }
+        Self { error: KmsError::new(kind, detail), repeat }
     }
 
     /// No answer within the time that there was.
@@ -69,22 +66,14 @@ impl Failure {
         let (kind, repeat, meaning) = match status.as_u16() {
             300..=399 => (Kind::Redirected, Repeat::Twice, "a redirect, not followed"),
             400 if said.key_not_found => (Kind::KeyMissing, Repeat::Never, "no such key"),
-            400 if said.too_old => (
-                Kind::KeyVersion,
-                Repeat::Never,
-                "wrapped by a version below the key's floor",
-            ),
+            400 if said.too_old => {
+                (Kind::KeyVersion, Repeat::Never, "wrapped by a version below the key's floor")
+            }
             400 => (Kind::Rejected, Repeat::Never, "wrong context or altered"),
-            403 if said.invalid_token => (
-                Kind::Login,
-                Repeat::WithNewToken { dead: true },
-                "the token is not valid",
-            ),
-            403 => (
-                Kind::Denied,
-                Repeat::WithNewToken { dead: false },
-                "permission denied",
-            ),
+            403 if said.invalid_token => {
+                (Kind::Login, Repeat::WithNewToken { dead: true }, "the token is not valid")
+            }
+            403 => (Kind::Denied, Repeat::WithNewToken { dead: false }, "permission denied"),
             404 => (Kind::KeyMissing, Repeat::Never, "no such mount or key"),
             412 => (Kind::Unavailable, Repeat::Twice, "the node lags behind"),
             429 => (Kind::RateLimited, Repeat::Twice, "rate limit exceeded"),

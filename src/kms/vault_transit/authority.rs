@@ -11,10 +11,8 @@ use super::SettingsError;
 
 /// The only roots that are trusted: those of a PEM file.
 pub(super) fn read(file: &Path) -> Result<RootCertStore, SettingsError> {
-    let pem = fs::read(file).map_err(|error| SettingsError::CaFile {
-        path: file.to_owned(),
-        error,
-    })?;
+    let pem =
+        fs::read(file).map_err(|error| SettingsError::CaFile { path: file.to_owned(), error })?;
     let unusable = || SettingsError::Ca(file.to_owned());
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {

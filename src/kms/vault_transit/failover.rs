@@ -27,10 +27,7 @@ pub(super) struct Pass<'a> {
 
 impl Addresses {
     pub(super) fn new(urls: Vec<Url>) -> Self {
-        Self {
-            urls,
-            preferred: AtomicUsize::new(0),
-        }
+        Self { urls, preferred: AtomicUsize::new(0) }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -145,10 +142,7 @@ mod tests {
         let refused = || failure(KmsErrorKind::Unreachable, Repeat::Twice);
         assert_eq!(pass(&addresses, vec![refused(), Ok(())]), "ab");
         assert_eq!(pass(&addresses, vec![Ok(())]), "b");
-        assert_eq!(
-            pass(&addresses, vec![refused(), refused(), refused()]),
-            "bca"
-        );
+        assert_eq!(pass(&addresses, vec![refused(), refused(), refused()]), "bca");
     }
 
     #[test]
@@ -176,11 +170,7 @@ mod tests {
     fn the_telling_failure_is_reported() {
         let addresses = addresses();
         let mut pass = addresses.pass();
-        for kind in [
-            KmsErrorKind::Unreachable,
-            KmsErrorKind::Tls,
-            KmsErrorKind::Unreachable,
-        ] {
+        for kind in [KmsErrorKind::Unreachable, KmsErrorKind::Tls, KmsErrorKind::Unreachable] {
             pass.next().unwrap();
             assert!(pass.settle(failure(kind, Repeat::Never)).is_none());
         }

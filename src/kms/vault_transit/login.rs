@@ -183,10 +183,7 @@ async fn read(path: &Path) -> Result<Zeroizing<String>, KmsError> {
 }
 
 fn undocumented() -> KmsError {
-    KmsError::new(
-        KmsErrorKind::Protocol,
-        "login: the answer is not as documented",
-    )
+    KmsError::new(KmsErrorKind::Protocol, "login: the answer is not as documented")
 }
 
 fn not_a_token(_: NotAToken) -> KmsError {
@@ -199,9 +196,9 @@ fn failed(operation: &'static str, error: ClientError) -> Failure {
         ClientError::APIError { code, errors } => {
             refused(operation, code, Said::of_messages(&errors))
         }
-        ClientError::RestClientError {
-            source: HttpError::ServerResponseError { code, .. },
-        } => refused(operation, code, Said::default()),
+        ClientError::RestClientError { source: HttpError::ServerResponseError { code, .. } } => {
+            refused(operation, code, Said::default())
+        }
         ClientError::RestClientError {
             source: error @ (HttpError::RequestError { .. } | HttpError::ResponseError { .. }),
         } => unanswered(operation, &error),

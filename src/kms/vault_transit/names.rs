@@ -60,13 +60,11 @@ pub(crate) fn key_of(environment: &Environment) -> String {
 /// Whether a key's name names the environment, so that one environment cannot
 /// use another's key by mistake.
 pub(crate) fn is_key_of(key: &str, environment: &Environment) -> bool {
-    key.strip_suffix(environment.as_str())
-        .is_some_and(|rest| rest.ends_with('-'))
+    key.strip_suffix(environment.as_str()).is_some_and(|rest| rest.ends_with('-'))
 }
 
 /// Whether a URL keeps the text as it is: no dots to resolve, nothing to escape.
 fn is_path(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    text.split('/')
-        .all(|part| !matches!(part, "" | "." | "..") && part.chars().all(word))
+    text.split('/').all(|part| !matches!(part, "" | "." | "..") && part.chars().all(word))
 }

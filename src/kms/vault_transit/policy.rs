@@ -83,25 +83,16 @@ mod tests {
     use super::*;
 
     fn policy(role: Role) -> String {
-        hcl(
-            role,
-            "transit",
-            "countersign-test",
-            &"test".parse().unwrap(),
-        )
+        hcl(role, "transit", "countersign-test", &"test".parse().unwrap())
     }
 
     #[test]
     fn each_role_has_its_one_operation() {
-        for (role, operation) in [
-            (Role::Signer, "decrypt"),
-            (Role::Custodian, "encrypt"),
-            (Role::Rotator, "rewrap"),
-        ] {
+        for (role, operation) in
+            [(Role::Signer, "decrypt"), (Role::Custodian, "encrypt"), (Role::Rotator, "rewrap")]
+        {
             let policy = policy(role);
-            for other in [
-                "decrypt", "encrypt", "rewrap", "datakey", "export", "backup",
-            ] {
+            for other in ["decrypt", "encrypt", "rewrap", "datakey", "export", "backup"] {
                 let path = format!("path \"transit/{other}/");
                 assert_eq!(policy.contains(&path), other == operation, "{policy}");
             }

@@ -94,9 +94,7 @@ impl Session {
         let settled = state.wait_for(|state| state.usable().is_some() || state.failure.is_some());
         match timeout_at(deadline, settled).await {
             Ok(Ok(state)) => state.usable().ok_or_else(|| self.inner.failure(&state)),
-            _ => Err(self
-                .inner
-                .failed(KmsErrorKind::Timeout, "is still under way")),
+            _ => Err(self.inner.failed(KmsErrorKind::Timeout, "is still under way")),
         }
     }
 
@@ -136,9 +134,7 @@ impl Session {
         match timeout_at(deadline, settled).await {
             Ok(Ok(state)) if dead && state.token.is_none() => Err(self.inner.failure(&state)),
             Ok(Ok(state)) => Ok(!is_current(&state)),
-            _ => Err(self
-                .inner
-                .failed(KmsErrorKind::Timeout, "is still under way")),
+            _ => Err(self.inner.failed(KmsErrorKind::Timeout, "is still under way")),
         }
     }
 

@@ -115,10 +115,7 @@ pub enum SettingsError {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(1),
-            request: Duration::from_secs(3),
-        }
+        Self { connect: Duration::from_secs(1), request: Duration::from_secs(3) }
     }
 }
 

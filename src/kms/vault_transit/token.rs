@@ -86,8 +86,7 @@ impl Token {
     }
 
     pub(super) fn is_expired(&self) -> bool {
-        self.expires
-            .is_some_and(|expires| expires <= Instant::now())
+        self.expires.is_some_and(|expires| expires <= Instant::now())
     }
 
     /// How long it lives yet, none where it does not expire.
@@ -103,8 +102,7 @@ impl Token {
     /// Whether a renewal gave less than half of what the login gave: the token
     /// nears its maximum, and the next renewal would give less still.
     pub(super) fn nears_its_end(&self) -> bool {
-        self.expires
-            .is_some_and(|expires| expires.duration_since(self.obtained) < self.ttl / 2)
+        self.expires.is_some_and(|expires| expires.duration_since(self.obtained) < self.ttl / 2)
     }
 
     /// When to renew it: after two thirds of its life, less a part that differs

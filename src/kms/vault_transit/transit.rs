@@ -71,10 +71,7 @@ pub(super) fn ciphertext_body(
         .ok()
         .filter(|text| is_ciphertext(text))
         .ok_or_else(|| {
-            KmsError::new(
-                KmsErrorKind::Rejected,
-                "not a DEK that Vault Transit wrapped",
-            )
+            KmsError::new(KmsErrorKind::Rejected, "not a DEK that Vault Transit wrapped")
         })?;
     let context = STANDARD.encode(context.as_bytes());
     let body = format!(r#"{{"ciphertext":"{ciphertext}","context":"{context}"}}"#);
@@ -84,16 +81,12 @@ pub(super) fn ciphertext_body(
 /// Reads a `decrypt` answer: base64 straight into the slot.
 pub(super) fn unwrapped(answer: &Answer, slot: Slot) -> Result<Unwrapped, KmsError> {
     let envelope: Envelope<'_, Plaintext<'_>> = parse(answer)?;
-    let dek = Dek::unwrapped(slot, |dek| {
-        match STANDARD.decode_slice(envelope.data.plaintext, dek) {
+    let dek =
+        Dek::unwrapped(slot, |dek| match STANDARD.decode_slice(envelope.data.plaintext, dek) {
             Ok(length) if length == dek.len() => Ok(()),
             _ => Err(senseless(answer, "holds no DEK of 32 bytes")),
-        }
-    })?;
-    Ok(Unwrapped {
-        dek,
-        request_id: envelope.request_id.map(Into::into),
-    })
+        })?;
+    Ok(Unwrapped { dek, request_id: envelope.request_id.map(Into::into) })
 }
 
 /// Reads an `encrypt` or `rewrap` answer.
@@ -119,9 +112,9 @@ fn senseless(answer: &Answer, problem: &str) -> KmsError {
 /// `vault:v<version>:<base64>`.
 fn is_ciphertext(text: &str) -> bool {
     let base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'=');
-    text.strip_prefix("vault:v")
-        .and_then(|rest| rest.split_once(':'))
-        .is_some_and(|(version, bytes)| {
+    text.strip_prefix("vault:v").and_then(|rest| rest.split_once(':')).is_some_and(
+        |(version, bytes)| {
             version.parse::<u32>().is_ok() && !bytes.is_empty() && bytes.bytes().all(base64)
-        })
+        },
+    )
 }

@@ -52,14 +52,7 @@ impl<'a> Request<'a> {
         token: &'a Token,
         body: Bytes,
     ) -> Self {
-        Self {
-            operation,
-            method: Method::POST,
-            path,
-            query: None,
-            token: Some(token),
-            body,
-        }
+        Self { operation, method: Method::POST, path, query: None, token: Some(token), body }
     }
 
     /// The health of the node, for which a standby is as good as any. The
@@ -135,10 +128,7 @@ impl Transport {
         let mut url = address.clone();
         url.set_path(&format!("v1/{}", request.path));
         url.set_query(request.query);
-        let mut builder = self
-            .client
-            .request(request.method.clone(), url)
-            .header(REQUEST, "true");
+        let mut builder = self.client.request(request.method.clone(), url).header(REQUEST, "true");
         if let Some(token) = request.token {
             builder = builder.header(TOKEN, token.header());
             if let Some(namespace) = &self.namespace {
@@ -146,14 +136,10 @@ impl Transport {
             }
         }
         if !request.body.is_empty() {
-            builder = builder
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(request.body.clone());
+            builder =
+                builder.header(header::CONTENT_TYPE, "application/json").body(request.body.clone());
         }
-        let mut response = builder
-            .send()
-            .await
-            .map_err(|error| unanswered(operation, &error))?;
+        let mut response = builder.send().await.map_err(|error| unanswered(operation, &error))?;
         let status = response.status();
         let retry_after = retry_after(&response);
         let body = read(operation, &mut response).await?;
@@ -170,9 +156,7 @@ impl Transport {
 
 /// Reads a body into a buffer that does not grow, so that it leaves no copies.
 async fn read(operation: &str, response: &mut Response) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let announced = response
-        .content_length()
-        .and_then(|length| usize::try_from(length).ok());
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     let room = announced.unwrap_or(ANSWER_MAX).min(ANSWER_MAX);
     let mut body = Zeroizing::new(Vec::with_capacity(room));
     loop {

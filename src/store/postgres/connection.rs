@@ -65,18 +65,13 @@ impl Connector {
     pub fn new(settings: Settings, migrations: &'static [Migration]) -> Result<Self, StoreError> {
         let tls = client_config(&settings)
             .map_err(|detail| StoreError::new(StoreErrorKind::Tls, detail))?;
-        Ok(Self {
-            settings,
-            tls: MakeRustlsConnect::new(tls),
-            migrations,
-        })
+        Ok(Self { settings, tls: MakeRustlsConnect::new(tls), migrations })
     }
 
     /// Brings the schema up to date, on a connection of its own.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut login = timeout_at(self.deadline(), self.login())
-            .await
-            .map_err(|_| self.timeout())??;
+        let mut login =
+            timeout_at(self.deadline(), self.login()).await.map_err(|_| self.timeout())??;
         let migrated = schema::migrate(&mut login.client, self.migrations);
         let migrated = timeout(schema::PATIENCE, migrated).await;
         login.close().await;
@@ -113,13 +108,10 @@ impl Connector {
     /// driver's copy lives until the login is done.
     async fn password(&self) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let file = &self.settings.password_file;
-        tokio::fs::read(file)
-            .await
-            .map(Zeroizing::new)
-            .map_err(|error| {
-                let detail = format!("the password file {}: {error}", file.display());
-                StoreError::new(StoreErrorKind::Denied, detail)
-            })
+        tokio::fs::read(file).await.map(Zeroizing::new).map_err(|error| {
+            let detail = format!("the password file {}: {error}", file.display());
+            StoreError::new(StoreErrorKind::Denied, detail)
+        })
     }
 
     fn deadline(&self) -> Instant {
@@ -127,12 +119,7 @@ impl Connector {
     }
 
     fn timeout(&self) -> StoreError {
-        let Settings {
-            host,
-            port,
-            connect_timeout,
-            ..
-        } = &self.settings;
+        let Settings { host, port, connect_timeout, .. } = &self.settings;
         StoreError::new(
             StoreErrorKind::Timeout,
             format!("no connection to {host}:{port} within {connect_timeout:?}"),
@@ -151,9 +138,7 @@ impl Manager for Connector {
             let statements = Statements::prepare(&login.client).await.map_err(failed)?;
             Ok(Connection { statements, login })
         };
-        timeout_at(self.deadline(), connect)
-            .await
-            .map_err(|_| self.timeout())?
+        timeout_at(self.deadline(), connect).await.map_err(|_| self.timeout())?
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<StoreError> {
@@ -183,16 +168,7 @@ impl Statements {
             client.prepare(statement::SET_STATE),
             client.prepare(statement::STATUS),
         )?;
-        Ok(Self {
-            describe,
-            fetch,
-            list,
-            list_wallet,
-            insert,
-            replace,
-            set_state,
-            status,
-        })
+        Ok(Self { describe, fetch, list, list_wallet, insert, replace, set_state, status })
     }
 }
 

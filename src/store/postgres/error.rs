@@ -27,13 +27,7 @@ pub(super) fn failed(error: Error) -> StoreError {
         // The driver tells these two by their text alone; a test each holds it.
         ("error performing TLS handshake", None) => Kind::Tls,
         ("authentication error", _) => Kind::Denied,
-        (_, Some(io))
-            if io
-                .get_ref()
-                .is_some_and(|inner| inner.is::<rustls::Error>()) =>
-        {
-            Kind::Tls
-        }
+        (_, Some(io)) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Kind::Tls,
         (_, Some(io)) if io.kind() == io::ErrorKind::TimedOut => Kind::Timeout,
         (_, Some(_)) => Kind::Unreachable,
         _ if error.is_closed() => Kind::Unreachable,

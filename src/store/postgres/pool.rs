@@ -46,10 +46,7 @@ impl Connections {
             .wait_timeout(Some(wait))
             .build()
             .map_err(|error| StoreError::new(StoreErrorKind::Failed, error.to_string()))?;
-        Ok(Self {
-            pool,
-            statement_timeout,
-        })
+        Ok(Self { pool, statement_timeout })
     }
 
     pub async fn read(&self, query: Pick, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
@@ -122,8 +119,5 @@ impl Connections {
 /// Whether another connection may do better: this one broke, or it is in a state
 /// that the statements do not fit (a pooler swapped its session, say).
 fn is_broken(error: &StoreError) -> bool {
-    matches!(
-        error.kind,
-        StoreErrorKind::Unreachable | StoreErrorKind::Failed
-    )
+    matches!(error.kind, StoreErrorKind::Unreachable | StoreErrorKind::Failed)
 }

@@ -10,10 +10,8 @@ use crate::store::{
     schema::{Applied, Migration, pending},
 };
 
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    min_reader: 1,
-    sql: include_str!("0001_shares.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] =
+    &[Migration { min_reader: 1, sql: include_str!("0001_shares.sql") }];
 
 /// Two processes that start at once migrate one after the other. Advisory locks
 /// are the database's own; the number says "counters". A lock within the
@@ -42,16 +40,9 @@ pub(super) async fn migrate(
     client.batch_execute(&patience).await.map_err(failed)?;
     client.batch_execute(LOCK).await.map_err(failed)?;
     let transaction = client.transaction().await.map_err(failed)?;
-    transaction
-        .batch_execute(IMPATIENCE)
-        .await
-        .map_err(failed)?;
+    transaction.batch_execute(IMPATIENCE).await.map_err(failed)?;
     for migration in pending(migrations, &applied(&transaction).await?)? {
-        let Applied {
-            version,
-            min_reader,
-            sha256,
-        } = migration.row;
+        let Applied { version, min_reader, sha256 } = migration.row;
         let step = async {
             transaction.batch_execute(migration.sql).await?;
             transaction
@@ -76,20 +67,14 @@ pub(super) async fn require_current(
         None => Ok(()),
         Some(missing) => Err(StoreError::new(
             StoreErrorKind::Schema,
-            format!(
-                "the database lacks migration {}: restart, to migrate it",
-                missing.row.version
-            ),
+            format!("the database lacks migration {}: restart, to migrate it", missing.row.version),
         )),
     }
 }
 
 async fn applied(client: &impl GenericClient) -> Result<Vec<Applied>, StoreError> {
     let exists: bool = client
-        .query_one(
-            "SELECT to_regclass('countersign_schema') IS NOT NULL AS exists",
-            &[],
-        )
+        .query_one("SELECT to_regclass('countersign_schema') IS NOT NULL AS exists", &[])
         .await
         .and_then(|row| row.try_get("exists"))
         .map_err(failed)?;
@@ -97,10 +82,7 @@ async fn applied(client: &impl GenericClient) -> Result<Vec<Applied>, StoreError
         return Ok(Vec::new());
     }
     let rows = client
-        .query(
-            "SELECT version, min_reader, sha256 FROM countersign_schema ORDER BY version",
-            &[],
-        )
+        .query("SELECT version, min_reader, sha256 FROM countersign_schema ORDER BY version", &[])
         .await
         .map_err(failed)?;
     rows.iter()

@@ -50,9 +50,7 @@ impl Connections {
         let mut readers = Vec::with_capacity(READERS);
         for _ in 0..READERS {
             let reader = connect(path)?;
-            reader
-                .pragma_update(None, "query_only", true)
-                .map_err(failed)?;
+            reader.pragma_update(None, "query_only", true).map_err(failed)?;
             reader.busy_timeout(Duration::ZERO).map_err(failed)?;
             readers.push(reader);
         }
@@ -81,8 +79,7 @@ impl Connections {
                 result => return result.map_err(failed),
             }
         }
-        self.read(move |connection| query(connection).map_err(failed))
-            .await
+        self.read(move |connection| query(connection).map_err(failed)).await
     }
 
     /// Runs a query on a blocking thread.
@@ -131,11 +128,7 @@ impl Readers {
     }
 
     fn take(readers: &Arc<Self>, permit: OwnedSemaphorePermit) -> Lease {
-        Lease {
-            connection: readers.idle().pop(),
-            readers: Arc::clone(readers),
-            _permit: permit,
-        }
+        Lease { connection: readers.idle().pop(), readers: Arc::clone(readers), _permit: permit }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {

@@ -8,27 +8,20 @@ use crate::store::{
     schema::{Applied, Migration, pending},
 };
 
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    min_reader: 1,
-    sql: include_str!("0001_shares.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] =
+    &[Migration { min_reader: 1, sql: include_str!("0001_shares.sql") }];
 
 /// Applies what is missing, as one transaction that no other process can enter.
 pub(super) fn migrate(
     connection: &mut Connection,
     migrations: &[Migration],
 ) -> Result<(), StoreError> {
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(failed)?;
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let applied = applied(&transaction).map_err(failed)?;
     for migration in pending(migrations, &applied)? {
         transaction.execute_batch(migration.sql).map_err(failed)?;
-        let Applied {
-            version,
-            min_reader,
-            sha256,
-        } = migration.row;
+        let Applied { version, min_reader, sha256 } = migration.row;
         transaction
             .execute(
                 "INSERT INTO countersign_schema (version, min_reader, sha256, applied_at)
@@ -47,11 +40,7 @@ fn applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>> {
     transaction
         .prepare("SELECT version, min_reader, sha256 FROM countersign_schema ORDER BY version")?
         .query_map([], |row| {
-            Ok(Applied {
-                version: row.get(0)?,
-                min_reader: row.get(1)?,
-                sha256: row.get(2)?,
-            })
+            Ok(Applied { version: row.get(0)?, min_reader: row.get(1)?, sha256: row.get(2)? })
         })?
         .collect()
 }

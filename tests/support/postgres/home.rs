@@ -30,11 +30,8 @@ impl Home {
     #[expect(clippy::zombie_processes, reason = "the janitor outlives this process")]
     pub fn make(configuration: &str, admission: &str, sql: &str) -> Option<Self> {
         let programs = programs()?;
-        let path = tempfile::Builder::new()
-            .prefix("countersign-postgres-")
-            .tempdir()
-            .unwrap()
-            .keep();
+        let path =
+            tempfile::Builder::new().prefix("countersign-postgres-").tempdir().unwrap().keep();
         let mut janitor = Command::new("/bin/sh")
             .args(["-c", JANITOR, "janitor"])
             .arg(&path)
@@ -44,12 +41,8 @@ impl Home {
             .process_group(0)
             .spawn()
             .unwrap();
-        let home = Self {
-            programs,
-            user: unprivileged(),
-            _janitor: janitor.stdin.take().unwrap(),
-            path,
-        };
+        let home =
+            Self { programs, user: unprivileged(), _janitor: janitor.stdin.take().unwrap(), path };
         let authority = Authority::new();
         authority.write_certificate(&home.path);
         authority.write_server_certificate(&home.path);
@@ -136,9 +129,7 @@ fn run(command: &mut Command, input: &str) {
 /// newest version where Debian puts them.
 fn programs() -> Option<PathBuf> {
     let complete = |directory: &PathBuf| {
-        ["initdb", "postgres"]
-            .iter()
-            .all(|program| directory.join(program).is_file())
+        ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file())
     };
     let mut debian: Vec<_> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -11,14 +11,8 @@ impl Answers {
     /// Reads the log; a line that is being written does not count yet.
     pub fn read(log: &Path) -> Self {
         let text = fs::read_to_string(log).unwrap_or_default();
-        let entries = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        Self(
-            entries
-                .filter(|entry: &Value| entry["type"] == "response")
-                .collect(),
-        )
+        let entries = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        Self(entries.filter(|entry: &Value| entry["type"] == "response").collect())
     }
 
     /// The request ids of the answers on a path, refusals included.

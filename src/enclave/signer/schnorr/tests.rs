@@ -26,16 +26,7 @@ fn rows() -> Vec<Row> {
         .skip(1)
         .map(|line| {
             let columns: Vec<_> = line.splitn(8, ',').collect();
-            let [
-                index,
-                secret,
-                public,
-                aux_rand,
-                message,
-                signature,
-                valid,
-                _,
-            ] = columns[..]
+            let [index, secret, public, aux_rand, message, signature, valid, _] = columns[..]
             else {
                 panic!("{line}");
             };
