@@ -32,7 +32,7 @@ use crate::{
     memory::{Budget, Level, SecretMemoryError},
     permitted::PermittedEnvelope,
     policy::{GenerateShare, Opens, Permit, Sign, UseShare},
-    signature::{Signed, VerifyingKey},
+    signature::{Signature, Signed, VerifyingKey},
 };
 
 pub use crate::refusal::EnclaveError;
@@ -98,9 +98,11 @@ impl Enclave {
         dek: Dek,
     ) -> Result<Signed, EnclaveError> {
         let payload = &permitted.permit().action().payload;
-        let signature = section::secure(|| {
+        let mut signature = Signature::NONE;
+        section::secure(|| {
             let (share, key) = open_and_compare(&permitted, dek)?;
-            share.reveal(|bytes| signer::sign(&key, bytes, payload))
+            signature.set(&share.reveal(|bytes| signer::sign(&key, bytes, payload))?);
+            Ok(())
         })?;
         Ok(Signed::by(&permitted.permit().share().identity, signature))
     }
@@ -112,7 +114,14 @@ impl Enclave {
         permitted: PermittedEnvelope<UseShare>,
         dek: Dek,
     ) -> Result<OpenShare, EnclaveError> {
-        let (share, key) = section::secure(|| open_and_compare(&permitted, dek))?;
+        let key = VerifyingKey::parse(&permitted.permit().share().public_key);
+        let key = key.map_err(|_| EnclaveError::PublicKey)?;
+        let mut share = None;
+        section::secure(|| {
+            share = Some(open_and_compare(&permitted, dek)?.0);
+            Ok(())
+        })?;
+        let share = share.ok_or(EnclaveError::Share)?;
         Ok(OpenShare { permit: permitted.into_permit(), share, key })
     }
 
@@ -127,10 +136,10 @@ impl Enclave {
         kek: KekRef,
         identity: impl FnOnce(&PublicKey) -> Identity,
     ) -> Result<Generated, EnclaveError> {
-        let (share, dek) = (self.reserve(DEK_LEN)?, self.reserve(DEK_LEN)?);
-        let (share, key) = section::secure(|| signer::generate(permit.action().algorithm, share))?;
+        let (mut share, dek) = (self.reserve(DEK_LEN)?, self.reserve(DEK_LEN)?);
+        let mut public_key = PublicKey::of_point(permit.action().algorithm, &[]);
+        section::secure(|| signer::generate(&mut share, &mut public_key))?;
         let dek = Dek::generate(dek)?;
-        let public_key = key.public_key();
         let mut header = Header {
             identity: identity(&public_key),
             kek,

@@ -28,6 +28,20 @@ pub struct Signature {
     pub recovery_id: Option<u8>,
 }
 
+impl Signature {
+    /// None yet.
+    pub(crate) const NONE: Self = Self { bytes: [0; 64], recovery_id: None };
+
+    /// Becomes another one, field by field.
+    pub(crate) fn set(&mut self, other: &Self) {
+        self.bytes = other.bytes;
+        self.recovery_id = None;
+        if let Some(recovery_id) = other.recovery_id {
+            self.recovery_id = Some(recovery_id);
+        }
+    }
+}
+
 /// A signature that verified before it left the enclave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {

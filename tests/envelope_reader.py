@@ -7,6 +7,14 @@ is therefore the format, and not a habit of one implementation.
     python envelope_reader.py vectors FILE   every vector opens, or is refused by its stage
     python envelope_reader.py sealed FILE    what Rust sealed and wrapped opens to its public key,
                                              and what it signed verifies
+
+It also opens what a running instance has stored, for a scan of that instance's memory
+(docs/residue.md). DATABASE is the SQLite file. Without SHARE it is every share. Vault's
+token, with the right to decrypt, is read from standard input. What it prints is SECRET
+and goes into a pipe:
+
+    python envelope_reader.py needles DATABASE local KEK_FILE [SHARE ...] | residue --pid PID
+    python envelope_reader.py needles DATABASE vault ADDRESS CA_FILE [SHARE ...] < TOKEN | ...
 """
 
 import base64
@@ -15,8 +23,13 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import pathlib
 import re
+import sqlite3
+import ssl
 import sys
+import urllib.error
+import urllib.request
 import uuid
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -349,7 +362,86 @@ def multiply(point, scalar):
     return result
 
 
+# --- what a running instance stored --------------------------------------------
+
+
+def print_needles(database, kms, *rest):
+    if sys.stdout.isatty():
+        sys.exit("needles are secret: pipe them into the scanner")
+    if kms == "local" and len(rest) >= 1:
+        kek = pathlib.Path(rest[0]).read_bytes()
+        shares = rest[1:]
+        lines = [f"kek-v{at // 32 + 1} aes256 {kek[at : at + 32].hex()}" for at in range(0, len(kek), 32)]
+        unwrap = lambda envelope: unwrap_locally(envelope, kek)
+    elif kms == "vault" and len(rest) >= 2:
+        token = sys.stdin.readline().strip()
+        vault = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=rest[1])),
+        )
+        shares, lines = rest[2:], []
+        unwrap = lambda envelope: unwrap_by_vault(envelope, vault, rest[0], token)
+    else:
+        sys.exit(__doc__)
+    for stored, recorded in stored_envelopes(database, shares):
+        try:
+            envelope = decode(stored)
+            dek = unwrap(envelope)
+            share = open_key(envelope, dek, recorded)
+        except Refused as refused:
+            sys.exit(f"a stored envelope was refused: {refused.said}")
+        name = envelope.row["share_id"][:13]
+        lines += [
+            f"{name}/share share:{envelope.row['algorithm']} {share.hex()}",
+            f"{name}/dek dek {dek.hex()}",
+            f"{name}/public-key public {recorded.hex()}",
+            f"{name}/envelope public {stored.hex()}",
+        ]
+    print("\n".join(lines))
+
+
+def stored_envelopes(database, shares):
+    query = "SELECT encrypted_key_shares, public_key FROM server_wallet_key_shares"
+    # Read only: the instance goes on writing.
+    connection = sqlite3.connect(f"{pathlib.Path(database).absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        if not shares:
+            return connection.execute(query).fetchall()
+        rows = []
+        for share in shares:
+            row = connection.execute(f"{query} WHERE id = ?", [uuid.UUID(share).bytes]).fetchone()
+            if row is None:
+                sys.exit(f"{database} has no share {share}")
+            rows.append(row)
+        return rows
+    finally:
+        connection.close()
+
+
+def unwrap_by_vault(envelope, vault, address, token):
+    body = {
+        "ciphertext": envelope.wrapped_dek.decode(),
+        "context": base64.b64encode(kek_context(envelope.row)).decode(),
+    }
+    mount, name = envelope.row["kek_mount"], envelope.row["kek_name"]
+    request = urllib.request.Request(
+        f"{address}/v1/{mount}/decrypt/{name}",
+        json.dumps(body).encode(),
+        {"X-Vault-Token": token, "Content-Type": "application/json"},
+    )
+    try:
+        with vault.open(request, timeout=30) as answer:
+            return base64.b64decode(json.load(answer)["data"]["plaintext"], validate=True)
+    except urllib.error.HTTPError as error:
+        # Its body may hold anything, and is not repeated.
+        sys.exit(f"{address}: {mount}/decrypt/{name}: {error.code}; the token must have the right to it")
+    except urllib.error.URLError as error:
+        sys.exit(f"{address}: {error.reason}")
+
+
 def main():
+    if len(sys.argv) >= 5 and sys.argv[1] == "needles":
+        return print_needles(*sys.argv[2:])
     checks = {"vectors": check_vectors, "sealed": check_sealed}
     if len(sys.argv) != 3 or sys.argv[1] not in checks:
         sys.exit(__doc__)

@@ -18,6 +18,8 @@ mod lifecycle;
 mod limits;
 mod process;
 mod refusals;
+mod residue;
+mod secret_memory;
 mod secrets;
 mod sign;
 mod stack;

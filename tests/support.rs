@@ -1,5 +1,6 @@
 //! What the tests share: servers, certificates, policies, Python.
 
+pub mod child;
 pub mod custody;
 pub mod enclave;
 pub mod https;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use countersign::{
     caller::Caller,
-    enclave::{DEK_LEN, Dek, Enclave, EnclaveError},
+    enclave::{DEK_LEN, Dek, Enclave},
     envelope::{Envelope, Identity, KekRef, WrappedDek},
     key::{Algorithm, RecordVersion, ShareId},
     memory::{Budget, Level},
@@ -42,7 +42,7 @@ impl Sealed {
         let permit = permit_to_generate(&policy, &caller, algorithm);
         let made = enclave.generate(&permit, kek(), |_| identity(permit.subject())).unwrap();
         let mut dek = Vec::with_capacity(DEK_LEN);
-        made.dek.reveal(|bytes| Ok::<_, EnclaveError>(dek.extend_from_slice(bytes))).unwrap();
+        made.dek.reveal(|bytes| Ok(dek.extend_from_slice(bytes))).unwrap();
         let wrapped = WrappedDek::new(b"local:v1:".repeat(8)).unwrap();
         let envelope = Envelope::new(made.header, wrapped, made.sealed);
         let record = ShareRecord::new(&envelope, made.public_key, SystemTime::now());
@@ -57,7 +57,7 @@ impl Sealed {
         let slot = self.enclave.reserve(DEK_LEN).unwrap();
         let dek = Dek::unwrapped(slot, |dek| {
             dek.copy_from_slice(&self.dek);
-            Ok::<_, EnclaveError>(())
+            Ok(())
         });
         (envelope, dek.unwrap())
     }

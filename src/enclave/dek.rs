@@ -17,27 +17,32 @@ impl Dek {
     }
 
     /// A DEK of which `unwrap` writes the bytes; the slot is wiped if it fails.
-    pub fn unwrapped<E: From<EnclaveError>>(
+    pub fn unwrapped(
         mut slot: Slot,
-        unwrap: impl FnOnce(&mut [u8; DEK_LEN]) -> Result<(), E>,
-    ) -> Result<Self, E> {
+        unwrap: impl FnOnce(&mut [u8; DEK_LEN]) -> Result<(), EnclaveError>,
+    ) -> Result<Self, EnclaveError> {
         section::secure(|| {
             slot.fill(|place| {
                 unwrap(place.first_chunk_mut().ok_or(EnclaveError::TooLong)?)?;
-                Ok::<_, E>(DEK_LEN)
-            })?;
-            Ok(Self(slot))
-        })
+                Ok(DEK_LEN)
+            })
+        })?;
+        Ok(Self(slot))
     }
 
     /// Lets `read` have the bytes, in order to wrap them. What it allocates it frees.
-    pub fn reveal<R, E: From<EnclaveError>>(
+    pub fn reveal(
         &self,
-        read: impl FnOnce(&[u8; DEK_LEN]) -> Result<R, E>,
-    ) -> Result<R, E> {
+        read: impl FnOnce(&[u8; DEK_LEN]) -> Result<(), EnclaveError>,
+    ) -> Result<(), EnclaveError> {
         section::secure(|| {
             self.0.reveal(|bytes| read(bytes.first_chunk().ok_or(EnclaveError::TooLong)?))
         })
+    }
+
+    /// The bytes, within a section.
+    pub(super) fn reveal_here<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
+        self.0.reveal(read)
     }
 
     /// The slot, for the share that takes the DEK's place.

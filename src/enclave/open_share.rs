@@ -4,7 +4,7 @@
 use super::{EnclaveError, Signed, Slot, section, signer};
 use crate::{
     policy::{Permit, Sign, UseShare},
-    signature::VerifyingKey,
+    signature::{Signature, VerifyingKey},
 };
 
 /// An open share in its slot, wiped on drop, and the permit under which it was
@@ -29,8 +29,9 @@ impl OpenShare {
             return Err(EnclaveError::Permit);
         }
         let payload = &permit.action().payload;
+        let mut signature = Signature::NONE;
         let sign = |bytes: &_| signer::sign(&self.key, bytes, payload);
-        let signature = section::secure(|| self.share.reveal(sign))?;
+        section::secure(|| Ok(signature.set(&self.share.reveal(sign)?)))?;
         Ok(Signed::by(share, signature))
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn seal(
     mut share: Slot,
     sealed: &mut Vec<u8>,
 ) -> Result<(), EnclaveError> {
-    let (cipher, commitment) = dek.reveal(|dek| Ok::<_, EnclaveError>(derive(dek)))?;
+    let (cipher, commitment) = dek.reveal_here(derive);
     header.commitment = commitment;
     let length = share.reveal(<[u8]>::len);
     share.fill(|place| {

@@ -9,9 +9,9 @@ mod schnorr;
 #[cfg(test)]
 mod tests;
 
-use super::{Dek, EnclaveError, Slot};
+use super::{EnclaveError, Slot};
 use crate::{
-    key::Algorithm,
+    key::{Algorithm, PublicKey},
     payload::Payload,
     signature::{Signature, VerifyingKey},
 };
@@ -28,16 +28,16 @@ pub(super) fn derive(algorithm: Algorithm, share: &[u8]) -> Result<VerifyingKey,
 
 /// Makes a share in `slot`: 32 uniform bytes, drawn again until they are a key. The
 /// first draw is one but for a chance below 2⁻³² (a scalar above the group's order).
-pub(super) fn generate(
-    algorithm: Algorithm,
-    mut slot: Slot,
-) -> Result<(Slot, VerifyingKey), EnclaveError> {
+pub(super) fn generate(slot: &mut Slot, public: &mut PublicKey) -> Result<(), EnclaveError> {
     loop {
-        slot = Dek::generate(slot)?.into_slot();
-        match slot.reveal(|share| derive(algorithm, share)) {
-            Ok(key) => return Ok((slot, key)),
+        slot.fill(|place| {
+            let share = place.first_chunk_mut::<32>().ok_or(EnclaveError::TooLong)?;
+            getrandom::fill(share).map_err(|_| EnclaveError::Randomness)?;
+            Ok(share.len())
+        })?;
+        match slot.reveal(|share| derive(public.algorithm(), share)) {
             Err(EnclaveError::Share) => {}
-            Err(error) => return Err(error),
+            derived => return derived.map(|key| *public = key.public_key()),
         }
     }
 }

@@ -85,7 +85,14 @@ impl Local {
         }
         let mut read = || {
             let slot = pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
-            Dek::unwrapped(slot, |key| file.read_exact(key).map_err(KekFileError::Io))
+            let mut failed = None;
+            let key = Dek::unwrapped(slot, |key| {
+                file.read_exact(key).map_err(|error| {
+                    failed = Some(error);
+                    EnclaveError::Share
+                })
+            });
+            failed.map_or(key.map_err(KekFileError::Memory), |error| Err(error.into()))
         };
         let versions = (0..length / DEK_LEN).map(|_| read()).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -100,11 +107,14 @@ impl Local {
 /// A new KEK goes from the generator through secret memory into the file.
 fn create(path: &Path, pool: &SecretPool) -> Result<File, KekFileError> {
     let slot = pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
-    Dek::generate(slot)?.reveal(|key| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
-        file.write_all(key)?;
-        file.sync_all().map_err(KekFileError::Io)
+    let key = Dek::generate(slot)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    let mut written = Ok(());
+    key.reveal(|key| {
+        written = file.write_all(key);
+        Ok(())
     })?;
+    written.and_then(|()| file.sync_all())?;
     Ok(File::open(path)?)
 }
 

@@ -155,8 +155,8 @@ impl Kms for VaultTransit {
         let work = move |vault: Arc<Vault>| async move {
             vault.unwrap(&context, &wrapped, slot, deadline).await
         };
-        let unwrapped = self.thread.run(&self.calls, deadline, work).await?;
-        Ok(Unwrapped { dek: unwrapped.dek, request_id: unwrapped.request_id.clone() })
+        let (dek, request_id) = self.thread.run(&self.calls, deadline, work).await?;
+        Ok(Unwrapped { dek, request_id: Some(request_id.clone()).filter(|id| !id.is_empty()) })
     }
 
     async fn rewrap(

@@ -75,7 +75,7 @@ impl Bench {
         let slot = self.enclave.reserve(DEK_LEN).unwrap();
         Dek::unwrapped(slot, |dek| {
             dek.copy_from_slice(bytes);
-            Ok::<_, EnclaveError>(())
+            Ok(())
         })
         .unwrap()
     }

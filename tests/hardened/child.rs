@@ -5,8 +5,10 @@ use std::{
     env,
     io::{BufRead, BufReader, Read, Write},
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
 };
+
+use crate::support::child;
 
 /// Which of its tasks a child has, and the directory that it works on.
 const TASK: &str = "COUNTERSIGN_TEST_TASK";
@@ -18,8 +20,7 @@ pub struct Confined(Child);
 impl Confined {
     /// Starts `test`, which is ignored otherwise.
     pub fn start(test: &str, task: &str, home: &Path) -> Self {
-        let child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", test, "--ignored", "--nocapture"])
+        let child = child::command(test)
             .env(TASK, task)
             .env(HOME, home)
             .stdin(Stdio::piped())

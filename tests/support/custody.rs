@@ -139,7 +139,7 @@ impl Sealed {
         let copy = Dek::unwrapped(self.enclave.reserve(DEK_LEN).unwrap(), |copy| {
             self.generated.dek.reveal(|dek| {
                 *copy = *dek;
-                Ok::<_, KmsError>(())
+                Ok(())
             })
         })?;
         let wrapped = kms.wrap(&self.context(), copy, deadline).await;
@@ -149,10 +149,8 @@ impl Sealed {
 
     /// Whether an unwrapped DEK is the record's.
     pub fn is_dek(&self, unwrapped: &Unwrapped) -> bool {
-        let dek = &self.generated.dek;
-        let same =
-            dek.reveal(|dek| unwrapped.dek.reveal(|other| Ok::<_, EnclaveError>(dek == other)));
-        same.unwrap()
+        let same = |dek: &_| unwrapped.dek.reveal(|other| same(dek, other));
+        self.generated.dek.reveal(same).is_ok()
     }
 
     /// The DEK, for tests that look for it where it must not be.
@@ -160,8 +158,13 @@ impl Sealed {
         // Reserved outside: what a section allocates stays in its room.
         let mut bytes = Vec::with_capacity(DEK_LEN);
         let dek = &self.generated.dek;
-        let read = dek.reveal(|dek| Ok::<_, EnclaveError>(bytes.extend_from_slice(dek)));
+        let read = dek.reveal(|dek| Ok(bytes.extend_from_slice(dek)));
         read.unwrap();
         bytes
     }
+}
+
+/// For use in secret memory, which nothing but an error leaves.
+pub fn same(dek: &[u8; DEK_LEN], other: &[u8]) -> Result<(), EnclaveError> {
+    (dek == other).then_some(()).ok_or(EnclaveError::Commitment)
 }

@@ -113,6 +113,11 @@ impl VaultServer {
         self.port
     }
 
+    /// The token that may do everything.
+    pub fn root_token(&self) -> &str {
+        &self.root_token
+    }
+
     /// The certificate of the authority that signed the server's.
     pub fn ca_file(&self) -> PathBuf {
         self.directory.path().join("ca.pem")

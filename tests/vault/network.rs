@@ -13,7 +13,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::kms::{
-    Kms, KmsError, KmsErrorKind,
+    Kms, KmsErrorKind,
     vault_transit::{Settings, SettingsError, VaultTransit},
 };
 use futures_util::future::join_all;
@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::{Record, ready, scripted, soon};
 use crate::support::{
+    custody::same,
     https::{HttpsServer, Reply, Seen},
     pki::Authority,
 };
@@ -186,7 +187,7 @@ async fn what_is_sent() {
     let record = Record::canned();
     let unwrapped = record.unwrap_by(&kms, soon()).await.unwrap();
     assert_eq!(unwrapped.request_id.as_deref(), Some("scripted"));
-    assert!(unwrapped.dek.reveal(|dek| Ok::<_, KmsError>(dek == &[7; 32])).unwrap());
+    unwrapped.dek.reveal(|dek| same(dek, &[7; 32])).unwrap();
     kms.status(soon()).await.unwrap();
 
     let seen = server.seen();

@@ -9,7 +9,7 @@ use super::{
     pages::{PAGE, Reservation},
     wipe,
 };
-use crate::{envelope::SHARE_MAX, memory::SecretMemoryError};
+use crate::{enclave::EnclaveError, envelope::SHARE_MAX, memory::SecretMemoryError};
 
 /// Bytes of a slot: a DEK, or a share of at most so many.
 pub const SLOT_LEN: usize = PAGE;
@@ -72,10 +72,10 @@ impl SecretPool {
 impl Slot {
     /// The door in: lets `write` fill the slot in place and say how many bytes of it
     /// count. When it fails, the slot is wiped and empty.
-    pub(in crate::enclave) fn fill<E>(
+    pub(in crate::enclave) fn fill(
         &mut self,
-        write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-    ) -> Result<(), E> {
+        write: impl FnOnce(&mut [u8]) -> Result<usize, EnclaveError>,
+    ) -> Result<(), EnclaveError> {
         assert!(super::is_inside(), "secrets are written on secret stacks only");
         let written = write(self.bytes()).inspect_err(|_| {
             self.filled = 0;

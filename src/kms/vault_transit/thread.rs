@@ -12,6 +12,9 @@
 //! - A job ends with its caller: when nobody waits for the result any more, it is
 //!   dropped, and what it owns with it.
 //! - A panic ends the job that panicked. The thread ends with the [`Thread`].
+//! - What comes back is one pointer to the result on the thread's heap, of which the
+//!   caller takes the fields that it needs. A result that was moved would take along
+//!   what lay in the unused part of an enum: bytes of a secret stack.
 
 use std::{
     pin::Pin,
@@ -113,7 +116,7 @@ impl<T: Send + Sync + 'static> Thread<T> {
     }
 
     /// Runs `work` on the thread, as soon as there is room. It gets what the
-    /// thread owns.
+    /// thread owns. `R` has no padding and is no enum.
     ///
     /// # Errors
     /// Those of `work`; [`KmsErrorKind::Timeout`] when there was no room in time;
@@ -146,7 +149,7 @@ impl<T: Send + Sync + 'static> Thread<T> {
                     biased;
                     () = reply.closed() => {}
                     result = async { work(owned).await } => {
-                        let _ = reply.send(result);
+                        let _ = reply.send(Box::new(result));
                     }
                 }
             };
@@ -155,7 +158,10 @@ impl<T: Send + Sync + 'static> Thread<T> {
         // There is a place in the queue for every permit.
         self.jobs.try_send(job).map_err(|_| self.ended())?;
         match timeout_at(deadline + STUCK, result).await {
-            Ok(Ok(result)) => result.map_err(here),
+            Ok(Ok(result)) => match *result {
+                Ok(result) => Ok(result),
+                Err(ref error) => Err(here(error)),
+            },
             Ok(Err(_)) if self.jobs.is_closed() => Err(self.ended()),
             Ok(Err(_)) => {
                 let detail = "the call panicked inside the client, which is a bug";
@@ -208,10 +214,19 @@ fn logging(log: Option<&Dispatch>, run: impl FnOnce()) {
     }
 }
 
-/// The same error in memory of this thread: an error may be kept for long, and
-/// the thread's heap is small.
-fn here(error: KmsError) -> KmsError {
-    KmsError { detail: error.detail.as_str().to_owned(), ..error }
+/// The same error in memory of this thread, field by field: one that is moved
+/// takes along what lay in its padding there, and its text would stay on the
+/// thread's heap, which is small.
+fn here(error: &KmsError) -> KmsError {
+    KmsError {
+        kind: error.kind,
+        retry_after: error.retry_after.map(|pause| Duration::from_nanos(nanos(pause))),
+        detail: error.detail.as_str().to_owned(),
+    }
+}
+
+fn nanos(pause: Duration) -> u64 {
+    u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{KmsError, KmsErrorKind, Unwrapped, answer::Answer};
+use super::{KmsError, KmsErrorKind, answer::Answer};
 use crate::{
-    enclave::{Dek, Slot},
+    enclave::{DEK_LEN, Dek, EnclaveError, Slot},
     envelope::{KekContext, WrappedDek},
 };
 
@@ -40,7 +40,10 @@ struct Ciphertext<'a> {
 pub(super) fn encrypt_body(context: &KekContext, dek: &Dek) -> Result<Bytes, KmsError> {
     let mut body = Zeroizing::new(Vec::with_capacity(ENCRYPT_ROOM));
     body.extend_from_slice(br#"{"plaintext":""#);
-    dek.reveal(|bytes| Ok::<_, KmsError>(push_base64(&mut body, bytes)))?;
+    dek.reveal(|bytes| {
+        push_base64(&mut body, bytes);
+        Ok(())
+    })?;
     body.extend_from_slice(br#"","context":""#);
     push_base64(&mut body, context.as_bytes());
     body.extend_from_slice(br#""}"#);
@@ -78,15 +81,17 @@ pub(super) fn ciphertext_body(
     Ok(body.into())
 }
 
-/// Reads a `decrypt` answer: base64 straight into the slot.
-pub(super) fn unwrapped(answer: &Answer, slot: Slot) -> Result<Unwrapped, KmsError> {
+/// Reads a `decrypt` answer: base64 straight into the slot. With it, the request
+/// id, empty where there is none.
+pub(super) fn unwrapped(answer: &Answer, slot: Slot) -> Result<(Dek, Box<str>), KmsError> {
     let envelope: Envelope<'_, Plaintext<'_>> = parse(answer)?;
     let dek =
         Dek::unwrapped(slot, |dek| match STANDARD.decode_slice(envelope.data.plaintext, dek) {
-            Ok(length) if length == dek.len() => Ok(()),
-            _ => Err(senseless(answer, "holds no DEK of 32 bytes")),
-        })?;
-    Ok(Unwrapped { dek, request_id: envelope.request_id.map(Into::into) })
+            Ok(DEK_LEN) => Ok(()),
+            _ => Err(EnclaveError::Share),
+        });
+    let dek = dek.map_err(|_| senseless(answer, "holds no DEK of 32 bytes"))?;
+    Ok((dek, envelope.request_id.unwrap_or_default().into()))
 }
 
 /// Reads an `encrypt` or `rewrap` answer.

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    KmsError, KmsErrorKind, Login, Role, Settings, SettingsError, Unwrapped,
+    KmsError, KmsErrorKind, Login, Role, Settings, SettingsError,
     answer::Answer,
     breaker::Breaker,
     retry::Retries,
@@ -85,13 +85,14 @@ impl Vault {
         transit::wrapped_dek(&answer)
     }
 
+    /// The DEK in its slot, and Vault's request id, empty where it gave none.
     pub(super) async fn unwrap(
         &self,
         context: &KekContext,
         wrapped: &WrappedDek,
         slot: Slot,
         deadline: Instant,
-    ) -> Result<Unwrapped, KmsError> {
+    ) -> Result<(Dek, Box<str>), KmsError> {
         let body = transit::ciphertext_body(context, wrapped)?;
         let answer = self.call(Role::Signer, "decrypt", body, deadline).await?;
         transit::unwrapped(&answer, slot)
