@@ -101,8 +101,8 @@ impl Enclave {
         let mut signature = Signature::NONE;
         section::secure(|| {
             let (share, key) = open_and_compare(&permitted, dek)?;
-            signature.set(&share.reveal(|bytes| signer::sign(&key, bytes, payload))?);
-            Ok(())
+            let made = share.reveal(|bytes| signer::sign(&key, bytes, payload));
+            made.map(|made| signature.set(&made))
         })?;
         Ok(Signed::by(&permitted.permit().share().identity, signature))
     }
@@ -117,10 +117,7 @@ impl Enclave {
         let key = VerifyingKey::parse(&permitted.permit().share().public_key);
         let key = key.map_err(|_| EnclaveError::PublicKey)?;
         let mut share = None;
-        section::secure(|| {
-            share = Some(open_and_compare(&permitted, dek)?.0);
-            Ok(())
-        })?;
+        section::secure(|| open_and_compare(&permitted, dek).map(|(open, _)| share = Some(open)))?;
         let share = share.ok_or(EnclaveError::Share)?;
         Ok(OpenShare { permit: permitted.into_permit(), share, key })
     }

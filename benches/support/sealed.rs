@@ -42,7 +42,12 @@ impl Sealed {
         let permit = permit_to_generate(&policy, &caller, algorithm);
         let made = enclave.generate(&permit, kek(), |_| identity(permit.subject())).unwrap();
         let mut dek = Vec::with_capacity(DEK_LEN);
-        made.dek.reveal(|bytes| Ok(dek.extend_from_slice(bytes))).unwrap();
+        made.dek
+            .reveal(|bytes| {
+                dek.extend_from_slice(bytes);
+                Ok(())
+            })
+            .unwrap();
         let wrapped = WrappedDek::new(b"local:v1:".repeat(8)).unwrap();
         let envelope = Envelope::new(made.header, wrapped, made.sealed);
         let record = ShareRecord::new(&envelope, made.public_key, SystemTime::now());

@@ -8,7 +8,7 @@ pub const DEK_LEN: usize = 32;
 
 /// A DEK in its slot: 32 bytes that seal one share, once. A KMS reads and writes
 /// it in place, in a section or on its secret thread.
-pub struct Dek(Slot);
+pub struct Dek(pub(super) Slot);
 
 impl Dek {
     /// A new key from the operating system's generator, or `Randomness`.
@@ -38,15 +38,5 @@ impl Dek {
         section::secure(|| {
             self.0.reveal(|bytes| read(bytes.first_chunk().ok_or(EnclaveError::TooLong)?))
         })
-    }
-
-    /// The bytes, within a section.
-    pub(super) fn reveal_here<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
-        self.0.reveal(read)
-    }
-
-    /// The slot, for the share that takes the DEK's place.
-    pub(super) fn into_slot(self) -> Slot {
-        self.0
     }
 }

@@ -31,7 +31,7 @@ impl OpenShare {
         let payload = &permit.action().payload;
         let mut signature = Signature::NONE;
         let sign = |bytes: &_| signer::sign(&self.key, bytes, payload);
-        section::secure(|| Ok(signature.set(&self.share.reveal(sign)?)))?;
+        section::secure(|| self.share.reveal(sign).map(|made| signature.set(&made)))?;
         Ok(Signed::by(share, signature))
     }
 }

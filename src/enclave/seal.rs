@@ -19,7 +19,7 @@ const COMMIT: &[u8] = b"countersign/v1/commit";
 /// overwritten. The commitment is compared first, in constant time: AES-GCM
 /// alone would let one ciphertext open under two keys.
 pub(super) fn open(dek: Dek, header: &Header, sealed: &SealedShare) -> Result<Slot, EnclaveError> {
-    let mut slot = dek.into_slot();
+    let mut slot = dek.0;
     let (cipher, commitment) = slot.reveal(derive);
     if !bool::from(commitment.0.ct_eq(&header.commitment.0)) {
         return Err(EnclaveError::Commitment);
@@ -53,7 +53,7 @@ pub(super) fn seal(
     mut share: Slot,
     sealed: &mut Vec<u8>,
 ) -> Result<(), EnclaveError> {
-    let (cipher, commitment) = dek.reveal_here(derive);
+    let (cipher, commitment) = dek.0.reveal(derive);
     header.commitment = commitment;
     let length = share.reveal(<[u8]>::len);
     share.fill(|place| {

@@ -21,10 +21,9 @@ const _: () = assert!(cfg!(panic = "unwind"));
 /// awaited, and no plaintext in any register, stack or heap afterwards.
 ///
 /// What `work` allocates it frees: anything left is counted as a leak. It gives back
-/// one byte and writes what else it has to say, field by field, to where the caller
-/// has room: a value that is moved out takes along what lay in its padding, and in
-/// the unused part of an enum, which are bytes of the secret stack.
-/// Within a section or on a secret thread it just runs.
+/// one byte and writes what else there is, field by field, to where the caller has
+/// room: a value that moves out takes along what lies in its padding and in the
+/// unused part of an enum. Within a section or on a secret thread `work` just runs.
 pub(super) fn secure(work: impl FnOnce() -> Result<(), EnclaveError>) -> Result<(), EnclaveError> {
     // Unwinding drops what `work` owns and finds nothing shared half-changed: slots
     // are read, or owned. The panic's message is dropped in here as well.

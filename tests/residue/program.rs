@@ -39,7 +39,7 @@ fn program() -> &'static PathBuf {
         let program = profile.join("examples/residue");
         match cargo.output() {
             Ok(built) => {
-                assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr))
+                assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
             }
             // Whoever may not run cargo has had it built.
             Err(error) => assert!(program.is_file(), "no cargo: {error}"),

@@ -158,7 +158,10 @@ impl Sealed {
         // Reserved outside: what a section allocates stays in its room.
         let mut bytes = Vec::with_capacity(DEK_LEN);
         let dek = &self.generated.dek;
-        let read = dek.reveal(|dek| Ok(bytes.extend_from_slice(dek)));
+        let read = dek.reveal(|dek| {
+            bytes.extend_from_slice(dek);
+            Ok(())
+        });
         read.unwrap();
         bytes
     }

@@ -115,8 +115,10 @@ fn memfd_secret(length: usize) -> Result<OwnedFd, Errno> {
     // SAFETY: memfd_secret(2) takes flags and touches no memory of ours.
     let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     let Ok(fd @ 0..) = i32::try_from(fd) else {
-        // SAFETY: this thread's own errno.
-        return Err(Errno::from_raw_os_error(unsafe { *libc::__errno_location() }));
+        // SAFETY: this thread's own, which is always there.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: as above.
+        return Err(Errno::from_raw_os_error(unsafe { *errno }));
     };
     // SAFETY: the kernel has given this descriptor to us and to nobody else.
     let file = unsafe { OwnedFd::from_raw_fd(fd) };

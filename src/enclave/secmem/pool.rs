@@ -56,8 +56,8 @@ impl SecretPool {
     pub fn take(&self, length: usize) -> Option<Slot> {
         let [small, large] = &mut *self.0.free();
         let place = match length {
-            0..=SLOT_LEN => small.pop(),
-            ..=LARGE_SLOT_LEN => large.pop(),
+            _ if length <= SLOT_LEN => small.pop(),
+            _ if length <= LARGE_SLOT_LEN => large.pop(),
             _ => None,
         }?;
         Some(Slot { slots: Arc::clone(&self.0), place, filled: 0 })

@@ -1,6 +1,6 @@
 //! What happens at a system call that the filter traps: one line, and the end. A
 //! process that makes a call that nobody reviewed is not the one that was reviewed;
-//! it ends by the signal's default action, so that its supervisor sees SIGSYS.
+//! it ends by SIGSYS, for its supervisor to see: the handler resets itself.
 
 use std::{ffi::c_void, mem, ptr};
 
@@ -35,6 +35,5 @@ extern "C" fn end(_: i32, trapped: *const Trapped, _: *const c_void) {
         rest /= 10;
     }
     let _ = rustix::io::write(rustix::stdio::stderr(), &line);
-    // The handler is reset. This call is trapped, too, or does as it says.
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::SYS);
 }
