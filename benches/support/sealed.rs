@@ -27,7 +27,7 @@ pub struct Sealed {
     pub record: ShareRecord,
     policy: Policy,
     caller: Arc<Caller>,
-    dek: Vec<u8>,
+    pub dek: [u8; DEK_LEN],
 }
 
 impl Sealed {
@@ -41,10 +41,10 @@ impl Sealed {
         let caller = Arc::new(Caller { name: "bench".into(), uid: 1000, groups: Box::default() });
         let permit = permit_to_generate(&policy, &caller, algorithm);
         let made = enclave.generate(&permit, kek(), |_| identity(permit.subject())).unwrap();
-        let mut dek = Vec::with_capacity(DEK_LEN);
+        let mut dek = [0; DEK_LEN];
         made.dek
             .reveal(|bytes| {
-                dek.extend_from_slice(bytes);
+                dek = *bytes;
                 Ok(())
             })
             .unwrap();
