@@ -16,7 +16,7 @@
 //!    ▼ policy               authorize(caller, share, action) → Permit        PERMISSION_DENIED
 //!    ▼ store                fetch(permit.opening()) → ShareRecord            UNAVAILABLE
 //!    ▼ permitted            PermittedEnvelope: header = permit, field by field   DATA_LOSS
-//!    ▼ kms                  unwrap(envelope.dek()) into a locked slot        UNAVAILABLE,
+//!    ▼ kms                  unwrap(envelope.dek()) into a secret slot         UNAVAILABLE,
 //!    │                      the last .await                                  FAILED_PRECONDITION
 //!    ▼ enclave              section: open ▸ derive ▸ sign ▸ verify ▸ wipe     DATA_LOSS
 //!    │ └─ signature         what verifies: public values only, outside the boundary
@@ -26,13 +26,12 @@
 //!
 //! # Invariants
 //!
-//! 1. No plaintext share or DEK exists outside secret memory owned by `enclave`.
-//!    *Holds from: secret memory.* Today the share and the DEK are kept in locked
-//!    slots, but what the libraries copy to stack and heap, and the KMS client's
-//!    buffers, are ordinary memory.
+//! 1. No plaintext share or DEK exists outside secret memory owned by `enclave`:
+//!    not on a stack, not on a heap, not in a register that a section has left.
+//!    The KMS's client runs on a thread that has no other memory.
 //! 2. Nothing is awaited while a share is open in `Sign`: opening, signing and
 //!    wiping are one synchronous section, so that a cancelled request cannot
-//!    strand plaintext. A `UseShare` stream keeps its share in a locked slot and
+//!    strand plaintext. A `UseShare` stream keeps its share in a secret slot and
 //!    enters a section per operation.
 //! 3. `enclave` does no I/O, logs nothing and knows nothing of tonic, Vault or SQL.
 //! 4. No envelope is fetched, unwrapped or opened without a [`policy::Permit`],
@@ -49,9 +48,8 @@
 //!    metrics listener serves `GET /metrics` on loopback only, is off by default,
 //!    and no label derives from a payload.
 //! 9. `unsafe` has one address, `enclave::secmem`.
-//! 10. A process that cannot lock the memory that it needs refuses to start and
-//!     says what to change. *Holds from: secret memory* for memory that other
-//!     processes cannot read; locked memory is required already.
+//! 10. A process that cannot have the secret memory that it needs, or only of a
+//!     weaker kind than it requires, refuses to start and says what to change.
 #![deny(unsafe_code)]
 
 pub mod cli;

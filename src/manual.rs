@@ -10,6 +10,9 @@ pub mod threat_model {}
 #[doc = include_str!("../docs/errors.md")]
 pub mod errors {}
 
+#[doc = include_str!("../docs/residue.md")]
+pub mod residue {}
+
 #[doc = include_str!("../docs/vault.md")]
 pub mod vault {}
 
@@ -21,7 +24,8 @@ pub mod contributing {}
 
 /// # Where an open share is between two frames of a stream
 ///
-/// In a locked slot, in plaintext, from the frame `open` until the stream ends.
+/// In a slot of secret memory, in plaintext, from the frame `open` until the stream
+/// ends.
 ///
 /// The other choice was to keep only the DEK in a slot and to open the envelope
 /// again for every frame. It was not taken:
@@ -37,6 +41,34 @@ pub mod contributing {}
 /// owner of the open share: the session, or the last of the sections that are
 /// running when the session ends, some tens of microseconds later.
 pub mod streams {}
+
+/// # Why the stack and the heap are secret, and not only the share
+///
+/// Wiping is not enough. A library copies a key where it likes: the AES key schedule
+/// is moved a dozen times over the stack, a scalar's limbs are spilled, a DEK lies in
+/// base64 in the buffers of a TLS session that lives on. Wiped afterwards, all of it
+/// is still there *while* a request is active, and a busy signer always has one. So a
+/// section does not clean up after the libraries; it gives them nowhere else to write:
+/// - Its **stack** is secret memory, entered by switching the stack pointer ([`psm`]),
+///   since the C library cannot have a thread's own stack there: the kernel wakes who
+///   joins a thread through a futex that such memory does not support.
+/// - Its **heap** is secret memory. The global allocator looks at one thread-local
+///   word to see in which room a thread is, and frees by address. A heap that is full
+///   ends the process, since the other choice is ordinary memory.
+/// - Its **registers** are cleared between opening and signing, and last of all: the
+///   kernel writes them into a signal's frame, and on ordinary stack if it comes when
+///   the section has just been left.
+/// - Its **result** is one byte. What else leaves is written field by field to where
+///   the caller has room: a value that is moved out takes along what lies in its
+///   padding and in the unused part of an enum. Eight bytes of a scalar left that way
+///   before this was so; the scan found them.
+///
+/// The Vault client is held to the same by living on a thread that never leaves its
+/// room. A section stays on its worker: a hand-over to another thread costs twice what
+/// a room costs.
+///
+/// What it costs: `cargo bench --bench section --bench sign`.
+pub mod secret_memory {}
 
 /// # What policy decides in a stream
 ///

@@ -32,9 +32,9 @@ const EXTRA_SLOTS: usize = 8;
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // One locked page each: 1 MiB.
+            // A slot of secret memory each: 1 MiB.
             unary: Room { total: 256, per_caller: 192 },
-            // One locked page each, held for as long as the stream.
+            // A slot each, held for as long as the stream.
             streams: Room { total: 64, per_caller: 48 },
             connections: ConnectionLimits {
                 connections: Room { total: 512, per_caller: 384 },
