@@ -82,3 +82,6 @@ fn full() -> ! {
     // SAFETY: ends the process and returns to nobody.
     unsafe { libc::abort() }
 }
+
+#[cfg(test)]
+mod tests;

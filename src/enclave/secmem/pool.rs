@@ -1,8 +1,5 @@
 //! Slots: secrets that outlive a section lie here.
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
@@ -119,3 +116,6 @@ impl Slots {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;
