@@ -145,7 +145,7 @@ impl Enclave {
             nonce: Nonce::random().map_err(|_| EnclaveError::Randomness)?,
         };
         // What a section allocates stays in secret memory; this leaves it.
-        let mut sealed = Vec::with_capacity(share.filled() + TAG_LEN);
+        let mut sealed = Vec::with_capacity(SLOT_LEN + TAG_LEN);
         section::secure(|| seal::seal(&dek, &mut header, share, &mut sealed))?;
         let sealed = SealedShare::new(sealed).map_err(|_| EnclaveError::TooLong)?;
         Ok(Generated { dek, header, sealed, public_key })

@@ -91,11 +91,6 @@ impl Slot {
         read(unsafe { std::slice::from_raw_parts(start, self.filled) })
     }
 
-    /// Bytes that count.
-    pub(in crate::enclave) fn filled(&self) -> usize {
-        self.filled
-    }
-
     fn bytes(&mut self) -> &mut [u8] {
         let (offset, length) = self.place;
         // SAFETY: this slot's own bytes, mapped for as long as `slots` lives.

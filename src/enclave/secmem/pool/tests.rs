@@ -43,7 +43,7 @@ fn a_failed_fill_leaves_an_empty_wiped_slot() {
         Err(EnclaveError::Tag)
     };
     assert_eq!(secure(|| slot.fill(failed)), Err(EnclaveError::Tag));
-    assert_eq!(slot.filled(), 0);
+    assert_eq!(slot.filled, 0);
     assert_zero(&mut slot);
 }
 
