@@ -13,7 +13,11 @@ mod share;
 mod sign;
 mod vault;
 
-use std::{future::Future, process::ExitCode};
+use std::{
+    future::Future,
+    process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
@@ -75,14 +79,20 @@ fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
     runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
-/// Runs a future on a runtime with `workers` threads on which sections may run.
+/// Runs a future on a runtime with `workers` threads on which sections may run. They
+/// are the first that it starts; later ones are for what blocks.
 fn block_on_threads<T>(
     workers: usize,
     future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
+    let started = AtomicUsize::new(0);
     runtime::Builder::new_multi_thread()
         .worker_threads(workers)
-        .on_thread_start(warm_up)
+        .on_thread_start(move || {
+            if started.fetch_add(1, Ordering::Relaxed) < workers {
+                warm_up();
+            }
+        })
         .enable_all()
         .build()?
         .block_on(future)

@@ -40,7 +40,8 @@ pub use dek::{DEK_LEN, Dek};
 pub use open_share::OpenShare;
 pub(crate) use secmem::end_at_trapped_calls;
 pub use secmem::{
-    LARGE_SLOT_LEN, LEAKS, SECTION, SLOT_LEN, SecretPool, Slot, THREAD, is_inside, level,
+    LARGE_SLOT_LEN, LEAKS, SECTION, SLOT_LEN, SecretPool, Slot, THREAD, clear_registers, is_inside,
+    level,
 };
 pub use section::{secret_thread, warm_up};
 
@@ -64,12 +65,9 @@ impl Enclave {
     /// # Errors
     /// It cannot be had, or is weaker than `require`; the error names what to change.
     pub fn start(budget: Budget, require: Level) -> Result<Self, SecretMemoryError> {
-        if let (level, Some(why)) = level()
-            && level < require
-        {
-            return Err(SecretMemoryError::NoSecretMemory(why));
-        }
-        secmem::Room::prepare(budget.sections, budget.kib())?;
+        require.met_by(level())?;
+        secmem::Room::prepare(SECTION, budget.sections, budget.kib())?;
+        secmem::Room::prepare(THREAD, budget.threads, budget.kib())?;
         let pool = SecretPool::map(budget.slots, budget.large_slots, budget.kib())?;
         Ok(Self(pool))
     }
@@ -166,6 +164,6 @@ fn open_and_compare<A: Opens>(
         return Err(EnclaveError::PublicKey);
     }
     // The round keys of the DEK would otherwise stay there while the share signs.
-    secmem::clear_registers();
+    clear_registers();
     Ok((share, key))
 }

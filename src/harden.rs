@@ -28,7 +28,7 @@ pub use seccomp::{filter, filter_thread};
 
 /// How much of what was asked for the kernel enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum Enforcement {
     /// All of it.
     Full,
     /// What an older kernel knows of it.
@@ -54,7 +54,7 @@ pub enum SandboxError {
     Seccomp(String),
 }
 
-impl fmt::Display for Level {
+impl fmt::Display for Enforcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full => "full",
@@ -99,7 +99,7 @@ pub fn confine(reach: &Reach) -> Result<Landlock, SandboxError> {
 ///
 /// # Errors
 /// As those, but `Threads`.
-pub fn rehearse(reach: &Reach) -> Result<(Landlock, Level), SandboxError> {
+pub fn rehearse(reach: &Reach) -> Result<(Landlock, Enforcement), SandboxError> {
     thread::scope(|scope| {
         let trial = scope.spawn(|| Ok((confine_thread(reach)?, filter_thread()?)));
         trial.join().expect("neither step panics")

@@ -114,6 +114,8 @@ pub enum KmsErrorKind {
     OtherKek,
     /// The answer makes no sense.
     Protocol,
+    /// It is the enclave that failed.
+    Enclave(EnclaveError),
 }
 
 impl KmsError {
@@ -135,7 +137,7 @@ impl From<EnclaveError> for KmsError {
     fn from(error: EnclaveError) -> Self {
         let kind = match error {
             EnclaveError::Tag => KmsErrorKind::Rejected,
-            _ => KmsErrorKind::Unavailable,
+            other => KmsErrorKind::Enclave(other),
         };
         Self::new(kind, error.to_string())
     }

@@ -55,11 +55,17 @@ pub enum SecretMemoryError {
         allowed_kib: Option<u64>,
     },
     /// The pages cannot be mapped or protected.
-    #[error("cannot map secret memory: {0}")]
+    #[error(
+        "cannot map secret memory: {0}. Pages of 4 KiB are taken for granted, and two maps for each \
+         slot (`vm.max_map_count`)"
+    )]
     Map(Errno),
     /// A secret thread cannot be started.
-    #[error("cannot start a thread with secret memory")]
-    Thread,
+    #[error(
+        "cannot start a thread: {0}. Raise the limit on processes and threads (`ulimit -u`, \
+         `pids.max` of the container)"
+    )]
+    Thread(Errno),
     /// The kernel has no `memfd_secret`, and the configuration requires it.
     #[error(
         "memfd_secret is not available ({0}), and memory.require asks for it, as it does by default \
@@ -75,6 +81,17 @@ impl Level {
     /// Every level.
     pub const ALL: [Self; 2] = [Self::Mlock, Self::MemfdSecret];
 
+    /// Whether what there is, and why it is no better, is good enough.
+    ///
+    /// # Errors
+    /// [`SecretMemoryError::NoSecretMemory`].
+    pub fn met_by(self, (level, why): (Self, Option<Errno>)) -> Result<(), SecretMemoryError> {
+        match why {
+            Some(why) if level < self => Err(SecretMemoryError::NoSecretMemory(why)),
+            _ => Ok(()),
+        }
+    }
+
     /// As configuration, logs, metrics and health name it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -88,11 +105,12 @@ impl SecretMemoryError {
     /// What the kernel's answer to mmap(2) or mlock(2) means, when the process
     /// needs so much in all.
     pub(crate) fn not_mapped(error: Errno, needed_kib: usize) -> Self {
+        let allowed_kib = getrlimit(Resource::Memlock).current.map(|bytes| bytes / 1024);
+        let is_too_low = allowed_kib.is_some_and(|allowed| allowed < needed_kib as u64);
         match error {
-            Errno::AGAIN | Errno::NOMEM | Errno::PERM => Self::Lock {
-                needed_kib,
-                allowed_kib: getrlimit(Resource::Memlock).current.map(|bytes| bytes / 1024),
-            },
+            Errno::AGAIN | Errno::NOMEM | Errno::PERM if is_too_low => {
+                Self::Lock { needed_kib, allowed_kib }
+            }
             other => Self::Map(other),
         }
     }

@@ -219,12 +219,12 @@ fn local_without_memory() {
     let pool = custody.enclave().pool();
     let open = || Local::open(&file, &environment, pool);
     let slots: Vec<_> = (0..custody.free()).map(|_| custody.slot()).collect();
-    assert!(matches!(open(), Err(KekFileError::Memory(_))));
+    assert!(matches!(open(), Err(KekFileError::Enclave(_))));
     assert!(!file.exists());
     drop(slots);
     drop(open().unwrap());
     let slots: Vec<_> = (0..custody.free()).map(|_| custody.slot()).collect();
-    assert!(matches!(open(), Err(KekFileError::Memory(_))));
+    assert!(matches!(open(), Err(KekFileError::Enclave(_))));
     drop(slots);
     File::create(&file).unwrap().write_all(b"short").unwrap();
     assert!(matches!(open(), Err(KekFileError::Length)));

@@ -6,13 +6,15 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Resource, getrlimit};
 use tokio::time::Instant;
 
 use super::{block_on_threads, failure::Failure};
 use crate::{
     app,
     config::Config,
-    harden::{Landlock, Level, Reach, confine, filter, harden, rehearse},
+    enclave::level,
+    harden::{Enforcement, Landlock, Reach, confine, filter, harden, rehearse},
     policy::Policy,
 };
 
@@ -49,11 +51,12 @@ impl Check {
         writeln!(out, "environment    {}", config.environment)?;
         writeln!(out, "callers        {}", config.callers.iter().count())?;
         writeln!(out, "policies       {}", config.policies.display())?;
+        let (require, kib) = (config.require, config.budget().kib());
         writeln!(
             out,
-            "secret memory  {} KiB to be locked, {} required",
-            config.budget().kib(),
-            config.require.as_str()
+            "secret memory  {kib} KiB to be locked; {}, at least {} required",
+            level().0.as_str(),
+            require.as_str()
         )?;
         let reach = Reach::of(&config, &self.config);
         if self.online {
@@ -75,6 +78,14 @@ impl Check {
                 Ok(())
             })?;
         } else {
+            // What holds here and for who runs this: the server may run elsewhere.
+            if let Err(error) = require.met_by(level()) {
+                writeln!(out, "warning        {error}")?;
+            }
+            let allowed = getrlimit(Resource::Memlock).current.map(|bytes| bytes / 1024);
+            if let Some(allowed) = allowed.filter(|allowed| *allowed < kib as u64) {
+                writeln!(out, "warning        only {allowed} KiB can be locked here (ulimit -l)")?;
+            }
             let (landlock, seccomp) = rehearse(&reach)?;
             confinement(&mut out, &landlock, seccomp)?;
         }
@@ -83,7 +94,7 @@ impl Check {
     }
 }
 
-fn confinement(out: &mut impl Write, landlock: &Landlock, seccomp: Level) -> io::Result<()> {
+fn confinement(out: &mut impl Write, landlock: &Landlock, seccomp: Enforcement) -> io::Result<()> {
     writeln!(out, "landlock       {}, ABI {}", landlock.level, landlock.abi)?;
     writeln!(out, "seccomp        {seccomp}")?;
     for directory in &landlock.missing {

@@ -9,7 +9,7 @@ use crate::{
     app::{self, App, PartFailed},
     config::Config,
     enclave,
-    harden::{Landlock, Level, Reach, confine, filter, harden},
+    harden::{Enforcement, Landlock, Reach, confine, filter, harden},
     shutdown::{Shutdown, signalled},
     telemetry::log,
 };
@@ -37,6 +37,10 @@ impl Serve {
             locked_kib = config.budget().kib(),
             "Starting"
         );
+        if let (level, Some(why)) = enclave::level() {
+            let level = level.as_str();
+            tracing::warn!(level, %why, "This kernel gives no memfd_secret: root reads open shares");
+        }
         let enclave = app::enclave(&config)?;
         let landlock = confine(&Reach::of(&config, &self.config))?;
         // From here on there are other threads.
@@ -76,16 +80,16 @@ impl Serve {
 
 /// What the kernel does not enforce is worth a warning: it is no reason to stay
 /// down, and no setting of ours.
-fn report(landlock: &Landlock, seccomp: Level) {
+fn report(landlock: &Landlock, seccomp: Enforcement) {
     let Landlock { level, abi, missing } = landlock;
     tracing::info!(landlock = %level, abi, %seccomp, "Confined");
-    if *level != Level::Full {
+    if *level != Enforcement::Full {
         tracing::warn!(
             "This kernel confines files and ports in part or not at all: use Linux 6.12 or newer, \
              with landlock among its security modules (/sys/kernel/security/lsm)"
         );
     }
-    if seccomp != Level::Full {
+    if seccomp != Enforcement::Full {
         tracing::warn!(
             "This kernel does not filter system calls: use one with CONFIG_SECCOMP_FILTER"
         );

@@ -13,9 +13,10 @@ mod trap;
 
 pub use pages::level;
 pub use pool::{LARGE_SLOT_LEN, SLOT_LEN, SecretPool, Slot};
+pub use registers::clear as clear_registers;
+pub(super) use room::Room;
 pub use room::{LEAKS, SECTION, THREAD, is_inside};
 pub use trap::end_at_trapped_calls;
-pub(super) use {registers::clear as clear_registers, room::Room};
 
 /// Zeroes bytes that the compiler believes nobody reads again.
 fn wipe(bytes: &mut [u8]) {

@@ -7,6 +7,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use rustix::io::Errno;
+
 use super::{
     EnclaveError,
     secmem::{Room, clear_registers, is_inside},
@@ -64,5 +66,6 @@ pub fn secret_thread(
             clear_registers();
         });
     };
-    thread.spawn(run).map_err(|_| SecretMemoryError::Thread)
+    let failed = |error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN);
+    thread.spawn(run).map_err(|error| SecretMemoryError::Thread(failed(error)))
 }

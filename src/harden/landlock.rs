@@ -12,7 +12,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, make_bitflags,
 };
 
-use super::{Level, Reach, SandboxError};
+use super::{Enforcement, Reach, SandboxError};
 
 /// The newest version whose every right was tried on a kernel that has it.
 const NEWEST: ABI = ABI::V7;
@@ -40,7 +40,7 @@ const SYSTEM: [&str; 13] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Landlock {
     /// How much of it the kernel enforces.
-    pub level: Level,
+    pub level: Enforcement,
     /// The kernel's version of it, 0 without.
     pub abi: i32,
     /// Directories of [`Reach`] that are not there: what appears at their place
@@ -56,9 +56,9 @@ pub fn confine_thread(reach: &Reach) -> Result<Landlock, SandboxError> {
     let mut missing = Vec::new();
     let status = restrict(reach, &mut missing)?;
     let level = match status.ruleset {
-        RulesetStatus::FullyEnforced => Level::Full,
-        RulesetStatus::PartiallyEnforced => Level::Partial,
-        RulesetStatus::NotEnforced => Level::None,
+        RulesetStatus::FullyEnforced => Enforcement::Full,
+        RulesetStatus::PartiallyEnforced => Enforcement::Partial,
+        RulesetStatus::NotEnforced => Enforcement::None,
     };
     let abi = match status.landlock {
         LandlockStatus::Available { effective_abi, kernel_abi } => {

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, io};
 
 use libc::*;
+use rustix::thread::secure_computing_mode;
 use seccompiler::{
     BackendError, BpfProgram, Error, SeccompAction,
     SeccompCmpArgLen::{self, Dword, Qword},
@@ -15,7 +16,7 @@ use seccompiler::{
 };
 
 use super::{
-    Level, SandboxError,
+    Enforcement, SandboxError,
     calls::{CALLS, NEWEST, OLDER},
 };
 use crate::enclave::end_at_trapped_calls;
@@ -24,7 +25,7 @@ use crate::enclave::end_at_trapped_calls;
 ///
 /// # Errors
 /// `Seccomp`.
-pub fn filter() -> Result<Level, SandboxError> {
+pub fn filter() -> Result<Enforcement, SandboxError> {
     install(apply_filter_all_threads)
 }
 
@@ -32,22 +33,28 @@ pub fn filter() -> Result<Level, SandboxError> {
 ///
 /// # Errors
 /// `Seccomp`.
-pub fn filter_thread() -> Result<Level, SandboxError> {
+pub fn filter_thread() -> Result<Enforcement, SandboxError> {
     install(apply_filter)
 }
 
-fn install(apply: fn(&[sock_filter]) -> Result<(), Error>) -> Result<Level, SandboxError> {
+fn install(apply: fn(&[sock_filter]) -> Result<(), Error>) -> Result<Enforcement, SandboxError> {
     let program = program().map_err(|error| SandboxError::Seccomp(error.to_string()))?;
     end_at_trapped_calls();
     match apply(&program) {
-        Ok(()) => Ok(Level::Full),
-        Err(Error::Seccomp(error)) if is_lacking(&error) => Ok(Level::None),
+        Ok(()) => Ok(Enforcement::Full),
+        Err(Error::Seccomp(error)) if is_lacking(&error) => Ok(Enforcement::None),
         Err(error) => Err(SandboxError::Seccomp(error.to_string())),
     }
 }
 
+/// EINVAL is also what is said of a filter that is wrong, which must not pass for a
+/// kernel that has none.
 fn is_lacking(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(ENOSYS | EINVAL))
+    match error.raw_os_error() {
+        Some(ENOSYS) => true,
+        Some(EINVAL) => secure_computing_mode().is_err(),
+        _ => false,
+    }
 }
 
 fn program() -> Result<BpfProgram, BackendError> {

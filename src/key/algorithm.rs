@@ -28,6 +28,9 @@ pub struct PublicKey {
     bytes: [u8; 33],
 }
 
+// No padding: sections write one to ordinary memory.
+const _: () = assert!(size_of::<PublicKey>() == 34);
+
 /// The bytes are no public key of this algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a public key of {0}: wrong length, encoding or point")]

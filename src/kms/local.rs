@@ -55,9 +55,9 @@ pub enum KekFileError {
     /// It holds no whole number of versions, or too many.
     #[error("the KEK file must hold 32 bytes per version, 1 to {VERSIONS_MAX} versions")]
     Length,
-    /// There is no secret memory to hold it.
-    #[error("there is no secret memory for the KEK: {0}")]
-    Memory(#[from] EnclaveError),
+    /// The enclave cannot hold it or make it.
+    #[error("the KEK cannot be held or made: {0}")]
+    Enclave(#[from] EnclaveError),
 }
 
 impl Local {
@@ -92,7 +92,7 @@ impl Local {
                     EnclaveError::Share
                 })
             });
-            failed.map_or(key.map_err(KekFileError::Memory), |error| Err(error.into()))
+            failed.map_or(key.map_err(KekFileError::Enclave), |error| Err(error.into()))
         };
         let versions = (0..length / DEK_LEN).map(|_| read()).collect::<Result<_, _>>()?;
         Ok(Self {

@@ -20,7 +20,7 @@
 //!   that a Vault policy can pin it ([`policy::hcl`]).
 //! - Each role has a login of its own; a role without one has no rights here.
 //! - A redirect is never followed: the token goes to configured addresses only.
-//! - Nothing that the server says is put into an error or a log: an answer
+//! - Nothing that the server says in an answer is put into an error or a log: it
 //!   becomes a status and a coarse class.
 #![forbid(unsafe_code)]
 
@@ -64,7 +64,8 @@ pub const PROVIDER: &str = "vault-transit";
 
 /// The most calls on the thread at a time: as many as there are connections.
 const CALLS: usize = connection::CONNECTIONS;
-/// The most checks of readiness. They do not wait behind the calls.
+/// The most checks of readiness. They wait for a connection as the calls do, and not
+/// behind those that wait for room on the thread.
 const CHECKS: usize = 2;
 /// How long a shutdown takes at most: the tokens are revoked within two seconds,
 /// or a check that has no end is in the way.

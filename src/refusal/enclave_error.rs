@@ -2,7 +2,7 @@
 
 /// No variant carries anything that was opened.
 #[expect(missing_docs, reason = "each says it in its message")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum EnclaveError {
     #[error("every slot of secret memory is in use")]
     Exhausted,

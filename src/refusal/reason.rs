@@ -227,6 +227,7 @@ fn kms_reason(kind: KmsErrorKind) -> Reason {
         KmsErrorKind::Rejected => Reason::KmsRejected,
         KmsErrorKind::OtherKek => Reason::KmsOtherKek,
         KmsErrorKind::Protocol => Reason::KmsProtocol,
+        KmsErrorKind::Enclave(error) => enclave_reason(error),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io::Write, process::Command, thread};
 
-use countersign::harden::{Level, Reach, rehearse};
+use countersign::harden::{Enforcement, Reach, rehearse};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 use super::served::{BINARY, Home};
@@ -11,7 +11,7 @@ use super::served::{BINARY, Home};
 /// what is refused would fail: they say so, and do not run.
 pub fn confines() -> bool {
     let (landlock, seccomp) = rehearse(&Reach::default()).unwrap();
-    let confines = (landlock.level, seccomp) == (Level::Full, Level::Full);
+    let confines = (landlock.level, seccomp) == (Enforcement::Full, Enforcement::Full);
     if !confines {
         lacking(&format!(
             "{landlock:?}, seccomp {seccomp}: tests of hardening need Linux 6.12 with landlock"

@@ -19,7 +19,9 @@ pub(super) const PAGE: usize = 4096;
 /// The level of this process, and why it is no higher.
 pub fn level() -> (Level, Option<Errno>) {
     static MISSING: OnceLock<Option<Errno>> = OnceLock::new();
-    match MISSING.get_or_init(|| memfd_secret(PAGE).err()) {
+    // What a kernel without it says, or a seccomp profile; anything else will fail.
+    let lacks = |error: &_| matches!(*error, Errno::NOSYS | Errno::PERM | Errno::INVAL);
+    match MISSING.get_or_init(|| memfd_secret(PAGE).err().filter(lacks)) {
         None => (Level::MemfdSecret, None),
         Some(error) => (Level::Mlock, Some(*error)),
     }

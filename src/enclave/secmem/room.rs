@@ -36,17 +36,16 @@ pub const SECTION: Kind = Kind { stack: 128 * 1024, heap: 16 * 1024 };
 /// A secret thread, which runs the client of a KMS.
 pub const THREAD: Kind = Kind { stack: 192 * 1024, heap: 1280 * 1024 };
 
-/// What a section uses of its stack and so is wiped after each. Whether one went
-/// deeper is told by words, so many bytes apart, that it would have changed.
+/// What a section uses of its stack and so is wiped after each. Below, the stack is
+/// zero, and wiped where it is not any more.
 const SHALLOW: usize = 64 * 1024;
-const CANARY_EVERY: usize = 512;
 
 const CELL: usize = 2 * 1024 * 1024;
 const CELLS: usize = 128;
 static HEAPS: [Heap; CELLS] = [const { Heap::new() }; CELLS];
 /// Where the cells begin; at first an address that no block can follow.
 static START: AtomicUsize = AtomicUsize::new(usize::MAX / 2);
-static ROOMS: Mutex<Rooms> = Mutex::new(Rooms { made: 0, for_sections: 0, free: Vec::new() });
+static ROOMS: Mutex<Rooms> = Mutex::new(Rooms { made: Vec::new(), free: Vec::new() });
 /// How many sections have ended with something left on their heap.
 pub static LEAKS: AtomicU64 = AtomicU64::new(0);
 
@@ -64,8 +63,7 @@ pub struct Room {
 }
 
 struct Rooms {
-    made: usize,
-    for_sections: usize,
+    made: Vec<Kind>,
     free: Vec<Room>,
 }
 
@@ -90,13 +88,11 @@ impl Kind {
 }
 
 impl Room {
-    /// Maps rooms until there are `count` for sections.
-    pub fn prepare(count: usize, needed_kib: usize) -> Result<(), SecretMemoryError> {
-        while rooms().for_sections < count {
-            let room = Self::furnish(SECTION, needed_kib)?;
-            let mut rooms = rooms();
-            rooms.for_sections += 1;
-            rooms.free.push(room);
+    /// Maps rooms until there are `count` of a kind.
+    pub fn prepare(kind: Kind, count: usize, needed_kib: usize) -> Result<(), SecretMemoryError> {
+        while rooms().made.iter().filter(|made| **made == kind).count() < count {
+            let room = Self::furnish(kind, needed_kib)?;
+            rooms().free.push(room);
         }
         Ok(())
     }
@@ -121,6 +117,7 @@ impl Room {
     /// the stack wiped.
     pub fn enter<R>(self, work: impl FnOnce() -> R) -> R {
         let (start, length) = (self.stack as *mut u8, self.kind.stack);
+        let live = self.heap.live();
         CURRENT.set(Some(self.heap));
         // SAFETY: this owner's stack is mapped, aligned to a page and so long; if
         // `work` unwinds all the same, the process aborts.
@@ -130,10 +127,10 @@ impl Room {
         let stack = unsafe { std::slice::from_raw_parts_mut(start, length) };
         let (deep, shallow) = stack.split_at_mut(length - SHALLOW);
         wipe(shallow);
-        if deep.chunks(8).step_by(CANARY_EVERY / 8).any(|word| word != [0; 8]) {
+        if deep.chunks(256).any(|bytes| bytes != [0; 256]) {
             wipe(deep);
         }
-        if self.kind == SECTION && self.heap.live() > 0 {
+        if self.kind == SECTION && self.heap.live() > live {
             LEAKS.fetch_add(1, Relaxed);
         }
         rooms().free.push(self);
@@ -154,11 +151,12 @@ impl Room {
         let addresses = addresses.as_ref().map_err(|error| SecretMemoryError::Map(*error))?;
         START.store(addresses.at(0) as usize, Relaxed);
         let mut rooms = rooms();
-        let heap = HEAPS.get(rooms.made).ok_or(SecretMemoryError::Map(Errno::NOMEM))?;
-        let stack_at = rooms.made * CELL + PAGE;
+        let cell = rooms.made.len();
+        let heap = HEAPS.get(cell).ok_or(SecretMemoryError::Map(Errno::NOMEM))?;
+        let stack_at = cell * CELL + PAGE;
         let heap_at = stack_at + kind.stack + PAGE;
         addresses.back(&[(stack_at, kind.stack), (heap_at, kind.heap)], needed_kib)?;
-        rooms.made += 1;
+        rooms.made.push(kind);
         // SAFETY: backed just now, for good, and known to nobody else.
         unsafe { heap.claim(addresses.at(heap_at), kind.heap) };
         Ok(Self { kind, stack: addresses.at(stack_at) as usize, heap })

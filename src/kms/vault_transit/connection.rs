@@ -2,8 +2,10 @@
 
 use std::{
     future::poll_fn,
+    io,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -17,7 +19,13 @@ use hyper::{
     body::Incoming,
     client::conn::http1::{self, SendRequest},
 };
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use hyper_util::{
+    client::legacy::connect::{
+        HttpConnector,
+        dns::{GaiAddrs, GaiFuture, GaiResolver, Name},
+    },
+    rt::TokioIo,
+};
 use reqwest::Url;
 use rustls::pki_types::ServerName;
 use tokio::{
@@ -25,7 +33,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 use zeroize::Zeroizing;
 
 use super::{
@@ -34,6 +42,7 @@ use super::{
     answer::{Failure, unanswered},
     tls,
 };
+use crate::enclave::clear_registers;
 
 /// The most connections, idle ones and all addresses included. Each costs some
 /// 60 KiB of a heap that cannot grow.
@@ -47,8 +56,8 @@ const HEADERS_MAX: usize = 48;
 
 /// The way to make a connection, and room for [`CONNECTIONS`] of them.
 pub(super) struct Connections {
-    room: Pool<Lane>,
-    tcp: HttpConnector,
+    room: OnceLock<Pool<Lane>>,
+    tcp: HttpConnector<Resolver>,
     tls: TlsConnector,
     patience: Duration,
 }
@@ -68,6 +77,11 @@ struct Connection {
     allowance: Allowance,
 }
 
+/// Looks names up on threads of ordinary memory. A thread begins with the registers
+/// of the one that starts it, where what was copied last may lie.
+#[derive(Clone)]
+struct Resolver(GaiResolver);
+
 type Driver = http1::Connection<TokioIo<TlsStream<Allowed<TcpStream>>>, Full<Bytes>>;
 
 /// The status, headers and body of an answer; no body where that is too long.
@@ -77,12 +91,12 @@ pub(super) type Exchanged = Response<Option<Zeroizing<Vec<u8>>>>;
 
 impl Connections {
     pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(settings.timeouts.connect));
         Ok(Self {
-            room: Pool::from(Vec::from_iter((0..CONNECTIONS).map(|_| Lane::default()))),
+            room: OnceLock::new(),
             tcp,
             tls: TlsConnector::from(Arc::new(tls::config(settings)?)),
             patience: settings.timeouts.connect,
@@ -95,7 +109,11 @@ impl Connections {
         operation: &str,
         deadline: Instant,
     ) -> Result<Object<Lane>, Failure> {
-        match timeout_at(deadline, self.room.get()).await {
+        // Made by whoever comes first, and so on the thread: connections are moved
+        // into it whole.
+        let lanes = || Vec::from_iter((0..CONNECTIONS).map(|_| Lane::default()));
+        let room = self.room.get_or_init(|| Pool::from(lanes()));
+        match timeout_at(deadline, room.get()).await {
             Ok(Ok(lane)) => Ok(lane),
             _ => Err(Failure::waited(operation)),
         }
@@ -166,6 +184,21 @@ impl Connections {
             has_ended: false,
             allowance,
         })
+    }
+}
+
+impl Service<Name> for Resolver {
+    type Response = GaiAddrs;
+    type Error = io::Error;
+    type Future = GaiFuture;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, name: Name) -> GaiFuture {
+        clear_registers();
+        self.0.call(name)
     }
 }
 

@@ -39,7 +39,7 @@ use tracing::{
 };
 
 use super::{KmsError, KmsErrorKind, SettingsError};
-use crate::enclave::secret_thread;
+use crate::enclave::{clear_registers, secret_thread};
 
 /// Threads that look up names, in ordinary memory. A name server that hangs keeps
 /// one for longer than anybody waits for it, and must not keep them all.
@@ -90,8 +90,14 @@ impl<T: Send + Sync + 'static> Thread<T> {
         // Nobody joins it: it ends with the queue.
         drop(secret_thread(name, move || {
             // Made here, so that it is on the heap of this thread, too.
-            let runtime =
-                Builder::new_current_thread().enable_all().max_blocking_threads(RESOLVERS).build();
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(RESOLVERS)
+                // While it waits its registers hold nothing, nor do those of a
+                // resolver, which begins with a copy of them.
+                .on_thread_park(clear_registers)
+                .on_thread_start(clear_registers)
+                .build();
             let runtime = match runtime {
                 Ok(runtime) => runtime,
                 Err(error) => {

@@ -90,7 +90,10 @@ pub(super) fn unwrapped(answer: &Answer, slot: Slot) -> Result<(Dek, Box<str>), 
             Ok(DEK_LEN) => Ok(()),
             _ => Err(EnclaveError::Share),
         });
-    let dek = dek.map_err(|_| senseless(answer, "holds no DEK of 32 bytes"))?;
+    let dek = dek.map_err(|error| match error {
+        EnclaveError::Share => senseless(answer, "holds no DEK of 32 bytes"),
+        other => other.into(),
+    })?;
     Ok((dek, envelope.request_id.unwrap_or_default().into()))
 }
 

@@ -6,7 +6,7 @@ use crate::enclave::{EnclaveError, section::secure};
 const PATTERN: [u8; 32] = [0xa5; 32];
 
 fn pool(small: usize, large: usize) -> SecretPool {
-    super::super::Room::prepare(1, 0).unwrap();
+    super::super::Room::prepare(super::super::SECTION, 1, 0).unwrap();
     SecretPool::map(small, large, 0).unwrap()
 }
 
