@@ -18,6 +18,7 @@ mod children;
 mod controls;
 mod doors;
 mod dump;
+mod freed;
 mod instance;
 mod load;
 mod plain;
