@@ -24,7 +24,7 @@ mod load;
 mod plain;
 mod program;
 mod reader;
-mod rights;
+pub mod rights;
 mod scan;
 mod telling;
 
