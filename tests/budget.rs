@@ -65,6 +65,32 @@ fn the_defaults_stay_below_four_mebibytes() {
     }
 }
 
+/// With that much the server starts and signs; with a page less it is refused, and
+/// says how much it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_budget_is_exact() {
+    for workers in [1, 3] {
+        let home = Home::embedded().unprivileged();
+        home.add(&format!("[runtime]\nworkers = {workers}"));
+        let kib = Config::load(&home.config()).unwrap().budget().kib();
+        let refused = home.output(home.serve_within(kib - 4));
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        let needed = format!(
+            "cannot lock {kib} KiB of secret memory: RLIMIT_MEMLOCK allows {} KiB. Raise it to at \
+             least {kib} KiB (`ulimit -l`, ",
+            kib - 4
+        );
+        assert!(said.contains(&needed), "{said}");
+        assert!(!home.path("run/enclave.sock").exists());
+        let command = home.serve_within(kib);
+        let served = home.start(command).await;
+        let share = served.generate().await;
+        served.sign(&share).await.unwrap();
+        served.stop();
+    }
+}
+
 const AT_ONCE: usize = 256;
 const CONNECTIONS: usize = 8;
 /// Longer than Vault is frozen.
@@ -101,10 +127,7 @@ async fn two_hundred_and_fifty_six_requests_within_four_mebibytes() {
         fs::write(home.path("config").join(name), secret).unwrap();
     }
     let home = home.unprivileged();
-    let serve = home.serve();
-    let mut limited = Command::new("/bin/sh");
-    limited.args(["-c", "ulimit -l 4096 && exec \"$0\" \"$@\""]);
-    limited.arg(serve.get_program()).args(serve.get_args());
+    let limited = home.serve_within(FOUR_MEBIBYTES);
     let kib = Config::load(&home.config()).unwrap().budget().kib();
     let served = home.start(limited).await;
 

@@ -4,9 +4,9 @@ use std::{
     fs,
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    os::unix::fs::chown,
+    os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
@@ -134,6 +134,23 @@ impl Home {
         let mut command = Command::new(BINARY);
         command.args(["serve", "--config"]).arg(self.config());
         command
+    }
+
+    /// The same with so many KiB of RLIMIT_MEMLOCK.
+    pub fn serve_within(&self, kib: usize) -> Command {
+        let serve = self.serve();
+        let mut limited = Command::new("/bin/sh");
+        limited.args(["-c", &format!("ulimit -l {kib} && exec \"$0\" \"$@\"")]);
+        limited.arg(serve.get_program()).args(serve.get_args());
+        limited
+    }
+
+    /// Runs it to its end, as the user who serves.
+    pub fn output(&self, mut command: Command) -> Output {
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command.output().unwrap()
     }
 
     /// Starts it and waits until it is ready.
