@@ -1,6 +1,9 @@
 //! The configuration: every problem at once, with its line and what to write.
 
-use countersign::config::{Config, KmsConfig, StoreConfig};
+use countersign::{
+    config::{Config, KmsConfig, StoreConfig},
+    memory::Level,
+};
 
 use crate::support::pki::Authority;
 
@@ -282,4 +285,49 @@ fn a_missing_authority_is_found_apart() {
     Authority::new().write_certificate(directory.path());
     assert_eq!(kms.missing_files(), [""; 0]);
     assert_eq!(Config::parse(GOOD).unwrap().kms.missing_files(), [""; 0]);
+}
+
+/// Where real keys are, the weaker protection has to be asked for.
+#[test]
+fn production_requires_memory_that_nobody_reads() {
+    let vault = |environment| with_vault().replace("staging", environment);
+    let cases = [
+        (GOOD.to_owned(), Level::Mlock),
+        (vault("staging"), Level::Mlock),
+        (vault("reproduce"), Level::Mlock),
+        (vault("production"), Level::MemfdSecret),
+        (vault("eu-prod"), Level::MemfdSecret),
+        (vault("prod-2"), Level::MemfdSecret),
+    ];
+    for (source, default) in cases {
+        let environment = &source.lines().nth(1).unwrap();
+        assert_eq!(Config::parse(&source).unwrap().require, default, "{environment}");
+        for level in Level::ALL {
+            let explicit = format!("{source}\n[memory]\nrequire = \"{}\"\n", level.as_str());
+            assert_eq!(Config::parse(&explicit).unwrap().require, level, "{environment}");
+        }
+    }
+}
+
+/// There is no third level, and no switch for the section.
+#[test]
+fn mistakes_with_memory_say_what_to_write() {
+    let must = "line 23: `memory.require` must be \"memfd_secret\" or \"mlock\"";
+    let cases = [
+        ("require = \"none\"", must),
+        ("require = \"\"", must),
+        ("require = \"Mlock\"", must),
+        ("require = \"memfd-secret\"", must),
+        ("require = false", must),
+        ("require = [\"mlock\"]", must),
+        (
+            "requires = \"mlock\"",
+            "line 23: unknown key `requires` in [memory]; did you mean `require`?",
+        ),
+        ("section = false", "line 23: unknown key `section` in [memory]; known here: require"),
+    ];
+    for (mistake, expected) in cases {
+        let found = problems(&format!("{GOOD}\n[memory]\n{mistake}\n"));
+        assert_eq!(found, [expected], "{mistake}");
+    }
 }

@@ -9,10 +9,11 @@ mod vectors;
 use std::time::Duration;
 
 use countersign::{
-    enclave::DEK_LEN,
+    enclave::{DEK_LEN, Dek, Enclave, EnclaveError},
     envelope::{Envelope, KekContext},
     key::{AccountAddress, ShareState},
     kms::Kms,
+    memory::{Budget, Level},
     permitted::{PermittedEnvelope, RecordError},
     policy::UseShare,
     record::{ShareDescription, ShareRecord},
@@ -20,6 +21,7 @@ use countersign::{
 };
 
 use bench::{Bench, Failed, SLOTS, payload, signing, soon};
+use vectors::Positive;
 pub use vectors::Vectors;
 
 // === positive ===
@@ -98,6 +100,30 @@ fn positive_vectors_open_in_a_stream() {
         }
         bench.assert_nothing_held(name);
     }
+}
+
+/// Beyond the slot of a DEK a share is refused; in a slot that has room for it, the
+/// same share gets as far as the signer, which knows none so long.
+#[test]
+fn a_share_that_fits_its_slot_opens() {
+    let bench = Bench::new();
+    let budget = Budget { slots: 0, large_slots: 1, sections: 1, threads: 0 };
+    let large = Enclave::start(budget, Level::Mlock).unwrap();
+    let too_long = |vector: &&Positive| vector.enclave_refuses.as_deref() == Some("TooLong");
+    let vectors = Vectors::read();
+    let vector = vectors.positive.iter().find(too_long).unwrap();
+    let description = vector.description();
+    let action = signing(&description);
+    let permitted = bench.permitted(description, vector.envelope.clone(), action).ok().unwrap();
+    let (ciphertext, _) = permitted.envelope().sealed().parts();
+    let slot = large.reserve(ciphertext.len()).unwrap();
+    let dek = Dek::unwrapped(slot, |dek| {
+        dek.copy_from_slice(&vector.dek);
+        Ok(())
+    });
+    let signed = large.sign(permitted, dek.unwrap());
+    assert_eq!(signed.err(), Some(EnclaveError::Share));
+    assert_eq!(large.pool().free(), 1);
 }
 
 /// The chains' own addresses, computed by the generator from the share.

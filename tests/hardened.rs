@@ -6,5 +6,4 @@ mod confined;
 mod kernels;
 mod projected;
 mod reach;
-mod served;
 mod serving;

@@ -4,6 +4,8 @@
 mod support;
 
 mod boundary;
+mod budget;
+mod cancelled;
 mod clients;
 mod config;
 mod contract;
@@ -14,6 +16,7 @@ mod examples;
 mod fuzz;
 mod hardened;
 mod kms;
+mod levels;
 mod lifecycle;
 mod limits;
 mod process;

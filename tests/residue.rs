@@ -18,12 +18,13 @@ mod children;
 mod controls;
 mod doors;
 mod dump;
+mod freed;
 mod instance;
 mod load;
 mod plain;
 mod program;
 mod reader;
-mod rights;
+pub mod rights;
 mod scan;
 mod telling;
 

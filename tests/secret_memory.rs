@@ -6,14 +6,18 @@ use std::{
 };
 
 use countersign::{
-    enclave::{Dek, Enclave, EnclaveError, LEAKS, SECTION, secret_thread},
+    enclave::{
+        Dek, Enclave, EnclaveError, LARGE_SLOT_LEN, LEAKS, SECTION, SLOT_LEN, secret_thread,
+    },
+    envelope::{Envelope, SealedShare, TAG_LEN},
     key::Algorithm,
     memory::{Budget, Level},
 };
 use futures_util::StreamExt;
 use rustix::process::Signal;
+use tonic::Code;
 
-use crate::support::{child, enclave::Enclave as Served};
+use crate::support::{child, enclave::Enclave as Served, refused::assert_refused};
 
 fn enclave() -> Enclave {
     let budget = Budget { slots: 4, large_slots: 0, sections: 1, threads: 0 };
@@ -81,6 +85,61 @@ fn uses_up_the_stack() {
             Ok(())
         });
     }
+}
+
+// === large slots ===
+
+/// Few keys are longer than a page; those that are have slots of their own.
+#[test]
+fn large_slots_are_apart_from_small_ones() {
+    let budget = Budget { slots: 2, large_slots: 2, sections: 1, threads: 0 };
+    let enclave = Enclave::start(budget, Level::Mlock).unwrap();
+    let exhausted = |length| enclave.reserve(length).err() == Some(EnclaveError::Exhausted);
+    let large = [SLOT_LEN + 1, LARGE_SLOT_LEN].map(|length| enclave.reserve(length).unwrap());
+    assert!(exhausted(5000));
+    let small = [0, SLOT_LEN].map(|length| enclave.reserve(length).unwrap());
+    assert!(exhausted(32));
+    drop(large);
+    assert!(exhausted(32), "a DEK does not take a large slot");
+    assert!(exhausted(LARGE_SLOT_LEN + 1), "no share is so long");
+    let again = [5000, 5000].map(|length| enclave.reserve(length).unwrap());
+    assert_eq!(enclave.pool().free(), 0);
+    drop((small, again));
+    assert_eq!(enclave.pool().free(), 4);
+}
+
+/// A record with a long share is refused while all large slots are in use, before
+/// the KMS is asked; what needs a small one is signed meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_large_slot_a_long_share_waits() {
+    let served = Served::start().await;
+    let (short, long) =
+        (served.share(Algorithm::Ed25519).await, served.share(Algorithm::Ed25519).await);
+    let id: uuid::Uuid = long.id.parse().unwrap();
+    let database = served.database();
+    let select = "SELECT encrypted_key_shares FROM server_wallet_key_shares WHERE id = ?1";
+    let envelope: Vec<u8> = database.query_row(select, [id.as_bytes()], |row| row.get(0)).unwrap();
+    let envelope = Envelope::decode(&envelope).unwrap();
+    let sealed = SealedShare::new(vec![7; 5000 + TAG_LEN]).unwrap();
+    let header = envelope.header().clone();
+    let envelope = Envelope::new(header, envelope.wrapped_dek().clone(), sealed);
+    let update = "UPDATE server_wallet_key_shares SET encrypted_key_shares = ?1 WHERE id = ?2";
+    database.execute(update, (envelope.encode(), id.as_bytes())).unwrap();
+
+    let mut client = served.client().await;
+    let enclave = &served.signing.enclave;
+    let taken: Vec<_> = std::iter::from_fn(|| enclave.reserve(5000).ok()).collect();
+    assert_eq!(taken.len(), 2);
+    let before = served.counts.uses()[1];
+    let status = client.sign(long.sign_request(0)).await.unwrap_err();
+    assert_refused(&status, Code::ResourceExhausted, "OVERLOADED");
+    assert_eq!(served.counts.uses()[1], before, "nothing was unwrapped");
+    client.sign(short.sign_request(0)).await.unwrap();
+    drop(taken);
+    // There is room, and what was sealed by nobody does not open.
+    let status = client.sign(long.sign_request(0)).await.unwrap_err();
+    assert_refused(&status, Code::DataLoss, "ENVELOPE_UNOPENED");
+    assert_eq!(enclave.pool().free(), served.slots);
 }
 
 // === a panic ===

@@ -25,9 +25,8 @@ use super::{
     child::{Confined, home, pause, task},
     kernels::confines,
     projected::Projected,
-    served::Home,
 };
-use crate::support::enclave::PERMISSIVE;
+use crate::support::{enclave::PERMISSIVE, served::Home};
 
 /// Hardens this process as `serve` does.
 fn confined(config: &Path) {

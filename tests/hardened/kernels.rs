@@ -1,11 +1,13 @@
 //! Kernels that lack something: the server says so, and serves.
 
-use std::{collections::BTreeMap, io::Write, process::Command, thread};
+use std::process::Command;
 
 use countersign::harden::{Enforcement, Reach, rehearse};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
-use super::served::{BINARY, Home};
+use crate::support::{
+    kernel::{lacking, without},
+    served::{BINARY, Home},
+};
 
 /// Whether this kernel has all of landlock and seccomp, without which the tests of
 /// what is refused would fail: they say so, and do not run.
@@ -18,30 +20,6 @@ pub fn confines() -> bool {
         ));
     }
     confines
-}
-
-/// Says loudly what is not there; in CI it has to be.
-pub fn lacking(what: &str) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{what}");
-    // Not captured, unlike what the print macros write.
-    let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: {what} ***\n");
-}
-
-/// Runs `start` on a thread, and with it the processes that it starts, for whom
-/// these calls do not exist.
-fn without<T: Send>(calls: &[i64], start: impl FnOnce() -> T + Send) -> T {
-    let rules: BTreeMap<_, _> = calls.iter().map(|call| (*call, Vec::new())).collect();
-    let lacking = SeccompAction::Errno(libc::ENOSYS as u32);
-    let target = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, lacking, target);
-    let program: BpfProgram = filter.unwrap().try_into().unwrap();
-    thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            apply_filter(&program).unwrap();
-            start()
-        });
-        thread.join().unwrap()
-    })
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use countersign::{config::Config, harden::Reach};
 
-use super::served::Home;
+use crate::support::served::Home;
 
 fn example(name: &str) -> Reach {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");

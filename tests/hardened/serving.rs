@@ -1,28 +1,18 @@
 //! What a server does for weeks, done in seconds, confined.
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::TcpStream,
-    os::unix::fs::symlink,
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command, time::Duration};
 
 use countersign::kms::vault_transit::{Login, Role};
 use reqwest::Method;
 use rustix::process::getuid;
 use serde_json::json;
 
-use super::{
-    kernels::{confines, lacking},
-    projected::Projected,
-    served::{Home, SQLITE, Served, postgres, vault},
-};
+use super::{kernels::confines, projected::Projected};
 use crate::support::{
     jwt::Issuer,
+    kernel::lacking,
     postgres::PostgresServer,
+    served::{Home, SQLITE, Served, postgres, vault},
     vault::{Tenant, VaultServer},
 };
 
@@ -48,14 +38,6 @@ fn assert_confined(served: &Served) {
         count += 1;
     }
     assert!(count > 1);
-}
-
-fn scrape(served: &Served) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", served.home.metrics)).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 /// Whether somebody has a connection to an address, as the kernel writes it.
@@ -147,7 +129,7 @@ async fn vault_and_sqlite() {
     assert!(length() > small, "no checkpoint");
     served.sign(&share).await.unwrap();
 
-    assert!(scrape(&served).contains("countersign_ready 1"));
+    assert_eq!(served.metric("ready"), Some(1));
     assert_confined(&served);
     served.stop();
 }

@@ -5,7 +5,6 @@
 use std::{
     fs,
     io::{self, BufRead, BufReader, Write},
-    os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     thread,
@@ -56,8 +55,8 @@ pub fn start(test: &str, directory: &Path, line: &str) -> Running {
     Running { child, _lifeline: stdin, said }
 }
 
-/// The command that becomes the child `test`; arguments are its test's.
-pub fn command(test: &str) -> Command {
+/// The command that becomes the child `test`.
+fn command(test: &str) -> Command {
     child::command(&format!("residue::children::{test}"))
 }
 
@@ -96,9 +95,4 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Becomes another program.
-pub fn become_program(command: &mut Command) -> ! {
-    panic!("{}", command.exec());
 }

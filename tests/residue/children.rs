@@ -1,6 +1,6 @@
 //! What the children do.
 
-use std::{hint::black_box, process::Command, sync::atomic::Ordering, time::Duration};
+use std::{hint::black_box, sync::atomic::Ordering, time::Duration};
 
 use countersign::{
     enclave::{self, Dek, EnclaveError},
@@ -11,11 +11,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::StreamExt;
 
-use super::{child, plain};
+use super::{child, freed, plain};
 use crate::support::enclave::{Enclave, Share};
-
-/// The number of `memfd_secret` on every architecture that has it.
-const MEMFD_SECRET: i64 = 447;
 
 /// Keeps a copy of what it is told in ordinary memory.
 #[test]
@@ -47,30 +44,42 @@ fn signs_in_plain_memory() {
     child::wait();
 }
 
-/// Becomes the program in its environment, for which the kernel has no
-/// `memfd_secret`.
+/// Had the masked bytes of its line in ordinary memory, in blocks that grew.
 #[test]
 #[ignore = "a child of other tests"]
-fn runs_without_memfd_secret() {
-    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
-
-    let (true, Some(program)) = (child::is_one(), std::env::var_os(PROGRAM)) else {
-        return;
-    };
-    let rules = [(MEMFD_SECRET, Vec::new())].into_iter().collect();
-    let enosys = SeccompAction::Errno(rustix::io::Errno::NOSYS.raw_os_error() as u32);
-    let architecture = TargetArch::try_from(std::env::consts::ARCH).unwrap();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, enosys, architecture).unwrap();
-    let filter: BpfProgram = filter.try_into().unwrap();
-    // Of this thread, which becomes the program's first.
-    seccompiler::apply_filter(&filter).unwrap();
-    let arguments = std::env::var(ARGUMENTS).unwrap();
-    child::become_program(Command::new(program).args(arguments.split(' ')));
+fn frees_what_it_had() {
+    if child::is_one() {
+        drop(had());
+        child::ready("");
+        child::wait();
+    }
 }
 
-/// Program and arguments, for a child that becomes them.
-pub const PROGRAM: &str = "COUNTERSIGN_RESIDUE_PROGRAM";
-pub const ARGUMENTS: &str = "COUNTERSIGN_RESIDUE_ARGUMENTS";
+/// Still has them.
+#[test]
+#[ignore = "a child of other tests"]
+fn keeps_what_it_had() {
+    if child::is_one() {
+        let had = had();
+        child::ready("");
+        child::wait();
+        drop(black_box(had));
+    }
+}
+
+/// Byte by byte, so that neither a register nor the stack has eight of them.
+#[inline(never)]
+fn had() -> (Vec<u8>, String) {
+    let (mut bytes, mut text) = (Vec::new(), String::new());
+    for masked in hex::decode(child::told()).unwrap() {
+        let byte = black_box(masked) ^ freed::MASK;
+        bytes.push(byte);
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(nibble.into(), 16).unwrap());
+        }
+    }
+    black_box((bytes, text))
+}
 
 /// The whole enclave without any hardening: it dumps core, handles a signal, and
 /// keeps a copy of what it is told in ordinary memory. A share of each algorithm

@@ -2,14 +2,15 @@
 //! pass as well.
 
 use super::{
-    child, children,
-    instance::{BINARY, Custodian, Instance, SERVE},
+    child,
+    instance::{Custodian, Instance},
     load::Load,
     plain,
     rights::may_look,
     scan::{assert_always, samples, scan},
     tool::needle::{Kind, Needle},
 };
+use crate::support::kernel::without;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_in_ordinary_memory_is_in_every_sample() {
@@ -49,9 +50,8 @@ async fn the_binary_without_memfd_secret_is_found() {
     if !may_look(module_path!(), "the_binary_without_memfd_secret_is_found") {
         return;
     }
-    let mut launcher = child::command("runs_without_memfd_secret");
-    launcher.env(children::PROGRAM, BINARY).env(children::ARGUMENTS, SERVE);
-    let instance = Instance::start_by(&mut launcher, "test", &Custodian::Local, None);
+    let instance =
+        without(&[libc::SYS_memfd_secret], || Instance::start("test", &Custodian::Local));
     let shares = instance.shares().await;
     let ids = shares.iter().map(|share| share.id.as_str());
     let Some(needles) = instance.needles(ids) else {

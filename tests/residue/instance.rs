@@ -25,10 +25,7 @@ use crate::support::{
     supervisor::Server,
 };
 
-/// The binary.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
-/// Its arguments.
-pub const SERVE: &str = "serve --config config.toml";
+const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 
 /// The KMS of an instance, and how a reader outside gets at the DEKs.
 #[derive(Clone)]
@@ -54,18 +51,6 @@ impl Instance {
 
     /// Starts it as another user, where one is given.
     pub fn start_as(user: Option<u32>, environment: &str, custodian: &Custodian) -> Self {
-        let mut command = Command::new(BINARY);
-        command.args(SERVE.split(' '));
-        Self::start_by(&mut command, environment, custodian, user)
-    }
-
-    /// Starts what becomes the binary with the arguments [`SERVE`].
-    pub fn start_by(
-        launcher: &mut Command,
-        environment: &str,
-        custodian: &Custodian,
-        user: Option<u32>,
-    ) -> Self {
         let dir = tempfile::Builder::new().prefix("cs").tempdir().unwrap();
         fs::create_dir(dir.path().join("policies")).unwrap();
         fs::write(dir.path().join("policies/test.cedar"), PERMISSIVE).unwrap();
@@ -75,8 +60,9 @@ impl Instance {
             chown(dir.path(), Some(uid), Some(uid)).unwrap();
         }
         let log = dir.path().join("log");
-        launcher.current_dir(dir.path());
-        let server = Server::start_as(user.map(|uid| (uid, uid)), launcher, &log);
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "--config", "config.toml"]).current_dir(dir.path());
+        let server = Server::start_as(user.map(|uid| (uid, uid)), &mut command, &log);
         let give_up = Instant::now() + Duration::from_secs(60);
         loop {
             let text = fs::read_to_string(&log).unwrap();

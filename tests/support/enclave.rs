@@ -60,6 +60,10 @@ pub struct Counts {
     pub wrapped: AtomicUsize,
     /// Milliseconds by which an unwrap is delayed.
     pub slow_unwrap_ms: AtomicU64,
+    /// Milliseconds by which its result is held back.
+    pub hold_unwrapped_ms: AtomicU64,
+    /// How many results were held back.
+    pub held: AtomicUsize,
     /// Whether the next unwrap panics: a fault that no real KMS produces.
     pub panic_in_unwrap: AtomicBool,
 }
@@ -362,7 +366,13 @@ impl Kms for CountedKms {
         let slow = self.1.slow_unwrap_ms.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(slow)).await;
         assert!(!self.1.panic_in_unwrap.swap(false, Ordering::SeqCst), "a fault");
-        self.0.unwrap(dek, slot, deadline).await
+        let unwrapped = self.0.unwrap(dek, slot, deadline).await;
+        let hold = self.1.hold_unwrapped_ms.load(Ordering::SeqCst);
+        if hold > 0 {
+            self.1.held.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(hold)).await;
+        }
+        unwrapped
     }
 
     async fn rewrap(

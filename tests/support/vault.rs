@@ -16,7 +16,7 @@ use std::{
 };
 
 use reqwest::Method;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -192,6 +192,13 @@ impl VaultServer {
             assert!(Instant::now() < give_up, "{}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Stops the process as a debugger would: connections are there, and nobody
+    /// answers. Or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        kill_process(self.process().as_ref().unwrap().pid(), signal).unwrap();
     }
 
     /// Ends the process.

@@ -2,9 +2,11 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
@@ -20,7 +22,10 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 use tonic::Status;
 
-use crate::support::{enclave::PERMISSIVE, supervisor::Server};
+use super::{
+    enclave::{PERMISSIVE, frame},
+    supervisor::Server,
+};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +36,8 @@ pub struct Home {
     directory: TempDir,
     /// The port of the metrics.
     pub metrics: u16,
+    /// Who serves, when it is not this process's user.
+    user: Option<u32>,
 }
 
 /// A server that is ready. Ends with the value.
@@ -52,9 +59,10 @@ impl Home {
         let home = Self {
             directory: tempfile::Builder::new().prefix("cs").tempdir().unwrap(),
             metrics: free_port(),
+            user: None,
         };
         let metrics = home.metrics;
-        for directory in ["config", "config/policies", "run", "db", "kek"] {
+        for directory in DIRECTORIES {
             fs::create_dir(home.path(directory)).unwrap();
         }
         fs::write(home.path("config/policies/test.cedar"), PERMISSIVE).unwrap();
@@ -91,6 +99,24 @@ impl Home {
         Self::new("test", kms, SQLITE)
     }
 
+    /// Adds tables to the configuration.
+    pub fn add(&self, tables: &str) {
+        let document = fs::read_to_string(self.config()).unwrap();
+        fs::write(self.config(), format!("{document}\n{tables}\n")).unwrap();
+    }
+
+    /// When this is root, the server is another user's, who has no privilege.
+    pub fn unprivileged(mut self) -> Self {
+        if getuid().is_root() {
+            let user = 12345;
+            for directory in DIRECTORIES.into_iter().chain([""]) {
+                chown(self.path(directory), Some(user), Some(user)).unwrap();
+            }
+            self.user = Some(user);
+        }
+        self
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -110,9 +136,27 @@ impl Home {
         command
     }
 
+    /// The same with so many KiB of RLIMIT_MEMLOCK.
+    pub fn serve_within(&self, kib: usize) -> Command {
+        let serve = self.serve();
+        let mut limited = Command::new("/bin/sh");
+        limited.args(["-c", &format!("ulimit -l {kib} && exec \"$0\" \"$@\"")]);
+        limited.arg(serve.get_program()).args(serve.get_args());
+        limited
+    }
+
+    /// Runs it to its end, as the user who serves.
+    pub fn output(&self, mut command: Command) -> Output {
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command.output().unwrap()
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self, mut command: Command) -> Served {
-        let server = Server::start(&mut command, &self.path("log"));
+        let user = self.user.map(|user| (user, user));
+        let server = Server::start_as(user, &mut command, &self.path("log"));
         let served = Served { home: self, server };
         let logged = |served: &Served| served.home.log().contains("\"Ready\"");
         served.until("it is ready", logged).await;
@@ -143,20 +187,40 @@ impl Served {
     /// Signs, and verifies the signature.
     pub async fn sign(&self, share: &Share) -> Result<(), Status> {
         let message = b"under full hardening";
-        let kind = proto::payload::Kind::Message(message.to_vec().into());
-        let request = proto::SignRequest {
-            share_id: share.id.clone(),
-            wallet_id: "wallet".to_owned(),
-            payload: Some(proto::Payload { kind: Some(kind) }),
-            ..Default::default()
-        };
-        let socket = self.home.path("run/enclave.sock");
-        let mut enclave = client::enclave(&socket).await.unwrap();
-        let answer = enclave.sign(request).await?.into_inner();
-        ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, &share.key)
-            .verify(message, &answer.signature.unwrap().value)
-            .unwrap();
+        let mut enclave = client::enclave(&self.socket()).await.unwrap();
+        let answer = enclave.sign(share.sign_request(message)).await?;
+        share.verify(message, &answer.into_inner());
         Ok(())
+    }
+
+    /// The application's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.home.path("run/enclave.sock")
+    }
+
+    /// What the metrics' listener answers.
+    pub fn scrape(&self) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.home.metrics)).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// A metric without labels, by its name after the prefix.
+    pub fn metric(&self, name: &str) -> Option<u64> {
+        let start = format!("countersign_{name} ");
+        let metrics = self.scrape();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&start))?;
+        Some(value.parse().unwrap())
+    }
+
+    /// A line of /proc/PID/status, without its name.
+    pub fn status(&self, name: &str) -> String {
+        let status = format!("/proc/{}/status", self.pid().as_raw_pid());
+        let status = fs::read_to_string(status).unwrap();
+        let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|line| line.0 == name).unwrap().1.trim().to_owned()
     }
 
     /// Waits for something to be so, for as long as the server runs.
@@ -178,6 +242,48 @@ impl Served {
         assert!(!self.home.path("run/enclave.sock").exists());
     }
 }
+
+impl Share {
+    /// A request to sign a message.
+    pub fn sign_request(&self, message: &[u8]) -> proto::SignRequest {
+        let kind = proto::payload::Kind::Message(message.to_vec().into());
+        proto::SignRequest {
+            share_id: self.id.clone(),
+            wallet_id: "wallet".to_owned(),
+            payload: Some(proto::Payload { kind: Some(kind) }),
+            ..Default::default()
+        }
+    }
+
+    /// A frame that signs a message.
+    pub fn frame(&self, id: u64) -> proto::UseShareRequest {
+        let payload = self.sign_request(b"in a stream").payload;
+        let sign = proto::SignFrame { id, payload, ..Default::default() };
+        frame(proto::use_share_request::Frame::Sign(sign))
+    }
+
+    /// The frame that opens a stream, and so many that sign.
+    pub fn frames(&self, sign: u64) -> Vec<proto::UseShareRequest> {
+        let open = proto::OpenFrame {
+            share_id: self.id.clone(),
+            wallet_id: "wallet".to_owned(),
+            ..Default::default()
+        };
+        let open = frame(proto::use_share_request::Frame::Open(open));
+        std::iter::once(open).chain((1..=sign).map(|id| self.frame(id))).collect()
+    }
+
+    /// Fails unless the answer holds this share's signature of the message.
+    #[track_caller]
+    pub fn verify(&self, message: &[u8], answer: &proto::SignResponse) {
+        ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, &self.key)
+            .verify(message, &answer.signature.as_ref().unwrap().value)
+            .unwrap();
+    }
+}
+
+/// Of a home: each can be mounted, and reached, by itself.
+const DIRECTORIES: [&str; 5] = ["config", "config/policies", "run", "db", "kek"];
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
