@@ -6,6 +6,7 @@ use std::{fs, process::Command, sync::Arc, time::Duration};
 use countersign::{
     client,
     config::Config,
+    enclave::level,
     kms::vault_transit::{Login, Role, Settings},
 };
 use futures_util::future::join_all;
@@ -39,6 +40,7 @@ fn check_prints_what_is_locked() {
         (VAULT, "[runtime]\nworkers = 9", 4208),
         (VAULT, "[runtime]\nworkers = 8\n[limits]\nin_flight = 900\nstreams = 900", 9984),
     ];
+    let level = level().0.as_str();
     for (kms, tables, kib) in cases {
         let home = Home::new("test", kms, SQLITE);
         Authority::new().write_certificate(&home.path("config"));
@@ -48,7 +50,8 @@ fn check_prints_what_is_locked() {
         let mut check = Command::new(BINARY);
         let checked = check.args(["check", "--config"]).arg(home.config()).output().unwrap();
         let checked = String::from_utf8(checked.stdout).unwrap();
-        let line = format!("secret memory  {kib} KiB to be locked, mlock required\n");
+        let line =
+            format!("secret memory  {kib} KiB to be locked; {level}, at least mlock required\n");
         assert!(checked.contains(&line), "{line}: {checked}");
     }
 }

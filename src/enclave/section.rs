@@ -19,13 +19,11 @@ use crate::memory::SecretMemoryError;
 // A panic in a section is caught there: it wipes what the section held.
 const _: () = assert!(cfg!(panic = "unwind"));
 
-/// Runs `work` to its end in a room of secret memory: on this thread, nothing
-/// awaited, and no plaintext in any register, stack or heap afterwards.
-///
-/// What `work` allocates it frees: anything left is counted as a leak. It gives back
-/// one byte and writes what else there is, field by field, to where the caller has
-/// room: a value that moves out takes along what lies in its padding and in the
-/// unused part of an enum. Within a section or on a secret thread `work` just runs.
+/// Runs `work` to its end in a room of secret memory, on this thread and without an
+/// await; within a section or on a secret thread it just runs. What `work` allocates
+/// it frees: anything left is counted as a leak. It gives back one byte and writes
+/// what else there is, field by field, to where the caller has room: a value that
+/// moves out takes along what lies in its padding and the unused part of an enum.
 pub(super) fn secure(work: impl FnOnce() -> Result<(), EnclaveError>) -> Result<(), EnclaveError> {
     // Unwinding drops what `work` owns and finds nothing shared half-changed: slots
     // are read, or owned. The panic's message is dropped in here as well.

@@ -217,6 +217,10 @@ fn config(at: &Path, environment: &str, custodian: &Custodian) -> String {
 
 fn vault(settings: &Settings) -> String {
     let Settings { addresses, ca_file, mount, key, .. } = settings;
+    // By name, as in production: names are looked up on threads of ordinary memory,
+    // which the thread that speaks to Vault starts.
+    let addresses: Vec<_> =
+        addresses.iter().map(|address| address.replace("127.0.0.1", "localhost")).collect();
     let mut text = format!(
         "[kms]\nkind = \"vault-transit\"\n[vault]\naddresses = {addresses:?}\nca_file = {ca_file:?}\n\
          mount = {mount:?}\nkey = {key:?}\n"
