@@ -1,5 +1,4 @@
 //! ===== THE TRUST BOUNDARY =====
-//!
 //! The only code that ever sees a share or a DEK in plaintext. It does no I/O,
 //! logs nothing, awaits nothing and knows nothing of gRPC, KMS or SQL. Where the
 //! bytes are at each step of a request, ▓ memory that no other process can read:

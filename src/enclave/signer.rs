@@ -26,8 +26,7 @@ pub(super) fn derive(algorithm: Algorithm, share: &[u8]) -> Result<VerifyingKey,
     }
 }
 
-/// Makes a share in `slot`: 32 uniform bytes, drawn again until they are a key. The
-/// first draw is one but for a chance below 2⁻³² (a scalar above the group's order).
+/// Makes a share in `slot`: 32 uniform bytes, drawn again until they are a key.
 pub(super) fn generate(slot: &mut Slot, public: &mut PublicKey) -> Result<(), EnclaveError> {
     loop {
         slot.fill(|place| {

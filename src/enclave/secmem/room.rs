@@ -39,6 +39,9 @@ pub const THREAD: Kind = Kind { stack: 192 * 1024, heap: 1280 * 1024 };
 /// What a section uses of its stack and so is wiped after each. Below, the stack is
 /// zero, and wiped where it is not any more.
 const SHALLOW: usize = 64 * 1024;
+/// Where frames begin, so that few addresses agree with a slot's in their low 12 bits,
+/// by which the processor compares first: some percent of a signature.
+const STAGGER: usize = 1088;
 
 const CELL: usize = 2 * 1024 * 1024;
 const CELLS: usize = 128;
@@ -122,7 +125,7 @@ impl Room {
         #[cfg(not(miri))]
         // SAFETY: this owner's stack is mapped, aligned to a page and so long; if
         // `work` unwinds all the same, the process aborts.
-        let result = unsafe { psm::on_stack(start, length, work) };
+        let result = unsafe { psm::on_stack(start, length - STAGGER, work) };
         #[cfg(miri)] // It has no other stacks.
         let result = work();
         CURRENT.set(None);

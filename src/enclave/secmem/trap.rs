@@ -1,6 +1,5 @@
-//! What happens at a system call that the filter traps: one line, and the end. A
-//! process that makes a call that nobody reviewed is not the one that was reviewed;
-//! it ends by SIGSYS, for its supervisor to see: the handler resets itself.
+//! What happens at a system call that the filter traps: one line, and the end by
+//! SIGSYS. A process that makes a call that nobody reviewed is not the reviewed one.
 
 use std::{ffi::c_void, mem, ptr};
 
