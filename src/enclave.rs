@@ -79,7 +79,7 @@ impl Enclave {
     /// Takes a slot for the DEK of a share of so many bytes, and for the share that
     /// takes its place; or [`EnclaveError::Exhausted`].
     pub fn reserve(&self, share: usize) -> Result<Slot, EnclaveError> {
-        self.0.take(share).ok_or(EnclaveError::Exhausted)
+        self.0.take(share)
     }
 
     /// Derives, signs and verifies with every algorithm; fails as the first of them.

@@ -43,16 +43,15 @@ pub struct Budget {
 pub enum SecretMemoryError {
     /// The pages cannot be locked.
     #[error(
-        "cannot lock {needed_kib} KiB of secret memory: RLIMIT_MEMLOCK allows {} KiB. Raise it to at \
+        "cannot lock {needed_kib} KiB of secret memory: RLIMIT_MEMLOCK allows {allowed_kib} KiB. Raise it to at \
          least {needed_kib} KiB (`ulimit -l`, `LimitMEMLOCK=` of the service or of containerd), or \
-         lower limits.in_flight, limits.streams and workers",
-        allowed_kib.map_or_else(|| "unlimited".to_owned(), |kib| kib.to_string())
+         lower limits.in_flight, limits.streams and workers"
     )]
     Lock {
         /// What the process needs in all.
         needed_kib: usize,
-        /// The soft limit, none when unlimited.
-        allowed_kib: Option<u64>,
+        /// The soft limit.
+        allowed_kib: u64,
     },
     /// The pages cannot be mapped or protected.
     #[error(
@@ -105,15 +104,20 @@ impl SecretMemoryError {
     /// What the kernel's answer to mmap(2) or mlock(2) means, when the process
     /// needs so much in all.
     pub(crate) fn not_mapped(error: Errno, needed_kib: usize) -> Self {
-        let allowed_kib = getrlimit(Resource::Memlock).current.map(|bytes| bytes / 1024);
-        let is_too_low = allowed_kib.is_some_and(|allowed| allowed < needed_kib as u64);
-        match error {
-            Errno::AGAIN | Errno::NOMEM | Errno::PERM if is_too_low => {
+        match (error, too_low_a_limit(needed_kib)) {
+            (Errno::AGAIN | Errno::NOMEM | Errno::PERM, Some(allowed_kib)) => {
                 Self::Lock { needed_kib, allowed_kib }
             }
-            other => Self::Map(other),
+            (other, _) => Self::Map(other),
         }
     }
+}
+
+/// How many KiB RLIMIT_MEMLOCK lets this process lock, where that is less than it
+/// needs. CAP_IPC_LOCK may let it lock more.
+pub(crate) fn too_low_a_limit(needed_kib: usize) -> Option<u64> {
+    let allowed_kib = getrlimit(Resource::Memlock).current? / 1024;
+    (allowed_kib < needed_kib as u64).then_some(allowed_kib)
 }
 
 impl Budget {

@@ -68,63 +68,53 @@ async fn look(
     assert_nothing(&[(&names[0], &during), (&names[1], &after)]);
 }
 
-/// The environment of a test's part of Vault, and how to get at its DEKs.
-fn custodian(tenant: &Tenant<'_>, vault: &VaultServer) -> (String, Custodian) {
-    assert!(tenant.settings().signer.is_some(), "{:?}", Role::Signer);
-    let token = vault.root_token().to_owned();
-    let custodian = Custodian::Vault(Box::new(tenant.settings()), token);
-    (tenant.environment().as_str().to_owned(), custodian)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn signing_with_a_local_kek() {
-    if !may_look(module_path!(), "signing_with_a_local_kek") {
-        return;
-    }
+/// The same of an instance of its own, over a local KEK or a real Vault.
+async fn look_with_a_local_kek(case: &str, load: fn(&Instance, &[Share]) -> Load) {
     let instance = Instance::start("test", &Custodian::Local);
     let shares = instance.shares().await;
-    look("Sign, local KEK", &instance, &shares, Vec::new(), Load::signing).await;
+    look(case, &instance, &shares, Vec::new(), load).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn signing_with_a_vault() {
-    if !may_look(module_path!(), "signing_with_a_vault") {
-        return;
-    }
+async fn look_with_a_vault(case: &str, load: fn(&Instance, &[Share]) -> Load) {
     let Some(vault) = VaultServer::shared().await else {
         return;
     };
     let tenant = Tenant::new(vault).await;
-    let (environment, custodian) = custodian(&tenant, vault);
-    let instance = Instance::start(&environment, &custodian);
+    assert!(tenant.settings().signer.is_some(), "{:?}", Role::Signer);
+    let token = vault.root_token().to_owned();
+    let custodian = Custodian::Vault(Box::new(tenant.settings()), token);
+    let instance = Instance::start(tenant.environment().as_str(), &custodian);
     let shares = instance.shares().await;
-    look("Sign, Vault", &instance, &shares, Vec::new(), Load::signing).await;
+    look(case, &instance, &shares, Vec::new(), load).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_with_a_local_kek() {
+    if may_look(module_path!(), "signing_with_a_local_kek") {
+        look_with_a_local_kek("Sign, local KEK", Load::signing).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_with_a_vault() {
+    if may_look(module_path!(), "signing_with_a_vault") {
+        look_with_a_vault("Sign, Vault", Load::signing).await;
+    }
 }
 
 /// The share is open all the time, and between the frames, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_held_open() {
-    if !may_look(module_path!(), "streams_held_open") {
-        return;
+    if may_look(module_path!(), "streams_held_open") {
+        look_with_a_local_kek("UseShare", Load::streaming).await;
     }
-    let instance = Instance::start("test", &Custodian::Local);
-    let shares = instance.shares().await;
-    look("UseShare", &instance, &shares, Vec::new(), Load::streaming).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_requests() {
-    if !may_look(module_path!(), "cancelled_requests") {
-        return;
+    if may_look(module_path!(), "cancelled_requests") {
+        look_with_a_vault("cancelled", Load::cancelling).await;
     }
-    let Some(vault) = VaultServer::shared().await else {
-        return;
-    };
-    let tenant = Tenant::new(vault).await;
-    let (environment, custodian) = custodian(&tenant, vault);
-    let instance = Instance::start(&environment, &custodian);
-    let shares = instance.shares().await;
-    look("cancelled", &instance, &shares, Vec::new(), Load::cancelling).await;
 }
 
 /// The token that Vault gives is searched for as well.

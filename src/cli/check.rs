@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, getrlimit};
 use tokio::time::Instant;
 
 use super::{block_on_threads, failure::Failure};
@@ -15,6 +14,7 @@ use crate::{
     config::Config,
     enclave::level,
     harden::{Enforcement, Landlock, Reach, confine, filter, harden, rehearse},
+    memory::too_low_a_limit,
     policy::Policy,
 };
 
@@ -82,8 +82,7 @@ impl Check {
             if let Err(error) = require.met_by(level()) {
                 writeln!(out, "warning        {error}")?;
             }
-            let allowed = getrlimit(Resource::Memlock).current.map(|bytes| bytes / 1024);
-            if let Some(allowed) = allowed.filter(|allowed| *allowed < kib as u64) {
+            if let Some(allowed) = too_low_a_limit(kib) {
                 writeln!(out, "warning        only {allowed} KiB can be locked here (ulimit -l)")?;
             }
             let (landlock, seccomp) = rehearse(&reach)?;

@@ -75,16 +75,17 @@ impl Local {
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, pool)?,
             opened => opened?,
         };
-        let mode = file.metadata()?.mode() & 0o7777;
+        let metadata = file.metadata()?;
+        let mode = metadata.mode() & 0o7777;
         if mode & 0o077 != 0 {
             return Err(KekFileError::Mode(mode));
         }
-        let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
         if length == 0 || !length.is_multiple_of(DEK_LEN) || length / DEK_LEN > VERSIONS_MAX {
             return Err(KekFileError::Length);
         }
         let mut read = || {
-            let slot = pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
+            let slot = pool.take(DEK_LEN)?;
             let mut failed = None;
             let key = Dek::unwrapped(slot, |key| {
                 file.read_exact(key).map_err(|error| {
@@ -106,7 +107,7 @@ impl Local {
 
 /// A new KEK goes from the generator through secret memory into the file.
 fn create(path: &Path, pool: &SecretPool) -> Result<File, KekFileError> {
-    let slot = pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
+    let slot = pool.take(DEK_LEN)?;
     let key = Dek::generate(slot)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
     let mut written = Ok(());
@@ -153,7 +154,7 @@ impl Kms for Local {
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         in_time(deadline)?;
-        let slot = self.pool.take(DEK_LEN).ok_or(EnclaveError::Exhausted)?;
+        let slot = self.pool.take(DEK_LEN)?;
         let dek = self.open_dek(context, wrapped, slot)?;
         self.wrap(context, dek, deadline).await
     }

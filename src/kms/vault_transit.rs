@@ -157,7 +157,7 @@ impl Kms for VaultTransit {
             vault.unwrap(&context, &wrapped, slot, deadline).await
         };
         let (dek, request_id) = self.thread.run(&self.calls, deadline, work).await?;
-        Ok(Unwrapped { dek, request_id: Some(request_id.clone()).filter(|id| !id.is_empty()) })
+        Ok(Unwrapped { dek, request_id: (!request_id.is_empty()).then(|| request_id.clone()) })
     }
 
     async fn rewrap(

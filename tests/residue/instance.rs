@@ -11,7 +11,7 @@ use std::{
 };
 
 use countersign::{
-    key::{Algorithm, PublicKey, ShareId},
+    key::{Algorithm, ShareId},
     kms::vault_transit::{Login, Settings},
     proto,
 };
@@ -110,15 +110,8 @@ impl Instance {
         let request = generate(algorithm);
         let socket = self.path("custody.sock");
         let mut custody = countersign::client::custody(&socket).await.unwrap();
-        let made = custody.generate_share(request).await.unwrap().into_inner();
-        let key = made.share.unwrap().public_key.unwrap();
-        Share {
-            public_key: PublicKey::parse(algorithm, &key.key).unwrap(),
-            id: key.share_id,
-            wallet: key.wallet_id,
-            algorithm,
-            address: key.account_address,
-        }
+        let made = custody.generate_share(request).await.unwrap();
+        Share::of(algorithm, made.into_inner())
     }
 
     /// The secrets of these shares, read from the database by the independent

@@ -179,14 +179,7 @@ impl Enclave {
             algorithm: algorithm.number().into(),
         };
         let made = self.custody().await.generate_share(request).await.unwrap();
-        let key = made.into_inner().share.unwrap().public_key.unwrap();
-        Share {
-            public_key: PublicKey::parse(algorithm, &key.key).unwrap(),
-            id: key.share_id,
-            wallet: key.wallet_id,
-            algorithm,
-            address: key.account_address,
-        }
+        Share::of(algorithm, made.into_inner())
     }
 
     /// Starts draining, and waits until everything has ended.
@@ -203,6 +196,18 @@ impl Enclave {
 }
 
 impl Share {
+    /// What custody answered when it was made.
+    pub fn of(algorithm: Algorithm, made: proto::GenerateShareResponse) -> Self {
+        let key = made.share.unwrap().public_key.unwrap();
+        Self {
+            public_key: PublicKey::parse(algorithm, &key.key).unwrap(),
+            id: key.share_id,
+            wallet: key.wallet_id,
+            algorithm,
+            address: key.account_address,
+        }
+    }
+
     /// A payload that this share's algorithm signs.
     pub fn payload(&self, number: u64) -> proto::Payload {
         let text = format!("payload {number}, padded to thirty-two bytes and beyond");

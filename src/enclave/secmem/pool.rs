@@ -48,16 +48,16 @@ impl SecretPool {
         Ok(Self(Arc::new(Slots { pages, free: Mutex::new([small, large]) })))
     }
 
-    /// Takes a free slot of at least `length` bytes; none when all such are in
-    /// use.
-    pub fn take(&self, length: usize) -> Option<Slot> {
+    /// Takes a free slot of at least `length` bytes, or [`EnclaveError::Exhausted`].
+    pub fn take(&self, length: usize) -> Result<Slot, EnclaveError> {
         let [small, large] = &mut *self.0.free();
         let place = match length {
             _ if length <= SLOT_LEN => small.pop(),
             _ if length <= LARGE_SLOT_LEN => large.pop(),
             _ => None,
-        }?;
-        Some(Slot { slots: Arc::clone(&self.0), place, filled: 0 })
+        };
+        let place = place.ok_or(EnclaveError::Exhausted)?;
+        Ok(Slot { slots: Arc::clone(&self.0), place, filled: 0 })
     }
 
     /// How many slots are free.

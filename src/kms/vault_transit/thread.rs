@@ -226,13 +226,9 @@ fn logging(log: Option<&Dispatch>, run: impl FnOnce()) {
 fn here(error: &KmsError) -> KmsError {
     KmsError {
         kind: error.kind,
-        retry_after: error.retry_after.map(|pause| Duration::from_nanos(nanos(pause))),
+        retry_after: error.retry_after.map(|it| Duration::new(it.as_secs(), it.subsec_nanos())),
         detail: error.detail.as_str().to_owned(),
     }
-}
-
-fn nanos(pause: Duration) -> u64 {
-    u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

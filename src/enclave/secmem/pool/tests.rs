@@ -51,15 +51,15 @@ fn a_failed_fill_leaves_an_empty_wiped_slot() {
 fn slots_are_distinct_and_finite() {
     let pool = pool(2, 1);
     let (mut one, mut two) = (pool.take(1).unwrap(), pool.take(SLOT_LEN).unwrap());
-    assert!(pool.take(1).is_none(), "a DEK does not take a large slot");
+    assert!(pool.take(1).is_err(), "a DEK does not take a large slot");
     fill(&mut one);
     assert_zero(&mut two);
     let large = pool.take(SLOT_LEN + 1).unwrap();
-    assert!(pool.take(LARGE_SLOT_LEN).is_none());
+    assert!(pool.take(LARGE_SLOT_LEN).is_err());
     assert_eq!(pool.free(), 0);
     drop((one, two, large));
     assert_eq!(pool.free(), 3);
-    assert!(pool.take(LARGE_SLOT_LEN + 1).is_none(), "nothing is so long");
+    assert!(pool.take(LARGE_SLOT_LEN + 1).is_err(), "nothing is so long");
 }
 
 #[test]
