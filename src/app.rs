@@ -2,18 +2,18 @@
 //! trait object, and where the parts are put together.
 #![forbid(unsafe_code)]
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use tokio::{net::TcpListener, task::JoinSet};
 use tonic::service::Routes;
 
 use crate::{
-    config::{Config, KmsConfig, Limits, StoreConfig},
+    config::{Config, KmsConfig, Limits, StoreConfig, TlsConfig},
     custody::Custody,
     enclave::{Enclave, EnclaveError, SecretPool},
     grpc::{
-        self, Admission, Connections, Gate, Health, MESSAGE_LIMIT, ShareCustody, SigningEnclave,
-        Socket, SocketError,
+        self, Admission, Connections, Credentials, FileProblem, Gate, Health, MESSAGE_LIMIT,
+        Material, ShareCustody, SigningEnclave, Socket, SocketError, TlsListener,
     },
     key::Environment,
     kms::{
@@ -39,6 +39,7 @@ pub struct App {
     metrics: Metrics,
     enclave: Socket,
     custody: Option<Socket>,
+    tls: Option<TlsListener>,
     metrics_listener: Option<TcpListener>,
 }
 
@@ -71,12 +72,18 @@ pub enum StartError {
     /// A socket cannot be bound.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The files of the TLS listener have problems.
+    #[error("{}", join(.0))]
+    TlsFiles(Vec<FileProblem>),
+    /// The TLS listener cannot be bound.
+    #[error("listen.tls.address: {0}: {1}")]
+    Tls(SocketAddr, std::io::Error),
     /// The metrics listener cannot be bound.
     #[error("metrics.listen: {0}")]
     Metrics(std::io::Error),
 }
 
-fn join(problems: &[PolicyProblem]) -> String {
+fn join(problems: &[impl ToString]) -> String {
     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
@@ -90,6 +97,16 @@ pub fn enclave(config: &Config) -> Result<Enclave, StartError> {
     let enclave = Enclave::start(config.budget(), config.require)?;
     enclave.self_test().map_err(StartError::SelfTest)?;
     Ok(enclave)
+}
+
+/// What the TLS listener is made of, where there is one. Read before the process
+/// confines itself, so that what it cannot begin with it learns first.
+///
+/// # Errors
+/// `TlsFiles`.
+pub fn tls(config: &Config) -> Result<Option<Material>, StartError> {
+    let tls = config.listen.tls.as_ref();
+    tls.map(|tls| Material::load(&tls.files)).transpose().map_err(StartError::TlsFiles)
 }
 
 /// Puts together what signing needs, in the order of a request.
@@ -138,25 +155,43 @@ impl App {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn build(config: Config, enclave: Enclave) -> Result<Self, StartError> {
+    pub async fn build(
+        config: Config,
+        enclave: Enclave,
+        tls: Option<Material>,
+    ) -> Result<Self, StartError> {
         let signing = signing(&config, enclave).await?;
-        Self::over(signing, config).await
+        Self::over(signing, config, tls).await
     }
 
-    /// Binds the listeners over parts that are there already.
+    /// Binds the listeners over parts that are there already; without material there
+    /// is no TLS listener.
     ///
     /// # Errors
     /// A listener cannot be bound.
-    pub async fn over(signing: Signing, config: Config) -> Result<Self, StartError> {
+    pub async fn over(
+        signing: Signing,
+        config: Config,
+        tls: Option<Material>,
+    ) -> Result<Self, StartError> {
         let listen = &config.listen;
         let enclave = Socket::bind(&listen.enclave, listen.mode)?;
         let custody = listen.custody.as_deref();
         let custody = custody.map(|path| Socket::bind(path, listen.custody_mode)).transpose()?;
+        let (tls, metrics) = match listen.tls.clone().zip(tls) {
+            None => (None, Metrics::new()),
+            Some((TlsConfig { address, files }, material)) => {
+                let metrics = Metrics::with_tls();
+                let credentials = Arc::new(Credentials::new(files, material, metrics.clone()));
+                let listener = TlsListener::bind(address, credentials).await;
+                (Some(listener.map_err(|error| StartError::Tls(address, error))?), metrics)
+            }
+        };
         let metrics_listener = match config.metrics {
             None => None,
             Some(address) => Some(TcpListener::bind(address).await.map_err(StartError::Metrics)?),
         };
-        Ok(Self { signing, config, metrics: Metrics::new(), enclave, custody, metrics_listener })
+        Ok(Self { signing, config, metrics, enclave, custody, tls, metrics_listener })
     }
 
     /// The KMS, for whoever closes it when nothing uses it any more.
@@ -164,12 +199,22 @@ impl App {
         Arc::clone(&self.signing.kms)
     }
 
+    /// Where the TLS listener is bound.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls.as_ref()?.address().ok()
+    }
+
+    /// What the TLS listener is made of, for whoever is told that its files changed.
+    pub fn credentials(&self) -> Option<Arc<Credentials>> {
+        Some(self.tls.as_ref()?.credentials())
+    }
+
     /// Runs until `draining` starts and what is in flight has finished.
     ///
     /// # Errors
     /// A part ended before its time; the others were ended with it.
     pub async fn run(self, draining: Draining) -> Result<(), PartFailed> {
-        let Self { signing, config, metrics, enclave, custody, metrics_listener } = self;
+        let Self { signing, config, metrics, enclave, custody, tls, metrics_listener } = self;
         let limits = config.limits;
         let gate = gate(&config, &metrics);
         let room = limits.connections.connections;
@@ -184,12 +229,23 @@ impl App {
         let service = SigningEnclave::new(signing.clone(), limits.session, draining.clone());
         let service = SigningEnclaveServer::new(service).max_decoding_message_size(MESSAGE_LIMIT);
         let routes = Routes::new(gate.before(service)).add_service(health_service.clone());
-        listen(enclave, routes);
+        listen(enclave, routes.clone());
         if let Some(custody) = custody {
             let service = ShareCustodyServer::new(ShareCustody(Custody(signing.clone())))
                 .max_decoding_message_size(MESSAGE_LIMIT);
             let routes = Routes::new(gate.before(service)).add_service(health_service);
             listen(custody, routes);
+        }
+        if let Some(tls) = tls {
+            parts.spawn(tls.credentials().follow(draining.clone()));
+            parts.spawn(grpc::serve_tls(
+                tls,
+                routes,
+                connections.clone(),
+                limits.connections,
+                metrics.clone(),
+                draining.clone(),
+            ));
         }
         if let Some(listener) = metrics_listener {
             parts.spawn(endpoint::serve(listener, metrics, draining.clone()));

@@ -10,6 +10,7 @@ mod document;
 mod kms;
 mod limits;
 mod store;
+mod tls;
 
 use std::{
     net::SocketAddr,
@@ -32,6 +33,7 @@ use document::{Problems, Table};
 pub use kms::KmsConfig;
 pub use limits::Limits;
 pub use store::StoreConfig;
+pub use tls::TlsConfig;
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -63,13 +65,15 @@ pub struct Config {
 /// Shares of more than 4 KiB that are open at once: few keys are so long.
 const LARGE_SLOTS: usize = 2;
 
-/// The sockets.
+/// The sockets and the TLS listener.
 #[derive(Clone, Debug)]
 pub struct Listen {
     /// The application's socket.
     pub enclave: PathBuf,
     /// The operators' socket, if custody is offered at all.
     pub custody: Option<PathBuf>,
+    /// The application's service over TLS, if it is offered at all.
+    pub tls: Option<TlsConfig>,
     /// The mode of the application's socket.
     pub mode: u32,
     /// The mode of the operators' socket.
@@ -151,7 +155,7 @@ fn read(root: Table<'_>) -> Option<Config> {
     let environment: Option<Environment> =
         root.name_of("environment", "the name of this environment, such as \"staging\"");
     let listen = listen(root.table("listen"));
-    let callers = callers::read(root.tables("caller"), &root);
+    let callers = callers::read(root.tables("caller"), &root, listen.as_ref());
     let policy = root.table("policy");
     let policies = policy.path("directory", "the directory of Cedar policies");
     policy.finish();
@@ -190,6 +194,7 @@ fn listen(table: Table<'_>) -> Option<Listen> {
         })
     };
     let (mode, custody_mode) = (mode("mode"), mode("custody_mode"));
+    let tls = tls::read(table.table("tls"));
     for socket in [&enclave, &custody].into_iter().flatten() {
         if Socket::is_too_long(socket) {
             table.note(format!(
@@ -202,7 +207,7 @@ fn listen(table: Table<'_>) -> Option<Listen> {
         table.note("`listen.enclave` and `listen.custody` must be different sockets");
     }
     table.finish();
-    Some(Listen { enclave: enclave?, custody, mode: mode?, custody_mode: custody_mode? })
+    Some(Listen { enclave: enclave?, custody, tls: tls?, mode: mode?, custody_mode: custody_mode? })
 }
 
 fn log_level(table: Table<'_>) -> Option<Level> {

@@ -1,7 +1,11 @@
-//! Listeners: connections on a Unix socket, and what a connection may use.
+//! Listeners: connections on a Unix socket or over TLS, and what a connection may
+//! use.
 //!
 //! ```text
-//!  connect ─▶ limits on connections (in all, per caller) ─▶ HTTP/2 limits ─▶ routes
+//!  Unix socket ─▶ uid of the peer ──────────────────┐
+//!  TCP ─▶ TLS handshake (tls.rs) ─▶ SPIFFE ID of it ─┤
+//!      ┌────────────────────────────────────────────┘
+//!      └▶ limits on connections (in all, per caller) ─▶ HTTP/2 limits ─▶ routes
 //!  routes  ─▶ SigningEnclave or ShareCustody behind the gate (gate.rs), or health
 //! ```
 #![forbid(unsafe_code)]
@@ -18,23 +22,18 @@ mod gate;
 mod health;
 mod message;
 mod peer;
+mod server;
 mod socket;
 pub mod status;
+mod tls;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{future::pending, io, pin::pin, sync::Arc, time::Duration};
 
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
-};
-use tokio::net::UnixStream;
-use tokio_io_timeout::TimeoutStream;
+use tokio::task::JoinSet;
 use tonic::service::Routes;
-use tower::ServiceExt;
 
 use crate::shutdown::Draining;
-use authority::LenientAuthority;
+use server::Server;
 
 pub use admission::{Admission, Room};
 pub use allowance::Allowed;
@@ -44,6 +43,7 @@ pub use enclave::{SigningEnclave, frame};
 pub use gate::{Gate, Gated};
 pub use health::{Health, HealthService, MEMORY};
 pub use socket::{Socket, SocketError};
+pub use tls::{Credentials, FileKey, FileProblem, Files, Material, TlsListener, serve_tls};
 
 /// The longest message, encoded: twice the longest payload.
 pub const MESSAGE_LIMIT: usize = 128 * 1024;
@@ -78,22 +78,13 @@ pub async fn serve(
     limits: ConnectionLimits,
     draining: Draining,
 ) {
-    let mut server = auto::Builder::new(TokioExecutor::new()).http2_only();
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
-        .max_header_list_size(HEADER_LIMIT)
-        .max_pending_accept_reset_streams(RESET_LIMIT)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
-    let server = Arc::new(server);
-    let routes = routes.prepare();
-    let graceful = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(draining.started());
+    let server = Arc::new(Server::new(routes, limits, draining.clone()));
+    let mut open = JoinSet::new();
+    let mut stop = pin!(draining.started());
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
+            Some(_) = open.join_next() => continue,
             accepted = socket.listener.accept() => accepted,
         };
         let stream = match accepted {
@@ -104,35 +95,17 @@ pub async fn serve(
             }
         };
         let peer = peer::of(&stream);
-        let Some(open) = connections.admit(&peer) else {
+        let Some(admitted) = connections.admit(&peer) else {
             continue;
         };
-        let service = routes.clone().map_request(move |mut request: http::Request<_>| {
-            request.extensions_mut().insert(peer.clone());
-            request
-        });
-        let connection = server
-            .serve_connection(
-                TokioIo::new(LenientAuthority::new(bounded(stream, limits.idle))),
-                TowerToHyperService::new(service),
-            )
-            .into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            // How a connection ends is the client's affair; its requests are
-            // logged one by one.
-            let _ = connection.await;
-            drop(open);
+        let server = Arc::clone(&server);
+        open.spawn(async move {
+            server.serve(stream, peer, pending()).await;
+            drop(admitted);
         });
     }
     drop(socket);
-    let _ = tokio::time::timeout(limits.grace, graceful.shutdown()).await;
-}
-
-fn bounded(stream: UnixStream, idle: Duration) -> std::pin::Pin<Box<TimeoutStream<UnixStream>>> {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_read_timeout(Some(idle));
-    Box::pin(stream)
+    while open.join_next().await.is_some() {}
 }
 
 /// Running out of descriptors passes; a loop that spins on it would not help.

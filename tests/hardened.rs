@@ -4,6 +4,6 @@
 mod child;
 mod confined;
 mod kernels;
-mod projected;
+pub mod projected;
 mod reach;
-mod serving;
+pub mod serving;

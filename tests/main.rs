@@ -28,4 +28,5 @@ mod sign;
 mod stack;
 mod store;
 mod streams;
+mod tls;
 mod vault;

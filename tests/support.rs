@@ -14,5 +14,6 @@ pub mod python;
 pub mod refused;
 pub mod served;
 pub mod supervisor;
+pub mod tls;
 pub mod token_review;
 pub mod vault;

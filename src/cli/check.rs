@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{block_on_threads, failure::Failure};
 use crate::{
     app,
-    config::Config,
+    config::{Config, TlsConfig},
     enclave::level,
     harden::{Enforcement, Landlock, Reach, confine, filter, harden, rehearse},
     memory::too_low_a_limit,
@@ -42,6 +42,8 @@ impl Check {
         let config = Config::load(&self.config)?;
         let policies = Policy::load(&config.policies).err().unwrap_or_default();
         let mut problems = config.kms.missing_files();
+        let tls = app::tls(&config);
+        problems.extend(tls.as_ref().err().map(ToString::to_string));
         problems.extend(policies.iter().map(ToString::to_string));
         if !problems.is_empty() {
             return Err(Failure::configuration(problems.join("\n")));
@@ -51,6 +53,10 @@ impl Check {
         writeln!(out, "environment    {}", config.environment)?;
         writeln!(out, "callers        {}", config.callers.iter().count())?;
         writeln!(out, "policies       {}", config.policies.display())?;
+        if let (Some(TlsConfig { address, .. }), Ok(Some(material))) = (&config.listen.tls, &tls) {
+            let not_after = humantime::format_rfc3339_seconds(material.not_after());
+            writeln!(out, "tls            {address}, certificate valid until {not_after}")?;
+        }
         let (require, kib) = (config.require, config.budget().kib());
         writeln!(
             out,

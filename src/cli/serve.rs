@@ -42,15 +42,17 @@ impl Serve {
             tracing::warn!(level, %why, "This kernel gives no memfd_secret: root reads open shares");
         }
         let enclave = app::enclave(&config)?;
+        let tls = app::tls(&config)?;
         let landlock = confine(&Reach::of(&config, &self.config))?;
         // From here on there are other threads.
         block_on_threads(config.workers, async {
             let listen = config.listen.clone();
-            let app = App::build(config, enclave).await?;
+            let app = App::build(config, enclave, tls).await?;
             report(&landlock, filter()?);
             tracing::info!(
                 enclave = %listen.enclave.display(),
                 custody = listen.custody.map(|path| path.display().to_string()),
+                tls = app.tls_address().map(|address| address.to_string()),
                 "Listening"
             );
             let kms = app.kms();

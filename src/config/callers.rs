@@ -1,9 +1,14 @@
 //! `[[caller]]`: who may call at all.
 
-use super::document::Table;
+use super::{Listen, document::Table};
 use crate::caller::{Caller, Callers, OVERFLOW_UID, SpiffeId};
 
-pub(super) fn read(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> {
+pub(super) fn read(
+    tables: Vec<Table<'_>>,
+    root: &Table<'_>,
+    listen: Option<&Listen>,
+) -> Option<Callers> {
+    let tls = listen.map(|listen| listen.tls.is_some());
     if tables.is_empty() {
         root.note("no [[caller]]: name at least one, with its name and its uid or spiffe_id");
     }
@@ -39,6 +44,22 @@ pub(super) fn read(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> 
             {
                 table.note(format!("there is another caller with the spiffe_id \"{id}\""));
             }
+            if let Some(id) = &spiffe_id
+                && let Some(first) = callers.iter().find_map(|other| other.spiffe_id.as_ref())
+                && first.trust_domain() != id.trust_domain()
+            {
+                // `client_ca_file` does not say which authority may vouch for which.
+                table.note(format!(
+                    "the spiffe_id \"{id}\" is of another trust domain than \"{first}\": all must \
+                     be of one, whose authorities are in `listen.tls.client_ca_file`"
+                ));
+            }
+            if tls == Some(false) && uid.is_none() && spiffe_id.is_some() {
+                table.note(
+                    "this caller has a spiffe_id alone, and there is no [listen.tls] where it \
+                     could call",
+                );
+            }
             callers.push(Caller {
                 name: name.into(),
                 uid,
@@ -47,6 +68,9 @@ pub(super) fn read(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> 
             });
         }
         table.finish();
+    }
+    if tls == Some(true) && callers.iter().all(|caller| caller.spiffe_id.is_none()) {
+        root.note("[listen.tls] is there, and no [[caller]] has a spiffe_id to call with");
     }
     Some(callers.into_iter().collect())
 }

@@ -308,7 +308,8 @@ impl<'d> Table<'d> {
         self.read(key, what, &span, value, read)
     }
 
-    fn required<T>(
+    /// Something that `read` understands, which must be there.
+    pub fn required<T>(
         &self,
         key: &'static str,
         what: &str,

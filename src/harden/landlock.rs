@@ -99,8 +99,8 @@ fn restrict(reach: &Reach, missing: &mut Vec<PathBuf>) -> Result<RestrictionStat
     for port in &reach.connects {
         (&mut rules).add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
-    if let Some(port) = reach.listens {
-        (&mut rules).add_rule(NetPort::new(port, AccessNet::BindTcp))?;
+    for port in &reach.listens {
+        (&mut rules).add_rule(NetPort::new(*port, AccessNet::BindTcp))?;
     }
     rules.restrict_self()
 }

@@ -10,6 +10,7 @@ use reqwest::Url;
 
 use crate::{
     config::{Config, KmsConfig, StoreConfig},
+    grpc::Files,
     kms::vault_transit::{self, Login},
 };
 
@@ -26,8 +27,8 @@ pub struct Reach {
     pub sockets: BTreeSet<PathBuf>,
     /// TCP ports to connect to.
     pub connects: BTreeSet<u16>,
-    /// The TCP port to listen on.
-    pub listens: Option<u16>,
+    /// TCP ports to listen on.
+    pub listens: BTreeSet<u16>,
 }
 
 impl Reach {
@@ -36,7 +37,7 @@ impl Reach {
         let mut reach = Self {
             // Name servers, for answers that are too long for UDP.
             connects: BTreeSet::from([53]),
-            listens: config.metrics.map(|address| address.port()),
+            listens: config.metrics.map(|address| address.port()).into_iter().collect(),
             ..Self::default()
         };
         reach.read(file);
@@ -44,6 +45,13 @@ impl Reach {
         reach.reads.insert(absolute(&config.policies));
         let sockets = config.listen.custody.iter().chain([&config.listen.enclave]);
         reach.sockets = sockets.map(|socket| holder(socket)).collect();
+        if let Some(tls) = &config.listen.tls {
+            reach.listens.insert(tls.address.port());
+            let Files { certificate, key, client_ca } = &tls.files;
+            for file in [certificate, key, client_ca] {
+                reach.read(file);
+            }
+        }
         match &config.store {
             StoreConfig::Sqlite { path } => reach.write(path),
             StoreConfig::Postgres(settings) => {

@@ -1,12 +1,14 @@
 //! The metrics registry, written in the OpenMetrics text format.
 
+mod tls;
+
 use std::{
     fmt,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use prometheus_client::{
@@ -16,6 +18,7 @@ use prometheus_client::{
 };
 
 use crate::enclave;
+use tls::Tls;
 
 /// From 50 µs to 13 s, doubling: a request's time is the KMS's time.
 const DURATION_BUCKETS: [f64; 18] = [
@@ -36,6 +39,7 @@ struct Inner {
     connections_refused: Counter<u64, AtomicU64>,
     slots_free: Gauge<i64, AtomicI64>,
     leaks: Gauge<i64, AtomicI64>,
+    tls: Option<Tls>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,8 +54,17 @@ struct MethodLabels {
 }
 
 impl Metrics {
-    /// A new registry.
+    /// A new registry, of a process without a TLS listener.
     pub fn new() -> Self {
+        Self::build(|_| None)
+    }
+
+    /// A new registry, of a process with a TLS listener.
+    pub fn with_tls() -> Self {
+        Self::build(|registry| Some(Tls::new(registry)))
+    }
+
+    fn build(tls: impl FnOnce(&mut Registry) -> Option<Tls>) -> Self {
         let mut registry = Registry::with_prefix("countersign");
         let requests = Family::default();
         registry.register("requests", "Requests by method and gRPC code", Family::clone(&requests));
@@ -82,6 +95,7 @@ impl Metrics {
         );
         let memory = Info::new(vec![("level", enclave::level().0.as_str())]);
         registry.register("secret_memory", "What protects secret memory", memory);
+        let tls = tls(&mut registry);
         Self(Arc::new(Inner {
             registry,
             requests,
@@ -91,6 +105,7 @@ impl Metrics {
             connections_refused,
             slots_free,
             leaks,
+            tls,
         }))
     }
 
@@ -119,6 +134,27 @@ impl Metrics {
     pub fn set_secret_memory(&self, free: usize, leaks: u64) {
         self.0.slots_free.set(i64::try_from(free).unwrap_or(i64::MAX));
         self.0.leaks.set(i64::try_from(leaks).unwrap_or(i64::MAX));
+    }
+
+    /// Notes until when the TLS listener's certificate is valid.
+    pub fn set_tls_certificate(&self, not_after: SystemTime) {
+        if let Some(tls) = &self.0.tls {
+            tls.set_not_after(not_after);
+        }
+    }
+
+    /// Notes whether what is in the TLS listener's files is refused.
+    pub fn set_tls_reload_failed(&self, failed: bool) {
+        if let Some(tls) = &self.0.tls {
+            tls.reload_failed.set(failed.into());
+        }
+    }
+
+    /// Counts a TLS handshake that failed.
+    pub fn tls_handshake_failed(&self) {
+        if let Some(tls) = &self.0.tls {
+            tls.handshakes_failed.inc();
+        }
     }
 
     /// The registry as text.

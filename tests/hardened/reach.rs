@@ -25,7 +25,7 @@ fn paths<const N: usize>(paths: [&str; N]) -> BTreeSet<PathBuf> {
 fn the_examples_reach_their_own_directories() {
     let postgres = example("postgres-vault.toml");
     assert_eq!(postgres.connects, BTreeSet::from([53, 5432, 8200]));
-    assert_eq!(postgres.listens, None);
+    assert_eq!(postgres.listens, BTreeSet::new());
     assert_eq!(postgres.writes, paths([]));
     let sockets = paths(["/run/countersign", "/run/countersign-custody"]);
     assert_eq!(postgres.sockets, sockets);

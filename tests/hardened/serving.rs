@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 /// Every thread of the server, those that started before the filter as well.
-fn assert_confined(served: &Served) {
+pub fn assert_confined(served: &Served) {
     if !confines() {
         return;
     }

@@ -2,6 +2,7 @@
 //! are asked for.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     sync::{
         Arc,
@@ -15,9 +16,10 @@ use countersign::{
     app::{self, App},
     caller::{Caller, Callers},
     client,
-    config::{Config, KmsConfig, Limits, Listen, StoreConfig},
+    config::{Config, KmsConfig, Limits, Listen, StoreConfig, TlsConfig},
     enclave::{Dek, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
+    grpc::Credentials,
     key::{Algorithm, Environment, PublicKey, Revision, ShareId, ShareState, WalletId},
     kms::{Kms, KmsError, Unwrapped},
     permitted::PermittedDek,
@@ -78,6 +80,8 @@ pub struct Setup {
     pub store: Option<StoreConfig>,
     /// A KEK in the enclave's directory when left out.
     pub kms: Option<KmsConfig>,
+    /// None when left out.
+    pub tls: Option<TlsConfig>,
 }
 
 /// A running enclave. Ends with the value.
@@ -87,6 +91,9 @@ pub struct Enclave {
     pub signing: Signing,
     /// Slots that are free when nothing is open: all but the KEK's.
     pub slots: usize,
+    /// Where the TLS listener is, and what it is made of.
+    pub tls: Option<SocketAddr>,
+    pub credentials: Option<Arc<Credentials>>,
     shutdown: Shutdown,
     running: Option<JoinHandle<Result<(), app::PartFailed>>>,
 }
@@ -110,6 +117,7 @@ impl Default for Setup {
             environment: "test".parse().unwrap(),
             store: None,
             kms: None,
+            tls: None,
         }
     }
 }
@@ -135,18 +143,22 @@ impl Enclave {
         std::fs::create_dir(&config.policies).unwrap();
         std::fs::write(config.policies.join("test.cedar"), setup.policy).unwrap();
         let enclave = app::enclave(&config).unwrap();
+        let tls = app::tls(&config).unwrap();
         let mut signing = app::signing(&config, enclave).await.unwrap();
         let slots = signing.enclave.pool().free();
         let counts = Arc::new(Counts::default());
         signing.store = Arc::new(CountedStore(signing.store, Arc::clone(&counts)));
         signing.kms = Arc::new(CountedKms(signing.kms, Arc::clone(&counts)));
-        let app = App::over(signing.clone(), config).await.unwrap();
+        let app = App::over(signing.clone(), config, tls).await.unwrap();
+        let (tls, credentials) = (app.tls_address(), app.credentials());
         let (shutdown, draining) = Shutdown::new();
         Self {
             dir,
             counts,
             signing,
             slots,
+            tls,
+            credentials,
             shutdown,
             running: Some(tokio::spawn(app.run(draining))),
         }
@@ -278,6 +290,7 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
         listen: Listen {
             enclave: path("enclave.sock"),
             custody: Some(path("custody.sock")),
+            tls: setup.tls.clone(),
             mode: 0o600,
             custody_mode: 0o600,
         },

@@ -12,6 +12,7 @@ use std::{
 
 use countersign::{
     client,
+    grpc::Files,
     key::{Algorithm, ShareId},
     kms::vault_transit::{Login, Settings},
     proto,
@@ -36,6 +37,8 @@ pub struct Home {
     directory: TempDir,
     /// The port of the metrics.
     pub metrics: u16,
+    /// The port of the TLS listener, where there is one.
+    pub tls: u16,
     /// Who serves, when it is not this process's user.
     user: Option<u32>,
 }
@@ -59,6 +62,7 @@ impl Home {
         let home = Self {
             directory: tempfile::Builder::new().prefix("cs").tempdir().unwrap(),
             metrics: free_port(),
+            tls: free_port(),
             user: None,
         };
         let metrics = home.metrics;
@@ -103,6 +107,21 @@ impl Home {
     pub fn add(&self, tables: &str) {
         let document = fs::read_to_string(self.config()).unwrap();
         fs::write(self.config(), format!("{document}\n{tables}\n")).unwrap();
+    }
+
+    /// Adds a TLS listener on these files, and this SPIFFE ID to the caller.
+    pub fn tls(&self, files: &Files, spiffe_id: &str) {
+        let document = fs::read_to_string(self.config()).unwrap();
+        let caller = "name = \"app\"\n";
+        assert!(document.contains(caller));
+        let document = document.replace(caller, &format!("{caller}spiffe_id = {spiffe_id:?}\n"));
+        fs::write(self.config(), document).unwrap();
+        let Files { certificate, key, client_ca } = files;
+        let port = self.tls;
+        self.add(&format!(
+            "[listen.tls]\naddress = \"127.0.0.1:{port}\"\ncertificate_file = {certificate:?}\n\
+             key_file = {key:?}\nclient_ca_file = {client_ca:?}"
+        ));
     }
 
     /// When this is root, the server is another user's, who has no privilege.

@@ -1,0 +1,8 @@
+//! Callers over TLS: who they are, who is refused, and how certificates rotate.
+
+mod config;
+mod handshake;
+mod identity;
+mod instance;
+mod rotation;
+mod serving;
