@@ -1,7 +1,7 @@
 //! countersign: a signing enclave beside each signing pod.
 //!
 //! It keeps key shares wrapped by a KMS, opens one only while a request is active,
-//! and answers over a Unix socket with a signature. Plaintext shares never leave
+//! and answers with a signature, over a Unix socket or TLS with client certificates. Plaintext shares never leave
 //! the process.
 //!
 //! # How a request flows
@@ -9,7 +9,7 @@
 //! One direction, no call upward; modules are declared in the order in which a
 //! request meets them.
 //! ```text
-//! client ─UDS─▶ grpc        limits on connections ▸ gate: request id ▸ trace ▸ panic-catch ▸
+//! client ─UDS,TLS─▶ grpc    limits on connections ▸ gate: request id ▸ trace ▸ panic-catch ▸
 //!    │                      caller identity ▸ deadline ▸ in-flight limits
 //!    ▼ grpc/enclave.rs      message → domain types (parse, don't validate)   INVALID_ARGUMENT
 //!    ▼ sign.rs              store.describe(share): public metadata only
@@ -44,9 +44,11 @@
 //!    one is one greppable call, `reveal`.
 //! 7. No signature leaves before its audit record is durable.
 //!    *Holds from: audit.*
-//! 8. TLS below 1.3, and TCP for any gRPC listener, do not exist as options. The
-//!    metrics listener serves `GET /metrics` on loopback only, is off by default,
-//!    and no label derives from a payload.
+//! 8. TLS below 1.3, and TCP without a verified client certificate for any gRPC
+//!    listener, do not exist as options. Custody has no TCP listener, and the
+//!    application's is on loopback unless the configuration says otherwise in so
+//!    many words. The metrics listener serves `GET /metrics` on loopback only, is
+//!    off by default, and no label derives from a payload.
 //! 9. `unsafe` has one address, `enclave::secmem`.
 //! 10. A process that cannot have the secret memory that it needs, or only of a
 //!     weaker kind than it requires, refuses to start and says what to change.

@@ -10,6 +10,9 @@ pub mod threat_model {}
 #[doc = include_str!("../docs/errors.md")]
 pub mod errors {}
 
+#[doc = include_str!("../docs/callers.md")]
+pub mod callers {}
+
 #[doc = include_str!("../docs/residue.md")]
 pub mod residue {}
 
@@ -82,9 +85,31 @@ pub mod secret_memory {}
 /// payload, a stream will ask for every frame.
 pub mod policy_in_streams {}
 
-/// # Why TCP is not offered
+/// # What makes a caller
 ///
-/// On a Unix socket the kernel says who is at the other end. On TCP nothing does,
-/// and every process of a pod shares the loopback interface. A listener on TCP will
-/// come with client certificates, or not at all.
+/// On a Unix socket the kernel says who is at the other end. On TCP nothing does, and
+/// every process of a pod shares the loopback interface; there a client certificate
+/// says it, or the connection does not come to be. Both become a
+/// [`crate::caller::Peer`] before the first request is read, and nothing further down
+/// asks which of the two it was: the same callers, limits and policies hold.
+///
+/// Why a SPIFFE ID, and not a common or DNS name: it is made to name a workload, there
+/// is one in a certificate, and it is compared as a whole.
+///
+/// What ends trust is looked at while a connection is open, not only in its handshake:
+/// a client keeps a gRPC channel for weeks, in which its certificate expires and its
+/// authority is replaced. Its chain is verified again when the trusted authorities
+/// change, when its leaf expires and every minute. A maximum age of connections would
+/// do less: it ends those of good clients, too, and leaves a bad one until then. For
+/// the same reason nothing is resumed.
+///
+/// Handshakes share a room, since nobody has a name yet. Where it is full the newest
+/// could be refused, as everywhere else here, but then 64 silent connections would
+/// keep every caller out for as long as somebody renews them. So the oldest ends: a
+/// handshake takes a millisecond, and whoever wants to push it out in that time has to
+/// make 64 connections in it.
+///
+/// What of it is somebody else's work: handshakes and chains are rustls's, with webpki;
+/// names are read by `x509-cert`, which the Postgres client brings along; the alphabet
+/// of a SPIFFE ID is known to `spiffe`, which without features brings nothing along.
 pub mod transport {}

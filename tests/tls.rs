@@ -1,5 +1,6 @@
 //! Callers over TLS: who they are, who is refused, and how certificates rotate.
 
+mod clients;
 mod config;
 mod handshake;
 mod identity;

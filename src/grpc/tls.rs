@@ -10,6 +10,7 @@
 
 mod certificate;
 mod credentials;
+mod failures;
 mod files;
 mod handshakes;
 mod material;
@@ -27,6 +28,8 @@ use tonic::service::Routes;
 use super::{ConnectionLimits, Connections, pause_after, server::Server};
 use crate::{caller::Peer, shutdown::Draining, telemetry::Metrics};
 use certificate::Certificate;
+use credentials::VERIFY;
+use failures::Failures;
 use handshakes::Handshakes;
 use material::ALPN;
 
@@ -66,6 +69,15 @@ impl TlsListener {
     }
 }
 
+/// What every connection of a listener shares.
+struct Listening {
+    server: Server,
+    connections: Connections,
+    credentials: Arc<Credentials>,
+    metrics: Metrics,
+    failures: Failures,
+}
+
 /// Serves `routes` on `listener` until `draining` starts, then lets what is in
 /// flight finish within the grace period.
 pub async fn serve_tls(
@@ -77,7 +89,10 @@ pub async fn serve_tls(
     draining: Draining,
 ) {
     let TlsListener { listener, credentials } = listener;
-    let server = Arc::new(Server::new(routes, limits, draining.clone()));
+    let server = Server::new(routes, limits, draining.clone());
+    let failures = Failures::new();
+    let listening = Listening { server, connections, credentials, metrics, failures };
+    let listening = Arc::new(listening);
     let mut handshakes = Handshakes::new();
     let mut open = JoinSet::new();
     let mut stop = pin!(draining.started());
@@ -96,53 +111,41 @@ pub async fn serve_tls(
         };
         // Answers are small, and none waits for another.
         let _ = stream.set_nodelay(true);
-        let tls = TlsAcceptor::from(credentials.server());
+        let tls = TlsAcceptor::from(listening.credentials.server());
         let (handshake, full) = handshakes.begin(async move { tls.accept(stream).await });
         if full {
-            metrics.connection_refused();
+            listening.metrics.connection_refused();
         }
-        open.spawn(connection(
-            handshake,
-            address,
-            Arc::clone(&server),
-            connections.clone(),
-            Arc::clone(&credentials),
-            metrics.clone(),
-        ));
+        open.spawn(Arc::clone(&listening).connection(handshake, address));
     }
     drop((listener, handshakes));
     while open.join_next().await.is_some() {}
 }
 
-async fn connection(
-    handshake: Handshake,
-    address: SocketAddr,
-    server: Arc<Server>,
-    connections: Connections,
-    credentials: Arc<Credentials>,
-    metrics: Metrics,
-) {
-    let (stream, chain) = match established(handshake).await {
-        Ok(established) => established,
-        Err(error) => {
-            metrics.tls_handshake_failed();
-            tell(address, &error);
+impl Listening {
+    async fn connection(self: Arc<Self>, handshake: Handshake, address: SocketAddr) {
+        let (stream, chain) = match established(handshake).await {
+            Ok(established) => established,
+            Err(error) => {
+                self.metrics.tls_handshake_failed();
+                self.failures.tell(address, &error);
+                return;
+            }
+        };
+        let peer = match chain.first() {
+            Some(leaf) => Certificate::peer(leaf),
+            None => Peer::Nobody("it has no certificate"),
+        };
+        let Some(admitted) = self.connections.admit(&peer) else {
             return;
-        }
-    };
-    let peer = match chain.first() {
-        Some(leaf) => Certificate::peer(leaf),
-        None => Peer::Nobody("it has no certificate"),
-    };
-    let Some(admitted) = connections.admit(&peer) else {
-        return;
-    };
-    let lapsed = async {
-        let error = credentials.lapse(&chain).await;
-        tracing::info!(%address, %error, "Connection ended: its client is no longer trusted");
-    };
-    server.serve(stream, peer, lapsed).await;
-    drop(admitted);
+        };
+        let lapsed = async {
+            let error = self.credentials.lapse(&chain, VERIFY).await;
+            tracing::info!(%address, %error, "Connection ended: its client is no longer trusted");
+        };
+        self.server.serve(stream, peer, lapsed).await;
+        drop(admitted);
+    }
 }
 
 /// The stream and the client's chain, once the handshake is over.
@@ -159,17 +162,4 @@ async fn established(
     }
     let chain = session.peer_certificates().unwrap_or_default().to_vec();
     Ok((stream, chain))
-}
-
-fn tell(address: SocketAddr, error: &io::Error) {
-    match error.kind() {
-        // A probe of the port goes away like this all day, and a room that is full
-        // is counted.
-        io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted => {
-            tracing::debug!(%address, %error, "TLS handshake failed");
-        }
-        _ => tracing::warn!(%address, %error, "TLS handshake failed"),
-    }
 }

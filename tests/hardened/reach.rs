@@ -9,7 +9,7 @@ use std::{
 
 use countersign::{config::Config, harden::Reach};
 
-use crate::support::served::Home;
+use crate::support::{served::Home, tls::TlsFiles};
 
 fn example(name: &str) -> Reach {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -35,6 +35,20 @@ fn the_examples_reach_their_own_directories() {
     let sqlite = example("sqlite-vault.toml");
     assert_eq!(sqlite.connects, BTreeSet::from([53, 8200]));
     assert_eq!(sqlite.writes, paths(["/var/lib/countersign"]));
+}
+
+/// The port is to be bound, and the files' directories are to be read: their files are
+/// replaced.
+#[test]
+fn a_tls_listener_has_its_port_and_its_files() {
+    let home = Home::embedded();
+    let files = TlsFiles::new();
+    let reach = || Reach::of(&Config::load(&home.config()).unwrap(), &home.config());
+    assert_eq!(reach().listens, BTreeSet::from([home.metrics]));
+    home.tls(&files.files(), "spiffe://example.org/app");
+    let reach = reach();
+    assert_eq!(reach.listens, BTreeSet::from([home.metrics, home.tls]));
+    assert!(reach.reads.contains(&files.path("")), "{:?}", reach.reads);
 }
 
 /// A link that leads out of its directory takes the other directory along, one

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use countersign::config::Config;
+use countersign::{config::Config, policy::Policy};
 
 use super::instance::APP;
 use crate::support::{
@@ -119,6 +119,30 @@ fn what_does_not_go_together_is_found() {
     let policy = GOOD.find("[policy]").unwrap();
     let without_workloads = format!("{}{local}{}", &GOOD[..end], &GOOD[policy..]);
     assert!(message(&without_workloads).contains("no [[caller]] has a spiffe_id"));
+}
+
+/// The blocks of a language in docs/callers.md.
+fn documented(language: &str) -> String {
+    let document = include_str!("../../docs/callers.md");
+    let blocks = document.split("```").skip(1).step_by(2);
+    let blocks = blocks.filter_map(|block| block.strip_prefix(&format!("{language}\n")));
+    blocks.collect()
+}
+
+/// What the documentation shows is accepted as it stands.
+#[test]
+fn the_documented_configuration_holds() {
+    let start = GOOD.find("[listen.tls]").unwrap();
+    let policy = GOOD.find("[policy]").unwrap();
+    let source = format!("{}{}{}", &GOOD[..start], documented("toml"), &GOOD[policy..]);
+    let config = Config::parse(&source).unwrap();
+    assert_eq!(config.callers.iter().count(), 3);
+    assert!(config.listen.tls.is_some());
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("documented.cedar"), documented("cedar")).unwrap();
+    if let Err(problems) = Policy::load(directory.path()) {
+        panic!("{problems:?}");
+    }
 }
 
 /// A configuration with a TLS listener on these files.

@@ -85,3 +85,6 @@ fn uri(name: &GeneralName) -> Option<&Ia5String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,9 @@ use crate::{shutdown::Draining, telemetry::Metrics};
 /// watching the files themselves would not show a change.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// How often a connection's client is verified again, at least.
-const VERIFY: Duration = Duration::from_secs(60);
+/// How often a connection's client is verified again, at least: what is above its
+/// certificate may expire before it does, and a clock may be set.
+pub(super) const VERIFY: Duration = Duration::from_secs(60);
 
 /// The material that holds now. Certificate, key and authorities are replaced in
 /// one step: no connection ever sees two of them from different sets.
@@ -152,8 +153,13 @@ impl Credentials {
     }
 
     /// Resolves when a client's chain is no longer trusted: the authorities changed,
-    /// or one of its certificates expired.
-    pub(super) async fn lapse(&self, chain: &[CertificateDer<'_>]) -> rustls::Error {
+    /// or one of its certificates expired. It is verified whenever they change, when
+    /// its leaf expires, and after `period` at the latest.
+    pub(super) async fn lapse(
+        &self,
+        chain: &[CertificateDer<'_>],
+        period: Duration,
+    ) -> rustls::Error {
         let mut current = self.current.subscribe();
         let leaf = chain.first().and_then(Certificate::parse);
         let not_after = leaf.map(|leaf| leaf.not_after());
@@ -164,7 +170,7 @@ impl Credentials {
             }
             let left = not_after.and_then(|end| end.duration_since(SystemTime::now()).ok());
             // Certificates count in whole seconds, and the last one is within.
-            let until = left.map_or(VERIFY, |left| VERIFY.min(left + Duration::from_secs(1)));
+            let until = left.map_or(period, |left| period.min(left + Duration::from_secs(1)));
             tokio::select! {
                 // Its sender is in `self`.
                 _ = current.changed() => {}

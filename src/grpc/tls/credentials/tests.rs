@@ -2,6 +2,7 @@ use std::fs;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
+use tokio::time::{Instant, timeout};
 
 use super::*;
 
@@ -96,6 +97,31 @@ fn a_reload_is_at_once() {
     credentials.reload();
     assert!(!credentials.has_failed());
     assert_ne!(credentials.fingerprint(), first);
+}
+
+/// What is above a client's certificate may expire first.
+#[tokio::test]
+async fn a_chain_lapses_with_its_intermediate() {
+    let home = Home::new();
+    let credentials = home.credentials();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(rcgen::DnType::CommonName, "intermediate");
+    params.not_after = (SystemTime::now() + Duration::from_secs(2)).into();
+    let key = KeyPair::generate().unwrap();
+    let intermediate = CertifiedIssuer::signed_by(params, key, &home.issuer).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::default().signed_by(&key, &intermediate).unwrap();
+    let chain = [leaf.der().clone(), intermediate.as_ref().der().clone()];
+
+    let often = Duration::from_millis(100);
+    let lapsed = timeout(Duration::from_secs(10), credentials.lapse(&chain, often));
+    let begun = Instant::now();
+    let error = lapsed.await.expect("it is noticed");
+    assert!(begun.elapsed() > Duration::from_millis(500), "{error}");
+    assert!(error.to_string().contains("expired"), "{error}");
+    let error = credentials.lapse(&[], often).await;
+    assert!(matches!(error, rustls::Error::NoCertificatesPresented));
 }
 
 /// What is no file of a sensible size is not read, and nothing waits for it.
