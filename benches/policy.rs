@@ -18,7 +18,8 @@ fn decision(criterion: &mut Criterion) {
     let policy = Policy::parse([("demo.cedar", POLICY)]).expect("it is valid");
     let caller = Arc::new(Caller {
         name: "demo".into(),
-        uid: 1000,
+        uid: Some(1000),
+        spiffe_id: None,
         groups: Box::new(["applications".into()]),
     });
     // The base point of edwards25519 (RFC 8032 §5.1).

@@ -53,7 +53,12 @@ impl Bench {
         let config = Config::parse(&config).unwrap();
         let enclave = app::enclave(&config).unwrap();
         let signing = runtime.block_on(app::signing(&config, enclave)).unwrap();
-        let caller = Caller { name: "bench".into(), uid: 1000, groups: Box::default() };
+        let caller = Caller {
+            name: "bench".into(),
+            uid: Some(1000),
+            spiffe_id: None,
+            groups: Box::default(),
+        };
         Self {
             signing,
             call: Call {

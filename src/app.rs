@@ -174,7 +174,7 @@ impl App {
         let gate = gate(&config, &metrics);
         let room = limits.connections.connections;
         let connections = Connections::new(room, config.callers.clone(), metrics.clone());
-        let (health, health_service) = Health::new(metrics.clone()).await;
+        let (health, health_service) = Health::new(config.callers.clone(), metrics.clone()).await;
         let mut parts = JoinSet::new();
         let mut listen = |socket, routes| {
             let (connections, draining) = (connections.clone(), draining.clone());

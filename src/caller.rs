@@ -1,30 +1,46 @@
-//! Who calls: identities that the kernel vouches for, named by configuration.
+//! Who calls: identities that the transport vouches for, named by configuration.
 #![forbid(unsafe_code)]
 
-use std::{collections::HashMap, sync::Arc};
+mod peer;
+mod spiffe_id;
+
+use std::{
+    collections::HashMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
 use crate::key::RequestId;
 
+pub use peer::{Party, Peer};
+pub use spiffe_id::SpiffeId;
+
 /// The overflow uid: what a user namespace shows for a user that it does not
 /// map. It names nobody in particular and is therefore never a caller.
 pub const OVERFLOW_UID: u32 = 65534;
 
-/// A known caller.
+/// A known caller, with at least one of `uid` and `spiffe_id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The name in policies (`Caller::"name"`), logs and metrics.
     pub name: Box<str>,
     /// The peer's user id on the Unix socket.
-    pub uid: u32,
+    pub uid: Option<u32>,
+    /// The SPIFFE ID in the peer's client certificate.
+    pub spiffe_id: Option<SpiffeId>,
     /// The groups in policies (`Group::"name"`).
     pub groups: Box<[Box<str>]>,
 }
 
-/// The callers that the configuration names, by uid.
+/// The callers that the configuration names, by each of their identities.
 #[derive(Clone, Debug, Default)]
-pub struct Callers(HashMap<u32, Arc<Caller>>);
+pub struct Callers {
+    all: Vec<Arc<Caller>>,
+    by_uid: HashMap<u32, Arc<Caller>>,
+    by_spiffe_id: HashMap<SpiffeId, Arc<Caller>>,
+}
 
 /// One call: who makes it, how it is named in logs, and how long it may take.
 #[derive(Clone, Debug)]
@@ -37,23 +53,65 @@ pub struct Call {
     pub deadline: Instant,
 }
 
+/// By its name, which no two callers share.
+impl Hash for Caller {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
 impl Callers {
+    /// The caller that a peer is, if it is one.
+    pub fn find(&self, peer: &Peer) -> Option<Arc<Caller>> {
+        match peer {
+            Peer::User(uid) => self.by_uid(*uid),
+            Peer::Workload(spiffe_id) => self.by_spiffe_id(spiffe_id),
+            Peer::Nobody(_) => None,
+        }
+    }
+
     /// The caller behind a peer's uid, if it is known.
     pub fn by_uid(&self, uid: u32) -> Option<Arc<Caller>> {
         if uid == OVERFLOW_UID {
             return None;
         }
-        self.0.get(&uid).cloned()
+        self.by_uid.get(&uid).cloned()
     }
 
-    /// All callers, in no order.
+    /// The caller behind the SPIFFE ID of a peer's certificate, if it is known.
+    pub fn by_spiffe_id(&self, spiffe_id: &SpiffeId) -> Option<Arc<Caller>> {
+        self.by_spiffe_id.get(spiffe_id).cloned()
+    }
+
+    /// Whom limits count a peer as.
+    pub fn party(&self, peer: &Peer) -> Party {
+        match self.find(peer) {
+            Some(caller) => Party::Caller(caller),
+            None => Party::stranger(peer),
+        }
+    }
+
+    /// All callers, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Caller> {
-        self.0.values().map(AsRef::as_ref)
+        self.all.iter().map(AsRef::as_ref)
     }
 }
 
 impl FromIterator<Caller> for Callers {
     fn from_iter<I: IntoIterator<Item = Caller>>(callers: I) -> Self {
-        Self(callers.into_iter().map(|caller| (caller.uid, Arc::new(caller))).collect())
+        let mut found = Self::default();
+        for caller in callers.into_iter().map(Arc::new) {
+            if let Some(uid) = caller.uid {
+                found.by_uid.insert(uid, Arc::clone(&caller));
+            }
+            if let Some(spiffe_id) = &caller.spiffe_id {
+                found.by_spiffe_id.insert(spiffe_id.clone(), Arc::clone(&caller));
+            }
+            found.all.push(caller);
+        }
+        found
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! where one is needed, the file names a path.
 #![forbid(unsafe_code)]
 
+mod callers;
 mod document;
 mod kms;
 mod limits;
@@ -19,7 +20,7 @@ use toml::de::DeTable;
 use tracing::Level;
 
 use crate::{
-    caller::{Caller, Callers, OVERFLOW_UID},
+    caller::Callers,
     grpc::Socket,
     key::Environment,
     kms::local,
@@ -150,7 +151,7 @@ fn read(root: Table<'_>) -> Option<Config> {
     let environment: Option<Environment> =
         root.name_of("environment", "the name of this environment, such as \"staging\"");
     let listen = listen(root.table("listen"));
-    let callers = callers(root.tables("caller"), &root);
+    let callers = callers::read(root.tables("caller"), &root);
     let policy = root.table("policy");
     let policies = policy.path("directory", "the directory of Cedar policies");
     policy.finish();
@@ -202,36 +203,6 @@ fn listen(table: Table<'_>) -> Option<Listen> {
     }
     table.finish();
     Some(Listen { enclave: enclave?, custody, mode: mode?, custody_mode: custody_mode? })
-}
-
-fn callers(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> {
-    if tables.is_empty() {
-        root.note("no [[caller]]: name at least one, with its name and uid");
-    }
-    let mut callers: Vec<Caller> = Vec::new();
-    for table in tables {
-        let name = table.text("name", "the caller's name in policies");
-        let uid = table.number("uid", None, 0..=u32::MAX - 1);
-        let groups = table.texts("groups");
-        if uid == Some(OVERFLOW_UID) {
-            table.note("uid 65534 names nobody in particular and is never a caller");
-        }
-        if let (Some(name), Some(uid), Some(groups)) = (name, uid, groups) {
-            if callers.iter().any(|other| *other.name == *name) {
-                table.note(format!("there is another caller with the name \"{name}\""));
-            }
-            if callers.iter().any(|other| other.uid == uid) {
-                table.note(format!("there is another caller with the uid {uid}"));
-            }
-            callers.push(Caller {
-                name: name.into(),
-                uid,
-                groups: groups.into_iter().map(Into::into).collect(),
-            });
-        }
-        table.finish();
-    }
-    Some(callers.into_iter().collect())
 }
 
 fn log_level(table: Table<'_>) -> Option<Level> {

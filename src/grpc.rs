@@ -1,7 +1,7 @@
 //! Listeners: connections on a Unix socket, and what a connection may use.
 //!
 //! ```text
-//!  connect ─▶ limits on connections (in all, per uid) ─▶ HTTP/2 limits ─▶ routes
+//!  connect ─▶ limits on connections (in all, per caller) ─▶ HTTP/2 limits ─▶ routes
 //!  routes  ─▶ SigningEnclave or ShareCustody behind the gate (gate.rs), or health
 //! ```
 #![forbid(unsafe_code)]
@@ -43,7 +43,6 @@ pub use custody::ShareCustody;
 pub use enclave::{SigningEnclave, frame};
 pub use gate::{Gate, Gated};
 pub use health::{Health, HealthService, MEMORY};
-pub use peer::Peer;
 pub use socket::{Socket, SocketError};
 
 /// The longest message, encoded: twice the longest payload.
@@ -60,7 +59,7 @@ const RESET_LIMIT: usize = 64;
 /// What connections may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Connections, in all and per uid.
+    /// Connections, in all and per caller.
     pub connections: Room,
     /// Streams on one connection, each carrying one request.
     pub streams: u32,
@@ -104,12 +103,12 @@ pub async fn serve(
                 continue;
             }
         };
-        let peer = Peer::of(&stream);
-        let Some(open) = connections.admit(peer) else {
+        let peer = peer::of(&stream);
+        let Some(open) = connections.admit(&peer) else {
             continue;
         };
         let service = routes.clone().map_request(move |mut request: http::Request<_>| {
-            request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(peer.clone());
             request
         });
         let connection = server

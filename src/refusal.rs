@@ -9,6 +9,7 @@ mod enclave_error;
 mod reason;
 
 use crate::{
+    caller::Peer,
     key::{AccountAddress, Malformed, PublicKey, RecordVersion, Revision},
     kms::KmsError,
     payload::Unfit,
@@ -52,11 +53,8 @@ pub enum Refusal {
     #[error("no such call or encoding")]
     Unsupported,
     /// The peer is nobody whom the configuration names.
-    #[error("uid {uid:?} is no known caller")]
-    CallerUnknown {
-        /// The peer's uid, where the kernel gave one.
-        uid: Option<u32>,
-    },
+    #[error("{0} is no known caller")]
+    CallerUnknown(Peer),
     /// Policy refuses, or there is no such share.
     #[error("denied ({:?}) by {:?}", .0.reason, .0.policies)]
     Denied(Denied),

@@ -81,6 +81,17 @@ fn each_mistake_says_what_to_write() {
         ("uid = 10001", "uid = 65534", "line 7: uid 65534 names nobody in particular"),
         ("uid = 10001", "uid = -1", "line 9: `caller.uid` must be a whole number"),
         ("uid = 10001", "uid = \"10001\"", "line 9: `caller.uid` must be a whole number"),
+        (
+            "uid = 10001",
+            "",
+            "line 7: a caller needs a `uid`, which its peer has on the Unix socket",
+        ),
+        (
+            "uid = 10001",
+            "spiffe_id = \"spiffe://Example.org/api\"",
+            "line 9: `caller.spiffe_id` is malformed: a SPIFFE ID is spiffe://trust-domain/path",
+        ),
+        ("uid = 10001", "spiffe_id = 1", "line 9: `caller.spiffe_id` must be a text in quotes"),
         ("[policy]", "[policies]", "line 11: unknown key `policies`"),
         ("path = ", "file = ", "line 16: unknown key `file` in [store]; known here: kind, path"),
         (
@@ -111,6 +122,13 @@ fn contradictions_are_found() {
     let found = problems(&twice);
     assert!(found[0].contains("another caller with the name \"wallet-api\""));
     assert!(found[1].contains("another caller with the uid 10001"));
+    let workload = "[[caller]]\nuid = 1\nspiffe_id = \"spiffe://example.org/api\"\nname = ";
+    let twice = format!("{GOOD}\n{workload}\"a\"\n{workload}\"b\"\n").replace("uid = 1\n", "");
+    let [found] = &problems(&twice)[..] else { panic!("{twice}") };
+    assert!(
+        found.contains("another caller with the spiffe_id \"spiffe://example.org/api\""),
+        "{found}"
+    );
     let deadlines = format!("{GOOD}\n[limits]\ndeadline = \"30s\"\nlongest_deadline = \"5s\"\n");
     assert!(problems(&deadlines)[0].contains("longer than"));
     let impatient = format!("{GOOD}\n[limits]\nconnection_idle = \"20s\"\n");

@@ -198,7 +198,7 @@ async fn a_failing_policy_denies() {
             @id("permit-all") permit (principal, action, resource);
             @id("forbid-that-overflows")
             forbid (principal, action == Action::"Sign", resource)
-            when { (principal.uid + 1) * 9223372036854775807 + 1 > 0 };"#,
+            when { principal has uid && (principal.uid + 1) * 9223372036854775807 + 1 > 0 };"#,
         ..Setup::default()
     })
     .await;

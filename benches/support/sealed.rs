@@ -38,7 +38,12 @@ impl Sealed {
         )
         .unwrap();
         let policy = Policy::parse([("all.cedar", ALL)]).ok().unwrap();
-        let caller = Arc::new(Caller { name: "bench".into(), uid: 1000, groups: Box::default() });
+        let caller = Arc::new(Caller {
+            name: "bench".into(),
+            uid: Some(1000),
+            spiffe_id: None,
+            groups: Box::default(),
+        });
         let permit = permit_to_generate(&policy, &caller, algorithm);
         let made = enclave.generate(&permit, kek(), |_| identity(permit.subject())).unwrap();
         let mut dek = [0; DEK_LEN];

@@ -159,7 +159,8 @@ impl On<'_> {
         };
         let caller = Caller {
             name: "bench".into(),
-            uid: rustix::process::getuid().as_raw(),
+            uid: Some(rustix::process::getuid().as_raw()),
+            spiffe_id: None,
             groups: Box::default(),
         };
         config.callers = [caller.clone()].into_iter().collect();

@@ -181,6 +181,17 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// A name that may be there and parses itself.
+    pub fn optional_name_of<T: FromStr<Err = Malformed>>(
+        &self,
+        key: &'static str,
+    ) -> Option<Option<T>> {
+        match self.take(key) {
+            Some((span, value)) => self.parse(key, &span, value).map(Some),
+            None => Some(None),
+        }
+    }
+
     /// A text with a default.
     pub fn text_or(&self, key: &'static str, default: &str) -> Option<String> {
         self.or(key, "a text in quotes", default.to_owned(), |value| {
@@ -217,16 +228,21 @@ impl<'d> Table<'d> {
         default: Option<u32>,
         range: RangeInclusive<u32>,
     ) -> Option<u32> {
-        let what = format!("a whole number from {} to {}", range.start(), range.end());
-        let read = |value: &DeValue<'_>| {
-            let integer = value.as_integer()?;
-            let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok()?;
-            range.contains(&number).then_some(number)
-        };
+        let what = whole_number(&range);
+        let read = |value: &DeValue<'_>| whole(value, &range);
         match default {
             None => self.required(key, &what, read),
             Some(default) => self.or(key, &what, default, read),
         }
+    }
+
+    /// A whole number within a range that may be there.
+    pub fn optional_number(
+        &self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Option<Option<u32>> {
+        self.or(key, &whole_number(&range), None, |value| whole(value, &range).map(Some))
     }
 
     /// A duration such as `"10s"` or `"5m"`, within a range, with a default.
@@ -350,4 +366,14 @@ impl<'d> Table<'d> {
     fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
+}
+
+fn whole_number(range: &RangeInclusive<u32>) -> String {
+    format!("a whole number from {} to {}", range.start(), range.end())
+}
+
+fn whole(value: &DeValue<'_>, range: &RangeInclusive<u32>) -> Option<u32> {
+    let integer = value.as_integer()?;
+    let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok()?;
+    range.contains(&number).then_some(number)
 }

@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::refusal::Refusal;
+use crate::{caller::Party, refusal::Refusal};
 
 /// Room for one kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,44 +27,44 @@ pub struct Admission(Arc<State>);
 
 struct State {
     room: Room,
-    by_uid: Mutex<InFlight>,
+    in_flight: Mutex<InFlight>,
 }
 
 #[derive(Default)]
 struct InFlight {
     total: usize,
-    by_uid: HashMap<u32, usize>,
+    by_party: HashMap<Party, usize>,
 }
 
 /// One admitted request; its room is free again when this is dropped.
 pub struct Admitted {
     state: Arc<State>,
-    uid: u32,
+    party: Party,
 }
 
 impl Admission {
     /// Empty room.
     pub fn new(room: Room) -> Self {
-        Self(Arc::new(State { room, by_uid: Mutex::default() }))
+        Self(Arc::new(State { room, in_flight: Mutex::default() }))
     }
 
-    /// Takes room for one request of a caller.
+    /// Takes room for one request of a party.
     ///
     /// # Errors
     /// `Overloaded`, with which of the two limits was reached.
-    pub fn admit(&self, uid: u32) -> Result<Admitted, Refusal> {
+    pub fn admit(&self, party: Party) -> Result<Admitted, Refusal> {
         let Room { total, per_caller } = self.0.room;
         let mut in_flight = self.0.in_flight();
         if in_flight.total >= total {
             return Err(Refusal::Overloaded("the limit of all callers"));
         }
-        let own = in_flight.by_uid.entry(uid).or_default();
+        let own = in_flight.by_party.entry(party.clone()).or_default();
         if *own >= per_caller {
             return Err(Refusal::Overloaded("the limit of this caller"));
         }
         *own += 1;
         in_flight.total += 1;
-        Ok(Admitted { state: Arc::clone(&self.0), uid })
+        Ok(Admitted { state: Arc::clone(&self.0), party })
     }
 
     /// How much is in flight.
@@ -76,7 +76,7 @@ impl Admission {
 impl State {
     fn in_flight(&self) -> std::sync::MutexGuard<'_, InFlight> {
         // Counting up and down cannot leave the counts half-changed.
-        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,10 +84,10 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let mut in_flight = self.state.in_flight();
         in_flight.total -= 1;
-        if let Some(own) = in_flight.by_uid.get_mut(&self.uid) {
+        if let Some(own) = in_flight.by_party.get_mut(&self.party) {
             *own -= 1;
             if *own == 0 {
-                in_flight.by_uid.remove(&self.uid);
+                in_flight.by_party.remove(&self.party);
             }
         }
     }
@@ -100,14 +100,14 @@ mod tests {
     #[test]
     fn room_is_limited_in_all_and_per_caller_and_comes_back() {
         let admission = Admission::new(Room { total: 3, per_caller: 2 });
-        let first = admission.admit(1).unwrap();
-        let _second = admission.admit(1).unwrap();
-        assert!(admission.admit(1).is_err(), "two for one caller");
-        let _third = admission.admit(2).unwrap();
-        assert!(admission.admit(3).is_err(), "three in all");
+        let first = admission.admit(Party::User(1)).unwrap();
+        let _second = admission.admit(Party::User(1)).unwrap();
+        assert!(admission.admit(Party::User(1)).is_err(), "two for one caller");
+        let _third = admission.admit(Party::User(2)).unwrap();
+        assert!(admission.admit(Party::User(3)).is_err(), "three in all");
         drop(first);
-        let _fourth = admission.admit(3).unwrap();
+        let _fourth = admission.admit(Party::User(3)).unwrap();
         assert_eq!(admission.in_flight(), 3);
-        assert_eq!(admission.0.in_flight().by_uid.len(), 3);
+        assert_eq!(admission.0.in_flight().by_party.len(), 3);
     }
 }

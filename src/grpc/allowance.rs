@@ -16,15 +16,18 @@ use tower::Service;
 
 use super::{
     admission::{Admission, Admitted},
-    peer::Peer,
     status,
 };
-use crate::{caller::OVERFLOW_UID, key::RequestId};
+use crate::{
+    caller::{Callers, Party, Peer},
+    key::RequestId,
+};
 
 /// A service with an allowance for each peer.
 #[derive(Clone)]
 pub struct Allowed<S> {
     admission: Admission,
+    callers: Callers,
     service: S,
 }
 
@@ -35,9 +38,10 @@ struct AllowedBody {
 }
 
 impl<S> Allowed<S> {
-    /// Gives `service` the room of `admission`.
-    pub fn new(admission: Admission, service: S) -> Self {
-        Self { admission, service }
+    /// Gives `service` the room of `admission`, which a caller has once, by
+    /// whichever of its identities it comes.
+    pub fn new(admission: Admission, callers: Callers, service: S) -> Self {
+        Self { admission, callers, service }
     }
 }
 
@@ -55,8 +59,9 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let uid = request.extensions().get::<Peer>().and_then(|peer| peer.uid);
-        match self.admission.admit(uid.unwrap_or(OVERFLOW_UID)) {
+        let peer = request.extensions().get::<Peer>();
+        let party = peer.map_or(Party::Nobody, |peer| self.callers.party(peer));
+        match self.admission.admit(party) {
             Err(refusal) => {
                 let refused = status::refuse(&refusal, &RequestId::random()).into_http();
                 Box::pin(async { Ok(refused) })

@@ -1,12 +1,9 @@
-//! How many connections there may be, over all sockets: in all, per uid, and for
-//! peers that are no caller.
+//! How many connections there may be, over all sockets: in all, per caller, and
+//! for peers that are none.
 
-use super::{
-    admission::{Admission, Admitted, Room},
-    peer::Peer,
-};
+use super::admission::{Admission, Admitted, Room};
 use crate::{
-    caller::{Callers, OVERFLOW_UID},
+    caller::{Callers, Party, Peer},
     telemetry::Metrics,
 };
 
@@ -36,14 +33,13 @@ impl Connections {
     }
 
     /// Takes room for a connection, or counts that there is none.
-    pub(super) fn admit(&self, peer: Peer) -> Option<Connection> {
-        // Without a uid a peer counts as nobody in particular.
-        let uid = peer.uid.unwrap_or(OVERFLOW_UID);
-        let room = match self.callers.by_uid(uid) {
-            Some(_) => &self.known,
-            None => &self.strangers,
+    pub(super) fn admit(&self, peer: &Peer) -> Option<Connection> {
+        let party = self.callers.party(peer);
+        let room = match party {
+            Party::Caller(_) => &self.known,
+            _ => &self.strangers,
         };
-        let Ok(admitted) = room.admit(uid) else {
+        let Ok(admitted) = room.admit(party) else {
             self.metrics.connection_refused();
             return None;
         };

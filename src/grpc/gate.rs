@@ -6,6 +6,7 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -20,12 +21,10 @@ use tracing::{Instrument, Span, field};
 use super::{
     admission::{Admission, Admitted},
     answer::Guarded,
-    deadline,
-    peer::Peer,
-    status,
+    deadline, status,
 };
 use crate::{
-    caller::{Call, Callers},
+    caller::{Call, Callers, Party, Peer},
     key::RequestId,
     refusal::Refusal,
     telemetry::Metrics,
@@ -77,10 +76,15 @@ impl Gate {
         span: &Span,
     ) -> Result<(Call, Admitted), Refusal> {
         // 3. Caller identity: before anything that a stranger could use up.
-        let uid = request.extensions().get::<Peer>().and_then(|peer| peer.uid);
-        span.record("uid", uid);
-        let caller = uid.and_then(|uid| self.callers.by_uid(uid));
-        let caller = caller.ok_or(Refusal::CallerUnknown { uid })?;
+        let peer = request.extensions().get::<Peer>();
+        let peer = peer.unwrap_or(&Peer::Nobody("no transport vouches for it"));
+        match peer {
+            Peer::User(uid) => drop(span.record("uid", uid)),
+            Peer::Workload(spiffe_id) => drop(span.record("spiffe_id", spiffe_id.as_str())),
+            Peer::Nobody(_) => {}
+        }
+        let caller = self.callers.find(peer);
+        let caller = caller.ok_or_else(|| Refusal::CallerUnknown(peer.clone()))?;
         span.record("caller", &*caller.name);
 
         // 4. Deadline: before admission, so that a request whose time is over
@@ -96,7 +100,7 @@ impl Gate {
 
         // 5. In-flight limits: last, because only what passed the rest deserves
         //    room. Held until the body of the answer ends.
-        let admitted = room.admit(caller.uid)?;
+        let admitted = room.admit(Party::Caller(Arc::clone(&caller)))?;
         let call = Call { caller, request_id: request_id.clone(), deadline: started + allowed };
         Ok((call, admitted))
     }
@@ -129,6 +133,7 @@ where
             method,
             caller = field::Empty,
             uid = field::Empty,
+            spiffe_id = field::Empty,
             share = field::Empty,
             payload_kind = field::Empty,
             kms_request_id = field::Empty,

@@ -15,7 +15,9 @@ use super::{
     admission::{Admission, Room},
     allowance::Allowed,
 };
-use crate::{enclave, memory::Level, shutdown::Draining, sign::Signing, telemetry::Metrics};
+use crate::{
+    caller::Callers, enclave, memory::Level, shutdown::Draining, sign::Signing, telemetry::Metrics,
+};
 
 /// The service name of liveness.
 pub const LIVENESS: &str = "liveness";
@@ -49,6 +51,7 @@ pub struct Health {
 impl Health {
     /// Live, and not ready yet.
     pub async fn new(
+        callers: Callers,
         metrics: Metrics,
     ) -> (Self, Allowed<HealthServer<impl tonic_health::pb::health_server::Health>>) {
         let (reporter, service) = health_reporter();
@@ -63,7 +66,7 @@ impl Health {
             health.reporter.set_service_status(name, status).await;
         }
         health.set_ready(false).await;
-        (health, Allowed::new(Admission::new(ROOM), service))
+        (health, Allowed::new(Admission::new(ROOM), callers, service))
     }
 
     /// Watches store and KMS until shutdown; then readiness is off for good.

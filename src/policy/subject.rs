@@ -81,8 +81,14 @@ pub(super) fn caller(caller: &Caller) -> Result<Vec<Entity>, EntityAttrEvaluatio
     let groups: HashSet<_> = caller.groups.iter().map(|group| uid(Type::Group, group)).collect();
     let mut entities: Vec<_> =
         groups.iter().map(|group| Entity::new_no_attrs(group.clone(), HashSet::new())).collect();
-    let attributes =
-        HashMap::from([("uid".to_owned(), RestrictedExpression::new_long(caller.uid.into()))]);
+    let uid_of = caller.uid.map(|uid| RestrictedExpression::new_long(uid.into()));
+    let spiffe_id = caller.spiffe_id.as_ref();
+    let spiffe_id = spiffe_id.map(|id| RestrictedExpression::new_string(id.to_string()));
+    let attributes = [("uid", uid_of), ("spiffe_id", spiffe_id)];
+    let attributes: HashMap<_, _> = attributes
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect();
     entities.push(Entity::new(uid(Type::Caller, &caller.name), attributes, groups)?);
     Ok(entities)
 }

@@ -169,7 +169,7 @@ impl Refusal {
             Self::Frame { refusal, .. } => refusal.reason(),
             Self::Unsupported => Reason::Unsupported,
             Self::RevisionMismatch { .. } => Reason::RevisionMismatch,
-            Self::CallerUnknown { .. } => Reason::CallerUnknown,
+            Self::CallerUnknown(_) => Reason::CallerUnknown,
             Self::Denied(denied) => match denied.reason {
                 DeniedReason::NotPermitted => Reason::PolicyDenied,
                 DeniedReason::Evaluation => Reason::PolicyFailed,

@@ -53,7 +53,12 @@ impl Bench {
             )
             .unwrap(),
             policy: Policy::parse([("all.cedar", permit_all)]).ok().unwrap(),
-            caller: Arc::new(Caller { name: "tester".into(), uid: 1000, groups: Box::default() }),
+            caller: Arc::new(Caller {
+                name: "tester".into(),
+                uid: Some(1000),
+                spiffe_id: None,
+                groups: Box::default(),
+            }),
             directory: tempfile::tempdir().unwrap(),
         }
     }

@@ -45,7 +45,12 @@ impl Custody {
 
     /// A custody with so many slots.
     pub fn with_slots(environment: &Environment, slots: usize) -> Self {
-        let caller = Caller { name: "tests".into(), uid: 1000, groups: Box::default() };
+        let caller = Caller {
+            name: "tests".into(),
+            uid: Some(1000),
+            spiffe_id: None,
+            groups: Box::default(),
+        };
         Self {
             enclave: Enclave::start(
                 Budget { slots, large_slots: 0, sections: 2, threads: 0 },

@@ -118,7 +118,8 @@ impl Default for Setup {
 pub fn app_caller() -> Caller {
     Caller {
         name: "app".into(),
-        uid: rustix::process::getuid().as_raw(),
+        uid: Some(rustix::process::getuid().as_raw()),
+        spiffe_id: None,
         groups: Box::new(["apps".into()]),
     }
 }

@@ -15,6 +15,11 @@ static ALL: LazyLock<Policy> = LazyLock::new(|| {
 
 /// A permit to open a share.
 pub fn to_open(share: &ShareDescription) -> Permit<UseShare> {
-    let caller = Arc::new(Caller { name: "test".into(), uid: 1000, groups: Box::default() });
+    let caller = Arc::new(Caller {
+        name: "test".into(),
+        uid: Some(1000),
+        spiffe_id: None,
+        groups: Box::default(),
+    });
     ALL.authorize(&caller, Arc::new(share.clone()), UseShare::default()).unwrap()
 }

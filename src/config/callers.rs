@@ -1,0 +1,52 @@
+//! `[[caller]]`: who may call at all.
+
+use super::document::Table;
+use crate::caller::{Caller, Callers, OVERFLOW_UID, SpiffeId};
+
+pub(super) fn read(tables: Vec<Table<'_>>, root: &Table<'_>) -> Option<Callers> {
+    if tables.is_empty() {
+        root.note("no [[caller]]: name at least one, with its name and its uid or spiffe_id");
+    }
+    let mut callers: Vec<Caller> = Vec::new();
+    for table in tables {
+        let name = table.text("name", "the caller's name in policies");
+        let uid = table.optional_number("uid", 0..=u32::MAX - 1);
+        let spiffe_id: Option<Option<SpiffeId>> = table.optional_name_of("spiffe_id");
+        let groups = table.texts("groups");
+        if uid == Some(Some(OVERFLOW_UID)) {
+            table.note("uid 65534 names nobody in particular and is never a caller");
+        }
+        if let (Some(None), Some(None)) = (uid, &spiffe_id) {
+            table.note(
+                "a caller needs a `uid`, which its peer has on the Unix socket, a `spiffe_id`, \
+                 which is in its client certificate, or both",
+            );
+        }
+        if let (Some(name), Some(uid), Some(spiffe_id), Some(groups)) =
+            (name, uid, spiffe_id, groups)
+        {
+            let other = |is: &dyn Fn(&Caller) -> bool| callers.iter().any(is);
+            if other(&|other| *other.name == *name) {
+                table.note(format!("there is another caller with the name \"{name}\""));
+            }
+            if let Some(uid) = uid
+                && other(&|other| other.uid == Some(uid))
+            {
+                table.note(format!("there is another caller with the uid {uid}"));
+            }
+            if let Some(id) = &spiffe_id
+                && other(&|other| other.spiffe_id.as_ref() == Some(id))
+            {
+                table.note(format!("there is another caller with the spiffe_id \"{id}\""));
+            }
+            callers.push(Caller {
+                name: name.into(),
+                uid,
+                spiffe_id,
+                groups: groups.into_iter().map(Into::into).collect(),
+            });
+        }
+        table.finish();
+    }
+    Some(callers.into_iter().collect())
+}
