@@ -162,6 +162,7 @@ impl On<'_> {
             uid: Some(rustix::process::getuid().as_raw()),
             spiffe_id: None,
             groups: Box::default(),
+            rate: None,
         };
         config.callers = [caller.clone()].into_iter().collect();
         config.policies = dir.join("bench");

@@ -15,7 +15,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::enclave;
+use crate::{enclave, rate::Limit};
 
 /// From 50 µs to 13 s, doubling: a request's time is the KMS's time.
 const DURATION_BUCKETS: [f64; 18] = [
@@ -34,6 +34,7 @@ struct Inner {
     ready: Gauge<i64, AtomicI64>,
     connections: Gauge<i64, AtomicI64>,
     connections_refused: Counter<u64, AtomicU64>,
+    rate_refusals: Family<LimitLabels, Counter>,
     slots_free: Gauge<i64, AtomicI64>,
     leaks: Gauge<i64, AtomicI64>,
 }
@@ -47,6 +48,11 @@ struct RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MethodLabels {
     method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
 }
 
 impl Metrics {
@@ -72,6 +78,16 @@ impl Metrics {
             "Connections closed at once because a limit was reached",
             connections_refused.clone(),
         );
+        let rate_refusals: Family<LimitLabels, Counter> = Family::default();
+        for limit in Limit::ALL {
+            // There from the start, so that the first refusal shows as an increase.
+            drop(rate_refusals.get_or_create(&LimitLabels { limit: limit.as_str() }));
+        }
+        registry.register(
+            "rate_refusals",
+            "Calls and frames refused because a rate was exceeded, by whose rate it was",
+            rate_refusals.clone(),
+        );
         let slots_free = Gauge::default();
         registry.register("secret_slots_free", "Free slots of secret memory", slots_free.clone());
         let leaks = Gauge::default();
@@ -89,6 +105,7 @@ impl Metrics {
             ready,
             connections,
             connections_refused,
+            rate_refusals,
             slots_free,
             leaks,
         }))
@@ -113,6 +130,11 @@ impl Metrics {
     /// Counts a connection that was refused.
     pub fn connection_refused(&self) {
         self.0.connections_refused.inc();
+    }
+
+    /// Counts a call or a frame that exceeded a rate.
+    pub fn too_fast(&self, limit: Limit) {
+        self.0.rate_refusals.get_or_create(&LimitLabels { limit: limit.as_str() }).inc();
     }
 
     /// Notes how many slots are free, and how many sections leaked.
