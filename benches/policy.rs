@@ -21,6 +21,7 @@ fn decision(criterion: &mut Criterion) {
         uid: Some(1000),
         spiffe_id: None,
         groups: Box::new(["applications".into()]),
+        rate: None,
     });
     // The base point of edwards25519 (RFC 8032 §5.1).
     let mut key = [0x66; 32];

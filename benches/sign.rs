@@ -58,6 +58,7 @@ impl Bench {
             uid: Some(1000),
             spiffe_id: None,
             groups: Box::default(),
+            rate: None,
         };
         Self {
             signing,

@@ -26,6 +26,7 @@ use crate::{
     proto::{
         share_custody_server::ShareCustodyServer, signing_enclave_server::SigningEnclaveServer,
     },
+    rate::Rates,
     shutdown::Draining,
     sign::Signing,
     store::{ShareStore, StoreError, postgres::Postgres, sqlite::Sqlite},
@@ -36,7 +37,6 @@ use crate::{
 pub struct App {
     signing: Signing,
     config: Config,
-    metrics: Metrics,
     enclave: Socket,
     custody: Option<Socket>,
     tls: Option<TlsListener>,
@@ -117,12 +117,18 @@ pub async fn signing(config: &Config, enclave: Enclave) -> Result<Signing, Start
     let policy = Policy::load(&config.policies).map_err(StartError::Policy)?;
     let store = store(&config.store).await?;
     let kms = kms(&config.kms, &config.environment, enclave.pool())?;
+    let metrics = match config.listen.tls {
+        Some(_) => Metrics::with_tls(),
+        None => Metrics::new(),
+    };
     Ok(Signing {
         environment: config.environment.clone(),
         policy: Arc::new(policy),
         store,
         kms,
         enclave,
+        rates: Rates::new(&config.callers, config.limits.rates, metrics.clone()),
+        metrics,
     })
 }
 
@@ -178,20 +184,19 @@ impl App {
         let enclave = Socket::bind(&listen.enclave, listen.mode)?;
         let custody = listen.custody.as_deref();
         let custody = custody.map(|path| Socket::bind(path, listen.custody_mode)).transpose()?;
-        let (tls, metrics) = match listen.tls.clone().zip(tls) {
-            None => (None, Metrics::new()),
+        let tls = match listen.tls.clone().zip(tls) {
+            None => None,
             Some((TlsConfig { address, files }, material)) => {
-                let metrics = Metrics::with_tls();
-                let credentials = Arc::new(Credentials::new(files, material, metrics.clone()));
-                let listener = TlsListener::bind(address, credentials).await;
-                (Some(listener.map_err(|error| StartError::Tls(address, error))?), metrics)
+                let credentials = Credentials::new(files, material, signing.metrics.clone());
+                let listener = TlsListener::bind(address, Arc::new(credentials)).await;
+                Some(listener.map_err(|error| StartError::Tls(address, error))?)
             }
         };
         let metrics_listener = match config.metrics {
             None => None,
             Some(address) => Some(TcpListener::bind(address).await.map_err(StartError::Metrics)?),
         };
-        Ok(Self { signing, config, metrics, enclave, custody, tls, metrics_listener })
+        Ok(Self { signing, config, enclave, custody, tls, metrics_listener })
     }
 
     /// The KMS, for whoever closes it when nothing uses it any more.
@@ -214,9 +219,10 @@ impl App {
     /// # Errors
     /// A part ended before its time; the others were ended with it.
     pub async fn run(self, draining: Draining) -> Result<(), PartFailed> {
-        let Self { signing, config, metrics, enclave, custody, tls, metrics_listener } = self;
+        let Self { signing, config, enclave, custody, tls, metrics_listener } = self;
         let limits = config.limits;
-        let gate = gate(&config, &metrics);
+        let metrics = signing.metrics.clone();
+        let gate = gate(&config, &signing);
         let room = limits.connections.connections;
         let connections = Connections::new(room, config.callers.clone(), metrics.clone());
         let (health, health_service) = Health::new(config.callers.clone(), metrics.clone()).await;
@@ -260,15 +266,16 @@ impl App {
     }
 }
 
-fn gate(config: &Config, metrics: &Metrics) -> Gate {
+fn gate(config: &Config, signing: &Signing) -> Gate {
     let Limits { unary, streams, session, deadline, longest_deadline, .. } = config.limits;
     Gate {
         callers: config.callers.clone(),
         own_deadline: deadline,
         longest_deadline,
         stream_deadline: session.idle + session.open_within + session.lifetime,
+        rates: signing.rates.clone(),
         unary: Admission::new(unary),
         streams: Admission::new(streams),
-        metrics: metrics.clone(),
+        metrics: signing.metrics.clone(),
     }
 }

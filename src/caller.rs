@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::key::RequestId;
+use crate::{key::RequestId, rate::Quota};
 
 pub use peer::{Party, Peer};
 pub use spiffe_id::SpiffeId;
@@ -32,6 +32,8 @@ pub struct Caller {
     pub spiffe_id: Option<SpiffeId>,
     /// The groups in policies (`Group::"name"`).
     pub groups: Box<[Box<str>]>,
+    /// Its own rate of calls, where that is not the rate of all.
+    pub rate: Option<Quota>,
 }
 
 /// The callers that the configuration names, by each of their identities.

@@ -9,6 +9,7 @@ mod callers;
 mod document;
 mod kms;
 mod limits;
+mod rate;
 mod store;
 mod tls;
 

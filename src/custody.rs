@@ -43,7 +43,7 @@ impl Custody {
         wallet: WalletId,
         algorithm: Algorithm,
     ) -> Result<ShareDescription, Refusal> {
-        let Signing { environment, policy, store, kms, enclave } = &self.0;
+        let Signing { environment, policy, store, kms, enclave, .. } = &self.0;
         let subject = NewShare { environment: environment.clone(), wallet, share, algorithm };
         let permit = policy.authorize(&call.caller, subject, GenerateShare { algorithm })?;
         let new = permit.subject();

@@ -10,10 +10,11 @@
 //! request meets them.
 //! ```text
 //! client ─UDS,TLS─▶ grpc    limits on connections ▸ gate: request id ▸ trace ▸ panic-catch ▸
-//!    │                      caller identity ▸ deadline ▸ in-flight limits
+//!    │                      caller identity ▸ deadline ▸ rate ▸ in-flight limits
 //!    ▼ grpc/enclave.rs      message → domain types (parse, don't validate)   INVALID_ARGUMENT
 //!    ▼ sign.rs              store.describe(share): public metadata only
 //!    ▼ policy               authorize(caller, share, action) → Permit        PERMISSION_DENIED
+//!    ▼ rate                 one token of the share's bucket                 RESOURCE_EXHAUSTED
 //!    ▼ store                fetch(permit.opening()) → ShareRecord            UNAVAILABLE
 //!    ▼ permitted            PermittedEnvelope: header = permit, field by field   DATA_LOSS
 //!    ▼ kms                  unwrap(envelope.dek()) into a secret slot         UNAVAILABLE,
@@ -67,6 +68,7 @@ pub mod grpc;
 
 pub mod caller;
 pub mod payload;
+pub mod rate;
 pub mod refusal;
 
 pub mod custody;

@@ -15,6 +15,7 @@ use crate::{
     payload::Unfit,
     permitted::RecordError,
     policy::Denied,
+    rate::TooFast,
     store::StoreError,
 };
 
@@ -106,6 +107,9 @@ pub enum Refusal {
     /// Too many requests are in flight, in all or for this caller.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
+    /// A caller calls, or a share is to sign, faster than its rate.
+    #[error(transparent)]
+    TooFast(TooFast),
     /// The deadline passed.
     #[error("the deadline passed")]
     Deadline,
@@ -175,6 +179,12 @@ impl From<KmsError> for Refusal {
 impl From<EnclaveError> for Refusal {
     fn from(error: EnclaveError) -> Self {
         Self::Enclave(error)
+    }
+}
+
+impl From<TooFast> for Refusal {
+    fn from(too_fast: TooFast) -> Self {
+        Self::TooFast(too_fast)
     }
 }
 

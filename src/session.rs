@@ -329,8 +329,11 @@ impl Signing {
         payload: Payload,
         encoding: Encoding,
     ) -> Result<Permit<Sign>, Refusal> {
+        // What the gate does for a call: a stream is no way around a rate.
+        self.rates.take_call(share.permit().caller())?;
         let permit = self.policy.authorize_frame(share.permit(), Sign { payload })?;
         require_signable(permit.share(), &permit.action().payload, encoding)?;
+        self.rates.take_signature(permit.share().identity.share)?;
         Ok(permit)
     }
 }

@@ -14,10 +14,12 @@ use crate::{
     payload::Payload,
     permitted::PermittedEnvelope,
     policy::{Denied, GetPublicKey, Opens, Permit, Policy, ShareSubject, Sign},
+    rate::Rates,
     record::ShareDescription,
     refusal::Refusal,
     signature::Signed,
     store::ShareStore,
+    telemetry::Metrics,
 };
 
 /// What signing needs: the parts that `app.rs` chose. Cheap to clone.
@@ -33,6 +35,10 @@ pub struct Signing {
     pub kms: Arc<dyn Kms>,
     /// Where shares are opened.
     pub enclave: Enclave,
+    /// How often callers may call, and shares sign.
+    pub rates: Rates,
+    /// Where outcomes are counted.
+    pub metrics: Metrics,
 }
 
 /// Which share a request means, and which it would not accept.
@@ -75,6 +81,9 @@ impl Signing {
         let permit = self.policy.authorize(&call.caller, share, Sign { payload })?;
         target.accepts(permit.share())?;
         require_signable(permit.share(), &permit.action().payload, encoding)?;
+        // After policy, so that a caller that it denies can neither use up the
+        // share's rate nor learn how the share is used.
+        self.rates.take_signature(permit.share().identity.share)?;
 
         let (envelope, dek) = self.unwrap(permit, call.deadline).await?;
         // From here to the signature nothing is awaited: a request that is

@@ -1,5 +1,7 @@
 //! The configuration: every problem at once, with its line and what to write.
 
+mod rates;
+
 use countersign::{
     config::{Config, KmsConfig, StoreConfig},
     memory::Level,

@@ -20,6 +20,7 @@ mod levels;
 mod lifecycle;
 mod limits;
 mod process;
+mod rates;
 mod refusals;
 mod residue;
 mod secret_memory;

@@ -43,6 +43,7 @@ impl Sealed {
             uid: Some(1000),
             spiffe_id: None,
             groups: Box::default(),
+            rate: None,
         });
         let permit = permit_to_generate(&policy, &caller, algorithm);
         let made = enclave.generate(&permit, kek(), |_| identity(permit.subject())).unwrap();

@@ -59,7 +59,13 @@ fn only_the_canonical_spelling_of_a_workload_is_an_id() {
 }
 
 fn caller(name: &str, uid: Option<u32>, spiffe_id: Option<&str>) -> Caller {
-    Caller { name: name.into(), uid, spiffe_id: spiffe_id.map(id), groups: Box::default() }
+    Caller {
+        name: name.into(),
+        uid,
+        spiffe_id: spiffe_id.map(id),
+        groups: Box::default(),
+        rate: None,
+    }
 }
 
 #[test]

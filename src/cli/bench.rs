@@ -162,6 +162,7 @@ impl On<'_> {
             uid: Some(rustix::process::getuid().as_raw()),
             spiffe_id: None,
             groups: Box::default(),
+            rate: None,
         };
         config.callers = [caller.clone()].into_iter().collect();
         config.policies = dir.join("bench");
@@ -169,6 +170,7 @@ impl On<'_> {
         std::fs::write(config.policies.join("bench.cedar"), POLICY)?;
         config.listen.enclave = dir.join("configured.sock");
         config.listen.custody = Some(dir.join("configured-custody.sock"));
+        config.listen.tls = None;
         config.metrics = None;
 
         let listen = config.listen.clone();

@@ -1,6 +1,6 @@
 //! `[[caller]]`: who may call at all.
 
-use super::{Listen, document::Table};
+use super::{Listen, document::Table, rate};
 use crate::caller::{Caller, Callers, OVERFLOW_UID, SpiffeId};
 
 pub(super) fn read(
@@ -18,6 +18,7 @@ pub(super) fn read(
         let uid = table.optional_number("uid", 0..=u32::MAX - 1);
         let spiffe_id: Option<Option<SpiffeId>> = table.optional_name_of("spiffe_id");
         let groups = table.texts("groups");
+        let rate = rate::read(&table, "rate", "burst");
         if uid == Some(Some(OVERFLOW_UID)) {
             table.note("uid 65534 names nobody in particular and is never a caller");
         }
@@ -65,6 +66,7 @@ pub(super) fn read(
                 uid,
                 spiffe_id,
                 groups: groups.into_iter().map(Into::into).collect(),
+                rate,
             });
         }
         table.finish();

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::document::Table;
+use super::{document::Table, rate};
 use crate::{
     grpc::{ConnectionLimits, Room},
+    rate::RateLimits,
     session::SessionLimits,
 };
 
@@ -23,6 +24,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// The longest deadline of a unary request.
     pub longest_deadline: Duration,
+    /// How often callers may call, and shares sign.
+    pub rates: RateLimits,
 }
 
 /// Slots that are neither a unary request's nor a stream's: what generation and
@@ -54,6 +57,9 @@ impl Default for Limits {
             },
             deadline: Duration::from_secs(10),
             longest_deadline: Duration::from_secs(30),
+            // No figure fits both a KMS's quota for `Sign` and the thousands of
+            // signatures per second for which a stream is made.
+            rates: RateLimits { caller: None, share: None },
         }
     }
 }
@@ -88,6 +94,10 @@ pub(super) fn read(limits: Table<'_>, session: Table<'_>) -> Option<Limits> {
         default.longest_deadline,
         Duration::from_millis(10)..=seconds(60),
     );
+    let rates = RateLimits {
+        caller: rate::read(&limits, "caller_rate", "caller_burst"),
+        share: rate::read(&limits, "share_rate", "share_burst"),
+    };
     if let (Some(deadline), Some(longest)) = (deadline, longest_deadline)
         && deadline > longest
     {
@@ -127,6 +137,7 @@ pub(super) fn read(limits: Table<'_>, session: Table<'_>) -> Option<Limits> {
         },
         deadline: deadline?,
         longest_deadline: longest_deadline?,
+        rates,
     })
 }
 

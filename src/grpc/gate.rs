@@ -26,6 +26,7 @@ use super::{
 use crate::{
     caller::{Call, Callers, Party, Peer},
     key::RequestId,
+    rate::Rates,
     refusal::Refusal,
     telemetry::Metrics,
 };
@@ -44,6 +45,8 @@ pub struct Gate {
     pub longest_deadline: Duration,
     /// The longest deadline of a stream.
     pub stream_deadline: Duration,
+    /// How often each caller may call.
+    pub rates: Rates,
     /// Room for unary calls.
     pub unary: Admission,
     /// Room for streams.
@@ -98,7 +101,11 @@ impl Gate {
             return Err(Refusal::Deadline);
         }
 
-        // 5. In-flight limits: last, because only what passed the rest deserves
+        // 5. Rate: before admission, so that a request over its caller's rate takes
+        //    no room. One that finds no room has spent its token: it was a call.
+        self.rates.take_call(&caller)?;
+
+        // 6. In-flight limits: last, because only what passed the rest deserves
         //    room. Held until the body of the answer ends.
         let admitted = room.admit(Party::Caller(Arc::clone(&caller)))?;
         let call = Call { caller, request_id: request_id.clone(), deadline: started + allowed };
@@ -146,7 +153,7 @@ where
             span.in_scope(|| status::refuse(refusal, &request_id).into_http::<Body>())
         };
 
-        // 3. to 5. Caller identity, deadline, in-flight limits.
+        // 3. to 6. Caller identity, deadline, rate, in-flight limits.
         let admitted = gate.admit(&request, method, &request_id, started, &span);
         let admitted = match malformed_id {
             // A stranger is told that it is one, whatever else it sent.
@@ -161,7 +168,7 @@ where
         };
         guard.hold(admitted);
 
-        // 6. The service, with panics caught: a fault in one request must not
+        // 7. The service, with panics caught: a fault in one request must not
         //    take the connection, and with it other requests, down. The body is
         //    guarded likewise while it is polled.
         let deadline = call.deadline;
@@ -246,3 +253,6 @@ pub fn describe_request(share: &impl std::fmt::Display, payload_kind: Option<&st
     span.record("share", field::display(share));
     span.record("payload_kind", payload_kind);
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,6 +93,8 @@ pub fn told(reason: Reason) -> Told {
         Reason::KmsOtherKek => never(FailedPrecondition, "another KEK wraps this record"),
         Reason::KmsProtocol => never(FailedPrecondition, "the KMS's answer makes no sense"),
         Reason::Overloaded => after(ResourceExhausted, "too many requests are in flight", 100),
+        Reason::CallerRate => after(ResourceExhausted, "the caller's rate is exceeded", 1),
+        Reason::ShareRate => after(ResourceExhausted, "the share's rate is exceeded", 1),
         Reason::DeadlineExceeded => never(DeadlineExceeded, "the deadline passed"),
         Reason::ShuttingDown => after(Unavailable, "the enclave is shutting down", 1000),
         Reason::StreamIdle => never(DeadlineExceeded, "the stream was idle for too long"),
@@ -127,6 +129,7 @@ fn status(refusal: &Refusal, request_id: &RequestId) -> Status {
     };
     let retry = match refusal {
         Refusal::Kms(error) => error.retry_after.filter(|_| retry.is_some()).or(retry),
+        Refusal::TooFast(too_fast) => Some(too_fast.wait),
         _ => retry,
     };
     if retry.is_some() {

@@ -3,7 +3,7 @@
 use super::{Refusal, StreamEnd};
 use crate::{
     enclave::EnclaveError, kms::KmsErrorKind, permitted::RecordError, policy::DeniedReason,
-    store::StoreErrorKind,
+    rate::Limit, store::StoreErrorKind,
 };
 
 /// The stable name of a refusal: what programs compare, in ErrorInfo.reason.
@@ -50,6 +50,8 @@ pub enum Reason {
     KmsOtherKek,
     KmsProtocol,
     Overloaded,
+    CallerRate,
+    ShareRate,
     DeadlineExceeded,
     ShuttingDown,
     StreamIdle,
@@ -60,7 +62,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 47] = [
         Self::InvalidRequest,
         Self::PayloadUnfit,
         Self::Unsupported,
@@ -100,6 +102,8 @@ impl Reason {
         Self::KmsOtherKek,
         Self::KmsProtocol,
         Self::Overloaded,
+        Self::CallerRate,
+        Self::ShareRate,
         Self::DeadlineExceeded,
         Self::ShuttingDown,
         Self::StreamIdle,
@@ -150,6 +154,8 @@ impl Reason {
             Self::KmsOtherKek => "KMS_OTHER_KEK",
             Self::KmsProtocol => "KMS_PROTOCOL",
             Self::Overloaded => "OVERLOADED",
+            Self::CallerRate => "CALLER_RATE",
+            Self::ShareRate => "SHARE_RATE",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::StreamIdle => "STREAM_IDLE",
@@ -186,6 +192,10 @@ impl Refusal {
             Self::Kms(error) => kms_reason(error.kind),
             Self::Enclave(error) => enclave_reason(*error),
             Self::Overloaded(_) => Reason::Overloaded,
+            Self::TooFast(too_fast) => match too_fast.limit {
+                Limit::Caller => Reason::CallerRate,
+                Limit::Share => Reason::ShareRate,
+            },
             Self::Deadline => Reason::DeadlineExceeded,
             Self::ShuttingDown => Reason::ShuttingDown,
             Self::Stream(StreamEnd::Idle) => Reason::StreamIdle,

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::enclave;
+use crate::{enclave, rate::Limit};
 use tls::Tls;
 
 /// From 50 µs to 13 s, doubling: a request's time is the KMS's time.
@@ -37,6 +37,7 @@ struct Inner {
     ready: Gauge<i64, AtomicI64>,
     connections: Gauge<i64, AtomicI64>,
     connections_refused: Counter<u64, AtomicU64>,
+    rate_refusals: Family<LimitLabels, Counter>,
     slots_free: Gauge<i64, AtomicI64>,
     leaks: Gauge<i64, AtomicI64>,
     tls: Option<Tls>,
@@ -51,6 +52,11 @@ struct RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MethodLabels {
     method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
 }
 
 impl Metrics {
@@ -85,6 +91,16 @@ impl Metrics {
             "Connections closed at once because a limit was reached",
             connections_refused.clone(),
         );
+        let rate_refusals: Family<LimitLabels, Counter> = Family::default();
+        for limit in Limit::ALL {
+            // There from the start, so that the first refusal shows as an increase.
+            drop(rate_refusals.get_or_create(&LimitLabels { limit: limit.as_str() }));
+        }
+        registry.register(
+            "rate_refusals",
+            "Calls and frames refused because a rate was exceeded, by whose rate it was",
+            rate_refusals.clone(),
+        );
         let slots_free = Gauge::default();
         registry.register("secret_slots_free", "Free slots of secret memory", slots_free.clone());
         let leaks = Gauge::default();
@@ -103,6 +119,7 @@ impl Metrics {
             ready,
             connections,
             connections_refused,
+            rate_refusals,
             slots_free,
             leaks,
             tls,
@@ -128,6 +145,11 @@ impl Metrics {
     /// Counts a connection that was refused.
     pub fn connection_refused(&self) {
         self.0.connections_refused.inc();
+    }
+
+    /// Counts a call or a frame that exceeded a rate.
+    pub fn too_fast(&self, limit: Limit) {
+        self.0.rate_refusals.get_or_create(&LimitLabels { limit: limit.as_str() }).inc();
     }
 
     /// Notes how many slots are free, and how many sections leaked.

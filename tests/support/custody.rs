@@ -50,6 +50,7 @@ impl Custody {
             uid: Some(1000),
             spiffe_id: None,
             groups: Box::default(),
+            rate: None,
         };
         Self {
             enclave: Enclave::start(

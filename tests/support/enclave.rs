@@ -129,6 +129,7 @@ pub fn app_caller() -> Caller {
         uid: Some(rustix::process::getuid().as_raw()),
         spiffe_id: None,
         groups: Box::new(["apps".into()]),
+        rate: None,
     }
 }
 

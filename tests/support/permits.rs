@@ -20,6 +20,7 @@ pub fn to_open(share: &ShareDescription) -> Permit<UseShare> {
         uid: Some(1000),
         spiffe_id: None,
         groups: Box::default(),
+        rate: None,
     });
     ALL.authorize(&caller, Arc::new(share.clone()), UseShare::default()).unwrap()
 }

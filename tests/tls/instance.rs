@@ -72,6 +72,7 @@ fn callers() -> Callers {
         uid: None,
         spiffe_id: Some(IDLE.parse().unwrap()),
         groups: Box::default(),
+        rate: None,
     };
     [app, idle].into_iter().collect()
 }
