@@ -197,6 +197,24 @@ async fn open_connections_outlive_a_flood_of_handshakes() {
     client.sign(instance.share.sign_request(1)).await.unwrap();
 }
 
+/// A shutdown answers what is in flight, and waits for no handshake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_waits_for_no_handshake() {
+    let mut instance = Instance::start().await;
+    let mut client = instance.client(&instance.files.authority.svid(APP)).await;
+    client.sign(instance.share.sign_request(0)).await.unwrap();
+    let silent = TcpStream::connect(local(instance.address())).await.unwrap();
+    instance.enclave.counts.slow_unwrap_ms.store(500, std::sync::atomic::Ordering::SeqCst);
+    let request = instance.share.sign_request(1);
+    let signing = tokio::spawn(async move { client.sign(request).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let begun = Instant::now();
+    instance.enclave.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    signing.await.unwrap().expect("it was in flight");
+    drop(silent);
+}
+
 /// Peers that prove an identity that is no caller's have few connections, apart
 /// from the callers'.
 #[tokio::test(flavor = "multi_thread")]
