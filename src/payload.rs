@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod eip191;
+pub mod evm;
 
 use bytes::Bytes;
 
