@@ -1,6 +1,9 @@
 //! What a caller asks to have signed.
 #![forbid(unsafe_code)]
 
+pub mod eip191;
+pub mod evm;
+
 use bytes::Bytes;
 
 use crate::key::Algorithm;
@@ -25,6 +28,11 @@ pub enum PayloadKind {
     /// [`Payload::Digest`].
     Digest,
 }
+
+/// Why bytes are no payload of their kind: a rule, fit for the caller, never the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Undecodable(pub &'static str);
 
 /// The payload is none that the share's algorithm signs; the message says what
 /// would be.
