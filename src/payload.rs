@@ -1,6 +1,9 @@
 //! What a caller asks to have signed.
 #![forbid(unsafe_code)]
 
+pub mod eip712;
+pub mod solana;
+
 use bytes::Bytes;
 
 use crate::key::Algorithm;
@@ -31,6 +34,12 @@ pub enum PayloadKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unfit(pub &'static str);
+
+/// Why bytes are no payload of their kind: a rule, fit for the caller, never the
+/// content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Undecodable(pub &'static str);
 
 impl Payload {
     /// The kind.
