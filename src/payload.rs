@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod eip191;
+pub mod eip712;
 pub mod evm;
+pub mod solana;
 
 use bytes::Bytes;
 
@@ -39,6 +41,12 @@ pub struct Undecodable(pub &'static str);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unfit(pub &'static str);
+
+/// Why bytes are no payload of their kind: a rule, fit for the caller, never the
+/// content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Undecodable(pub &'static str);
 
 impl Payload {
     /// The kind.
