@@ -19,6 +19,7 @@ mod kms;
 mod levels;
 mod lifecycle;
 mod limits;
+mod payloads;
 mod process;
 mod rates;
 mod refusals;

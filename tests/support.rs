@@ -1,4 +1,4 @@
-//! What the tests share: servers, certificates, policies, Python.
+//! What the tests share: servers, certificates, policies, Python, Node.js.
 
 pub mod child;
 pub mod custody;
@@ -7,6 +7,7 @@ pub mod https;
 pub mod jwt;
 pub mod kernel;
 pub mod logs;
+pub mod node;
 pub mod permits;
 pub mod pki;
 pub mod postgres;
