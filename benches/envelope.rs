@@ -22,7 +22,7 @@ fn envelope(criterion: &mut Criterion) {
     });
     group.bench_function("open", |bencher| {
         bencher.iter_batched(
-            || sealed.permitted(UseShare::default()),
+            || sealed.permitted(UseShare),
             |(envelope, dek)| sealed.enclave.open(envelope, dek).ok().unwrap(),
             BatchSize::NumIterations(BATCH),
         );

@@ -84,7 +84,8 @@ impl Bench {
         let Signing { store, policy, .. } = &self.signing;
         let share = Arc::new(store.describe(target.share).await.unwrap().unwrap());
         let caller = &self.call.caller;
-        let permit = policy.authorize(caller, Arc::clone(&share), Sign { payload }).unwrap();
+        let permit =
+            policy.current().authorize(caller, Arc::clone(&share), Sign { payload }).unwrap();
         let record = store.fetch(permit.opening()).await.unwrap().unwrap();
         let envelope = Envelope::decode(&record.envelope).unwrap();
         let dek = self.unwrap(&envelope);

@@ -11,7 +11,7 @@ use countersign::{
     config::Config,
     envelope::{ENVELOPE_MAX, Envelope, KekContext},
     grpc,
-    payload::{MESSAGE_MAX, Payload},
+    payload::{PAYLOAD_MAX, Payload},
     proto::UseShareRequest,
     session::Frame,
 };
@@ -69,8 +69,8 @@ pub fn frame(input: &[u8]) {
             assert_eq!(target.share.to_string().len(), 36);
         }
         Ok(Frame::Sign { payload, .. }) => match payload {
-            Payload::Message(message) => assert!((1..=MESSAGE_MAX).contains(&message.len())),
-            Payload::Digest(_) => {}
+            Payload::Message(message) => assert!((1..=PAYLOAD_MAX).contains(&message.len())),
+            _ => {}
         },
         Err(refusal) => assert!(refusal.reason().as_str().starts_with("INVALID_REQUEST")),
     }

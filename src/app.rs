@@ -22,11 +22,12 @@ use crate::{
         vault_transit::{SettingsError, VaultTransit},
     },
     memory::SecretMemoryError,
-    policy::{Policy, PolicyProblem},
+    policy::{Policies, PolicyProblem},
     proto::{
         share_custody_server::ShareCustodyServer, signing_enclave_server::SigningEnclaveServer,
     },
     rate::Rates,
+    refresh,
     shutdown::Draining,
     sign::Signing,
     store::{ShareStore, StoreError, postgres::Postgres, sqlite::Sqlite},
@@ -114,7 +115,7 @@ pub fn tls(config: &Config) -> Result<Option<Material>, StartError> {
 /// # Errors
 /// See [`StartError`].
 pub async fn signing(config: &Config, enclave: Enclave) -> Result<Signing, StartError> {
-    let policy = Policy::load(&config.policies).map_err(StartError::Policy)?;
+    let policy = Policies::load(&config.policies, config.facts()).map_err(StartError::Policy)?;
     let store = store(&config.store).await?;
     let kms = kms(&config.kms, &config.environment, enclave.pool())?;
     let metrics = match config.listen.tls {
@@ -222,6 +223,7 @@ impl App {
         let Self { signing, config, enclave, custody, tls, metrics_listener } = self;
         let limits = config.limits;
         let metrics = signing.metrics.clone();
+        let credentials = tls.as_ref().map(TlsListener::credentials);
         let gate = gate(&config, &signing);
         let room = limits.connections.connections;
         let connections = Connections::new(room, config.callers.clone(), metrics.clone());
@@ -254,8 +256,20 @@ impl App {
             ));
         }
         if let Some(listener) = metrics_listener {
-            parts.spawn(endpoint::serve(listener, metrics, draining.clone()));
+            parts.spawn(endpoint::serve(listener, metrics.clone(), draining.clone()));
         }
+        let policies = refresh::watch(
+            Arc::clone(&signing.policy),
+            credentials,
+            health.of_policies(),
+            metrics.clone(),
+            draining.clone(),
+        );
+        parts.spawn(async {
+            if let Err(error) = policies.await {
+                tracing::error!(%error, "SIGHUP cannot be handled");
+            }
+        });
         parts.spawn(health.watch(signing, draining));
         while let Some(ended) = parts.join_next().await {
             // The rest is dropped, and with it every socket: a process that serves

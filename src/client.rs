@@ -3,12 +3,17 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Error};
 
-use crate::proto::{
-    share_custody_client::ShareCustodyClient, signing_enclave_client::SigningEnclaveClient,
+use crate::{
+    payload::PayloadKind,
+    proto::{
+        self, share_custody_client::ShareCustodyClient,
+        signing_enclave_client::SigningEnclaveClient,
+    },
 };
 
 /// Connects to a socket.
@@ -39,4 +44,20 @@ pub async fn enclave(socket: &Path) -> Result<SigningEnclaveClient<Channel>, Err
 /// As [`connect`].
 pub async fn custody(socket: &Path) -> Result<ShareCustodyClient<Channel>, Error> {
     Ok(ShareCustodyClient::new(connect(socket).await?))
+}
+
+/// The bytes of a payload as the contract's message; none where it wants text and
+/// they are no UTF-8.
+pub fn payload(kind: PayloadKind, bytes: Bytes) -> Option<proto::Payload> {
+    use proto::payload::Kind;
+
+    let kind = match kind {
+        PayloadKind::Message => Kind::Message(bytes),
+        PayloadKind::Digest => Kind::Digest(bytes),
+        PayloadKind::Eip191 => Kind::Eip191(bytes),
+        PayloadKind::Eip712 => Kind::Eip712(String::from_utf8(bytes.into()).ok()?),
+        PayloadKind::EvmTransaction => Kind::EvmTransaction(bytes),
+        PayloadKind::SolanaMessage => Kind::SolanaMessage(bytes),
+    };
+    Some(proto::Payload { kind: Some(kind) })
 }

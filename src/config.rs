@@ -5,12 +5,14 @@
 //! where one is needed, the file names a path.
 #![forbid(unsafe_code)]
 
+mod amount;
 mod callers;
 mod document;
 mod kms;
 mod limits;
 mod rate;
 mod store;
+mod tags;
 mod tls;
 
 use std::{
@@ -23,10 +25,12 @@ use tracing::Level;
 
 use crate::{
     caller::Callers,
+    enclave,
     grpc::Socket,
     key::Environment,
     kms::local,
     memory::{self, Budget},
+    policy::{Facts, Known, Tags, amount::AmountLimits},
 };
 
 pub use document::Problem;
@@ -47,6 +51,10 @@ pub struct Config {
     pub callers: Callers,
     /// The directory of Cedar policies.
     pub policies: PathBuf,
+    /// The limits on amounts that policies name.
+    pub amounts: AmountLimits,
+    /// What policies are told about shares.
+    pub tags: Tags,
     /// Where records are kept.
     pub store: StoreConfig,
     /// What wraps DEKs.
@@ -132,6 +140,23 @@ impl Config {
         }
     }
 
+    /// What policies are told by this configuration and this machine.
+    pub fn facts(&self) -> Facts {
+        let groups = self.callers.iter().flat_map(|caller| &caller.groups);
+        let known = Known {
+            callers: self.callers.iter().map(|caller| caller.name.to_string()).collect(),
+            groups: groups.map(ToString::to_string).collect(),
+            environment: self.environment.to_string(),
+            limits: self.amounts.names().map(ToOwned::to_owned).collect(),
+        };
+        Facts {
+            limits: self.amounts.clone(),
+            tags: self.tags.clone(),
+            protection: enclave::level().0,
+            known: Some(known),
+        }
+    }
+
     /// Reads a text.
     ///
     /// # Errors
@@ -160,6 +185,8 @@ fn read(root: Table<'_>) -> Option<Config> {
     let policy = root.table("policy");
     let policies = policy.path("directory", "the directory of Cedar policies");
     policy.finish();
+    let amounts = amount::read(root.tables("amount_limit"));
+    let tags = tags::read(root.tables("tags"));
     let store = store::read(root.table("store"));
     let kms = kms::read(root.table("kms"), root.table("vault"), environment.as_ref());
     let limits = limits::read(root.table("limits"), root.table("session"));
@@ -173,6 +200,8 @@ fn read(root: Table<'_>) -> Option<Config> {
         listen: listen?,
         callers: callers?,
         policies: policies?,
+        amounts: amounts?,
+        tags: tags?,
         store: store?,
         kms: kms?,
         limits: limits?,

@@ -45,7 +45,9 @@ impl Custody {
     ) -> Result<ShareDescription, Refusal> {
         let Signing { environment, policy, store, kms, enclave, .. } = &self.0;
         let subject = NewShare { environment: environment.clone(), wallet, share, algorithm };
+        let policy = policy.current();
         let permit = policy.authorize(&call.caller, subject, GenerateShare { algorithm })?;
+        drop(policy);
         let new = permit.subject();
         if let Some(existing) = store.describe(share).await? {
             return Err(already_there(new, existing));
@@ -88,7 +90,7 @@ impl Custody {
         limit: usize,
     ) -> Result<Page, Refusal> {
         let environment = self.0.environment.clone();
-        let permit = self.0.policy.authorize(&call.caller, environment, ListShares)?;
+        let permit = self.0.policy.current().authorize(&call.caller, environment, ListShares)?;
         let environment = permit.into_subject();
         let mut shares = self.0.store.list(&environment, wallet, after, limit + 1).await?;
         let more = shares.len() > limit;
@@ -144,7 +146,7 @@ impl Custody {
         let share = described
             .filter(|share| share.identity.environment == self.0.environment)
             .ok_or_else(Denied::unknown_share)?;
-        let permit = self.0.policy.authorize(&call.caller, Arc::new(share), action)?;
+        let permit = self.0.policy.current().authorize(&call.caller, Arc::new(share), action)?;
         Ok(permit.into_subject())
     }
 

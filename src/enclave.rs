@@ -101,7 +101,7 @@ impl Enclave {
             let made = share.reveal(|bytes| signer::sign(&key, bytes, payload));
             made.map(|made| signature.set(&made))
         })?;
-        Ok(Signed::by(&permitted.permit().share().identity, signature))
+        Ok(Signed::under(permitted.permit(), signature))
     }
 
     /// Opens a share for a stream. It stays in its slot, in plaintext, until the

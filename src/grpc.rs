@@ -41,7 +41,7 @@ pub use connections::Connections;
 pub use custody::ShareCustody;
 pub use enclave::{SigningEnclave, frame};
 pub use gate::{Gate, Gated};
-pub use health::{Health, HealthService, MEMORY};
+pub use health::{Health, HealthService, MEMORY, POLICIES, PolicyHealth};
 pub use socket::{Socket, SocketError};
 pub use tls::{Credentials, FileKey, FileProblem, Files, Material, TlsListener, serve_tls};
 

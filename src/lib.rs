@@ -12,8 +12,9 @@
 //! client ─UDS,TLS─▶ grpc    limits on connections ▸ gate: request id ▸ trace ▸ panic-catch ▸
 //!    │                      caller identity ▸ deadline ▸ rate ▸ in-flight limits
 //!    ▼ grpc/enclave.rs      message → domain types (parse, don't validate)   INVALID_ARGUMENT
+//!    │ └─ payload           decoded once: what policy sees, what is signed
 //!    ▼ sign.rs              store.describe(share): public metadata only
-//!    ▼ policy               authorize(caller, share, action) → Permit        PERMISSION_DENIED
+//!    ▼ policy               authorize(caller, share, payload) → Permit       PERMISSION_DENIED
 //!    ▼ rate                 one token of the share's bucket                 RESOURCE_EXHAUSTED
 //!    ▼ store                fetch(permit.opening()) → ShareRecord            UNAVAILABLE
 //!    ▼ permitted            PermittedEnvelope: header = permit, field by field   DATA_LOSS
@@ -61,6 +62,7 @@ pub mod client;
 pub mod app;
 pub mod config;
 pub mod harden;
+pub mod refresh;
 pub mod shutdown;
 pub mod telemetry;
 

@@ -22,6 +22,9 @@ pub mod vault {}
 #[doc = include_str!("../docs/postgres.md")]
 pub mod postgres {}
 
+#[doc = include_str!("../docs/payloads.md")]
+pub mod payloads {}
+
 #[doc = include_str!("../CONTRIBUTING.md")]
 pub mod contributing {}
 
@@ -75,15 +78,55 @@ pub mod secret_memory {}
 
 /// # What policy decides in a stream
 ///
-/// `open` needs `UseShare`. Each frame needs besides what its payload would need in
-/// `Sign`: `Sign` for a message, `SignDigest` for a digest. A stream is therefore
-/// never a way around a rule for single signatures.
+/// `open` needs `UseShare`, and once a second it is asked again whether the stream may
+/// stay open, by the policies in force then. Each frame needs besides what its payload
+/// would need in `Sign`: `Sign`, or `SignDigest` for a digest. A stream is therefore
+/// never a way around a rule for single signatures, and it outlives neither a change
+/// of the policies nor the end of office hours.
 ///
-/// Today policy sees of a payload its kind alone, so that a stream asks once per
-/// kind and remembers the answer: the decision for the second message is the one
-/// for the first, because its inputs are the same. When policy sees more of a
-/// payload, a stream will ask for every frame.
+/// Nothing is remembered from frame to frame but what cannot differ: the entities of
+/// caller and share, and which policies are in scope of them.
 pub mod policy_in_streams {}
+
+/// # Why policies are Cedar, and what is added to it
+///
+/// Cedar is small enough to be understood and verified: no loops, no input or output,
+/// deny by default, `forbid` wins. Policies are validated against a schema before they
+/// are used, so that a misspelt attribute is found at the start and not by an attacker.
+/// Four things are added:
+/// - **A policy that fails to evaluate denies.** Cedar skips it, which is right for a
+///   `permit` and fails open for a `forbid`.
+/// - **Amounts are compared outside**, in 256 bits: Cedar has 64. A policy sees the
+///   names of the limits that an amount stays within (`src/policy/amount.rs`).
+/// - **A bare digest needs a policy that names `SignDigest`.** "Any action" does not
+///   cover what the enclave cannot see.
+/// - **Text that can never match is a problem at the start**: an address in another
+///   spelling than policy sees (`src/policy/literal.rs`).
+///
+/// Only the policies whose scope matches caller, action and share are evaluated. Cedar
+/// evaluates the scope first, so that the others could neither decide nor fail. For a
+/// pair of caller and share they are found once, as the entities are built once.
+pub mod policies {}
+
+/// # Which libraries decode payloads, and what they cost
+///
+/// | kind | library | what is done besides |
+/// |---|---|---|
+/// | `evm_transaction` | `alloy-consensus` | what was decoded must encode to the same bytes; what no chain accepts is refused |
+/// | calls of tokens | `alloy-sol-types` | as above: a call that is not encoded canonically is no known call |
+/// | `eip712` | `alloy-dyn-abi` for elementary types and values | our own walk over the JSON and `encodeType`, in one pass for hash and view: the library's ignores members that no type lists and `types.EIP712Domain`, takes lax spellings, and takes seconds for a kilobyte of nested types |
+/// | `solana_message` | `solana-message`, with `wincode` | as the first; instructions of the programs that are known are read here, because their crates bring the whole of the client along |
+///
+/// Together they are some forty crates of the two ecosystems' smallest layer: no
+/// client, no async runtime, no key, no signer. They run outside the sections, on
+/// ordinary memory, and see public values only; a section gets the 32 bytes of a
+/// digest, or the message. So what they allocate is no concern of secret memory.
+///
+/// A Bitcoin kind is not offered. The `bitcoin` crate computes BIP-341's hash well, but
+/// a key-path spend is signed by a tweaked key, and neither the tweak nor a taproot
+/// address is part of a record yet: a kind without them would sign for outputs that
+/// wallets do not make. BIP-340 shares sign 32-byte messages meanwhile.
+pub mod payload_libraries {}
 
 /// # What makes a caller
 ///

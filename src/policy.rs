@@ -11,47 +11,92 @@
 //!   overflows would forbid nothing.
 //! - `SignDigest` is permitted only by a policy whose scope names that action:
 //!   a policy for any action does not cover bare digests.
+//!
+//! ```text
+//! caller, share ─▶ standing: entities, and the policies in scope; once for both
+//! payload, time ─▶ context: what this request says                       ─▶ Cedar ─▶ Permit
+//! ```
 #![forbid(unsafe_code)]
 
+mod action;
+pub mod amount;
+mod attributes;
+mod context;
+mod explain;
+mod known;
+mod literal;
 mod load;
 mod permit;
+mod policies;
+mod scope;
+mod slice;
+mod standing;
 mod stream;
 mod subject;
+mod tags;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc, time::SystemTime};
 
-use cedar_policy::{
-    ActionConstraint, Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet,
-    Request, RestrictedExpression, Schema,
+use cedar_policy::{Authorizer, Decision, PolicyId, PolicySet, Request, Response, Schema};
+
+use crate::{caller::Caller, memory::Level, payload::Payload, record::ShareDescription};
+
+pub use action::{
+    Action, ActionName, DisableShare, EnableShare, GenerateShare, GetPublicKey, GetShare,
+    ListShares, Opens, Sign, UseShare,
 };
-
-use crate::{caller::Caller, payload::PayloadKind, record::ShareDescription};
-
-pub use load::PolicyProblem;
-pub use permit::{
-    Action, DisableShare, EnableShare, GenerateShare, GetPublicKey, GetShare, ListShares, Opening,
-    Opens, Permit, Sign, UseShare,
-};
+pub use explain::Explanation;
+pub use known::Known;
+pub use load::{PolicyProblem, SCHEMA};
+pub use permit::{Opening, Permit};
+pub use policies::{Policies, Reload};
 pub use stream::StreamLimits;
-use subject::Type;
 pub use subject::{NewShare, Subject};
+pub use tags::{Set, Tags};
 
-/// A validated set of policies.
-#[derive(Debug)]
+use amount::AmountLimits;
+use context::{Moment, Seen};
+use standing::{Standing, Standings};
+
+/// A validated set of policies, and what it is told besides requests.
 pub struct Policy {
     policies: PolicySet,
+    facts: Facts,
+    warnings: Vec<PolicyProblem>,
     schema: Schema,
     authorizer: Authorizer,
+    standings: Standings,
 }
 
-/// Why policy refuses. The caller learns the kind only; the policy ids are for
-/// the log.
+/// What policies are told that neither caller nor request can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The named limits on amounts.
+    pub limits: AmountLimits,
+    /// The tags of shares.
+    pub tags: Tags,
+    /// What protects secret memory.
+    pub protection: Level,
+    /// The names that policies may use; none where they are not known.
+    pub known: Option<Known>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        let (limits, tags) = (AmountLimits::default(), Tags::default());
+        Self { limits, tags, protection: Level::Mlock, known: None }
+    }
+}
+
+/// Why policy refuses. The caller learns the kind only; the rest is for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     /// The kind of refusal.
     pub reason: DeniedReason,
     /// The policies that decided, by `@id`; empty where none permits.
     pub policies: Vec<String>,
+    /// What those policies give as their `@reason`.
+    pub because: Vec<String>,
 }
 
 /// The kinds of refusal.
@@ -68,12 +113,32 @@ impl Denied {
     /// The answer for a share that does not exist: that of a share which the
     /// caller may not use.
     pub fn unknown_share() -> Self {
-        Self { reason: DeniedReason::NotPermitted, policies: Vec::new() }
+        Self { reason: DeniedReason::NotPermitted, policies: Vec::new(), because: Vec::new() }
+    }
+
+    fn failed() -> Self {
+        Self { reason: DeniedReason::Evaluation, ..Self::unknown_share() }
     }
 }
 
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "denied ({:?}) by {:?}", self.reason, self.policies)?;
+        match &*self.because {
+            [] => Ok(()),
+            because => write!(f, ": {}", because.join("; ")),
+        }
+    }
+}
+
+/// The ids of the policies that permit something.
+type Decided = Arc<[String]>;
+
+/// What permits for existing shares are about.
+pub type ShareSubject = Arc<ShareDescription>;
+
 impl Policy {
-    /// Decides one action.
+    /// Decides one action, now.
     ///
     /// # Errors
     /// [`Denied`], with the policies that decided.
@@ -83,13 +148,31 @@ impl Policy {
         subject: A::Subject,
         action: A,
     ) -> Result<Permit<A>, Denied> {
-        let policies = self.decide(caller, &subject, action.name(), action.context())?;
+        self.authorize_at(SystemTime::now(), caller, subject, action)
+    }
+
+    /// [`Policy::authorize`] at another time: for cases that are tried.
+    ///
+    /// # Errors
+    /// [`Denied`], with the policies that decided.
+    pub fn authorize_at<A: Action>(
+        &self,
+        time: SystemTime,
+        caller: &Arc<Caller>,
+        subject: A::Subject,
+        action: A,
+    ) -> Result<Permit<A>, Denied> {
+        let (name, payload) = (action.name(), action.payload());
+        let standing = self.standings.of(caller, &subject, &self.facts.tags)?;
+        let policies =
+            standing.slice(&self.policies, name).answer(payload.map(Payload::kind), || {
+                let question = self.ask(time, Arc::clone(&standing), name, payload)?;
+                self.decide(name, &question.answer())
+            })?;
         Ok(Permit::new(Arc::clone(caller), subject, action, policies))
     }
 
-    /// Decides one frame of an open stream: what the same payload needs in
-    /// `Sign`. Policy sees the kind of the payload only, so that a stream asks
-    /// once per kind and remembers.
+    /// Decides one frame of an open stream: what the same payload needs in `Sign`.
     ///
     /// # Errors
     /// [`Denied`], as for `Sign`.
@@ -98,13 +181,15 @@ impl Policy {
         open: &Permit<UseShare>,
         action: Sign,
     ) -> Result<Permit<Sign>, Denied> {
-        let share = Arc::clone(open.subject());
-        let policies = open
-            .action()
-            .frames(action.payload.kind())
-            .get_or_init(|| self.decide(open.caller(), &share, action.name(), action.context()))
-            .clone()?;
-        Ok(Permit::new(Arc::clone(open.caller()), share, action, policies))
+        self.authorize(open.caller(), Arc::clone(open.subject()), action)
+    }
+
+    /// Decides anew whether a stream may stay open.
+    ///
+    /// # Errors
+    /// [`Denied`], as at its opening.
+    pub fn authorize_still(&self, open: &Permit<UseShare>) -> Result<(), Denied> {
+        self.authorize(open.caller(), Arc::clone(open.subject()), UseShare).map(|_| ())
     }
 
     /// The limits that the policies behind a permit set for its stream.
@@ -117,70 +202,103 @@ impl Policy {
             .fold(StreamLimits::default(), StreamLimits::and)
     }
 
-    fn decide(
+    /// What is valid and probably not meant.
+    pub fn warnings(&self) -> &[PolicyProblem] {
+        &self.warnings
+    }
+
+    /// How many policies there are.
+    pub fn count(&self) -> usize {
+        self.policies.num_of_policies()
+    }
+
+    /// Puts the question as Cedar takes it.
+    fn ask(
         &self,
-        caller: &Caller,
-        subject: &impl Subject,
-        action: &'static str,
-        context: Vec<(String, RestrictedExpression)>,
-    ) -> Result<Decided, Denied> {
-        let failed = || Denied { reason: DeniedReason::Evaluation, policies: Vec::new() };
-        let action = subject::uid(Type::Action, action);
-        let entities = subject::caller(caller).and_then(|mut entities| {
-            entities.extend(subject.entities()?);
-            Ok(entities)
-        });
-        let entities =
-            Entities::from_entities(entities.map_err(|_| failed())?, None).map_err(|_| failed())?;
-        let context = Context::from_pairs(context).map_err(|_| failed())?;
+        time: SystemTime,
+        standing: Arc<Standing>,
+        action: ActionName,
+        payload: Option<&Payload>,
+    ) -> Result<Question<'_>, Denied> {
+        let Facts { limits, protection, .. } = &self.facts;
+        let Seen { context, entities } =
+            context::of(Moment::from(time), *protection, payload, limits)?;
         // In debug builds (and so in every test) the request is held against the
         // schema, which keeps code and schema the same.
         let schema = cfg!(debug_assertions).then_some(&self.schema);
-        let request = Request::new(
-            subject::uid(Type::Caller, &caller.name),
-            action.clone(),
-            subject.uid(),
-            context,
-            schema,
-        )
-        .map_err(|_| failed())?;
+        let Standing { principal, resource, .. } = &*standing;
+        let request =
+            Request::new(principal.clone(), action.uid(), resource.clone(), context, schema)
+                .map_err(|_| Denied::failed())?;
+        Ok(Question { policy: self, standing, action, request, entities })
+    }
 
-        let response = self.authorizer.is_authorized(&request, &self.policies, &entities);
+    fn decide(&self, action: ActionName, response: &Response) -> Result<Decided, Denied> {
         let diagnostics = response.diagnostics();
-        let deciding = || diagnostics.reason().map(ToString::to_string);
-        let denied = |reason| Denied { reason, policies: deciding().collect() };
-        if diagnostics.errors().next().is_some() {
-            return Err(denied(DeniedReason::Evaluation));
+        let failing = diagnostics.errors().map(|error| match error {
+            cedar_policy::AuthorizationError::PolicyEvaluationError(error) => error.policy_id(),
+        });
+        let failing: Vec<_> = failing.collect();
+        if !failing.is_empty() {
+            return Err(self.denied(DeniedReason::Evaluation, failing));
         }
-        let named = || diagnostics.reason().any(|id| self.names(id, &action));
+        let deciding: Vec<_> = diagnostics.reason().collect();
+        let uid = action.uid();
+        let named = |id: &&PolicyId| {
+            self.policies.policy(id).is_some_and(|policy| scope::names(policy, &uid))
+        };
         match response.decision() {
-            Decision::Allow if action != subject::uid(Type::Action, "SignDigest") || named() => {
-                Ok(deciding().collect())
+            Decision::Allow if action != ActionName::SignDigest || deciding.iter().any(named) => {
+                Ok(deciding.into_iter().map(ToString::to_string).collect())
             }
-            Decision::Allow | Decision::Deny => Err(denied(DeniedReason::NotPermitted)),
+            // What permits does not name the action: as if there were none.
+            Decision::Allow => Err(Denied::unknown_share()),
+            Decision::Deny => Err(self.denied(DeniedReason::NotPermitted, deciding)),
         }
     }
 
-    /// Whether the scope of a policy names the action itself.
-    fn names(&self, id: &PolicyId, action: &EntityUid) -> bool {
-        match self.policies.policy(id).map(|policy| policy.action_constraint()) {
-            Some(ActionConstraint::Eq(named)) => named == *action,
-            Some(ActionConstraint::In(named)) => named.contains(action),
-            Some(ActionConstraint::Any) | None => false,
+    fn denied(&self, reason: DeniedReason, policies: Vec<&PolicyId>) -> Denied {
+        let because = policies.iter().filter_map(|id| self.policies.annotation(id, "reason"));
+        Denied {
+            reason,
+            because: because.map(ToOwned::to_owned).collect(),
+            policies: policies.into_iter().map(ToString::to_string).collect(),
         }
     }
 }
 
-/// The name of the Cedar action that a payload of this kind needs.
-fn signing_action(kind: PayloadKind) -> &'static str {
-    match kind {
-        PayloadKind::Message => "Sign",
-        PayloadKind::Digest => "SignDigest",
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy").field("policies", &self.count()).finish_non_exhaustive()
     }
 }
 
-/// The ids of the policies that permit something.
-type Decided = Arc<[String]>;
+/// One question, ready for Cedar.
+struct Question<'p> {
+    policy: &'p Policy,
+    standing: Arc<Standing>,
+    action: ActionName,
+    request: Request,
+    /// Those that only this request has.
+    entities: Vec<cedar_policy::Entity>,
+}
 
-/// What permits for existing shares are about.
-pub type ShareSubject = Arc<ShareDescription>;
+impl Question<'_> {
+    /// Cedar's answer by the policies in scope.
+    fn answer(&self) -> Response {
+        let slice = self.standing.slice(&self.policy.policies, self.action);
+        self.answer_by(&slice.policies)
+    }
+
+    fn answer_by(&self, policies: &PolicySet) -> Response {
+        let authorizer = &self.policy.authorizer;
+        let known = &self.standing.entities;
+        if self.entities.is_empty() {
+            return authorizer.is_authorized(&self.request, policies, known);
+        }
+        // Their names are their own. Without them, what asks for them fails, and denies.
+        let entities = known.clone().add_entities(self.entities.iter().cloned(), None);
+        let entities = entities.as_ref().unwrap_or(known);
+        authorizer.is_authorized(&self.request, policies, entities)
+    }
+}

@@ -57,7 +57,7 @@ pub enum Refusal {
     #[error("{0} is no known caller")]
     CallerUnknown(Peer),
     /// Policy refuses, or there is no such share.
-    #[error("denied ({:?}) by {:?}", .0.reason, .0.policies)]
+    #[error("{0}")]
     Denied(Denied),
     /// The share is disabled.
     #[error("the share is disabled")]

@@ -160,7 +160,7 @@ impl Signing {
         let share = timeout_at(open_by, self.open(call, &target, open_by))
             .await
             .map_err(|_| Refusal::Deadline)??;
-        let limits = limits.lowered_by(self.policy.stream_limits(share.permit()));
+        let limits = limits.lowered_by(self.policy.current().stream_limits(share.permit()));
         let opened = Answer::Opened(Arc::clone(share.permit().subject()), limits);
         let _ = answers.send(Ok(opened)).await;
 
@@ -192,20 +192,24 @@ impl Signing {
         deadline: Instant,
     ) -> Result<Arc<OpenShare>, Refusal> {
         let share = self.describe(target).await?;
-        let permit = self.policy.authorize(&call.caller, share, UseShare::default())?;
+        let permit = self.policy.current().authorize(&call.caller, share, UseShare)?;
         target.accepts(permit.share())?;
         let (envelope, dek) = self.unwrap(permit, deadline).await?;
         Ok(Arc::new(self.enclave.open(envelope, dek)?))
     }
 
-    /// Resolves when the share may no longer be used: disabled, changed or gone, or
-    /// its state unknown for too long. Looks at the store, which other processes
-    /// change as well.
+    /// Resolves when the share may no longer be used: disabled, changed or gone, its
+    /// state unknown for too long, or the stream no longer permitted. Looks at the
+    /// store, which other processes change as well, and asks policy, which may have
+    /// been replaced or speak of the time.
     async fn lose_right(&self, share: &OpenShare) -> Refusal {
         let opened = share.permit().share();
         let mut known = Instant::now();
         loop {
             sleep(STATE_REFRESH).await;
+            if let Err(denied) = self.policy.current().authorize_still(share.permit()) {
+                return denied.into();
+            }
             let asked = Instant::now();
             let described = timeout(STATE_REFRESH, self.store.describe(opened.identity.share));
             match described.await {
@@ -331,7 +335,7 @@ impl Signing {
     ) -> Result<Permit<Sign>, Refusal> {
         // What the gate does for a call: a stream is no way around a rate.
         self.rates.take_call(share.permit().caller())?;
-        let permit = self.policy.authorize_frame(share.permit(), Sign { payload })?;
+        let permit = self.policy.current().authorize_frame(share.permit(), Sign { payload })?;
         require_signable(permit.share(), &permit.action().payload, encoding)?;
         self.rates.take_signature(permit.share().identity.share)?;
         Ok(permit)

@@ -13,7 +13,7 @@ use crate::{
     kms::Kms,
     payload::Payload,
     permitted::PermittedEnvelope,
-    policy::{Denied, GetPublicKey, Opens, Permit, Policy, ShareSubject, Sign},
+    policy::{Denied, GetPublicKey, Opens, Permit, Policies, ShareSubject, Sign},
     rate::Rates,
     record::ShareDescription,
     refusal::Refusal,
@@ -28,7 +28,7 @@ pub struct Signing {
     /// The environment that this process serves.
     pub environment: Environment,
     /// Who may do what.
-    pub policy: Arc<Policy>,
+    pub policy: Arc<Policies>,
     /// Where records are.
     pub store: Arc<dyn ShareStore>,
     /// What unwraps DEKs.
@@ -78,7 +78,7 @@ impl Signing {
         encoding: Encoding,
     ) -> Result<Signed, Refusal> {
         let share = self.describe(target).await?;
-        let permit = self.policy.authorize(&call.caller, share, Sign { payload })?;
+        let permit = self.policy.current().authorize(&call.caller, share, Sign { payload })?;
         target.accepts(permit.share())?;
         require_signable(permit.share(), &permit.action().payload, encoding)?;
         // After policy, so that a caller that it denies can neither use up the
@@ -98,7 +98,7 @@ impl Signing {
     /// one that does not exist.
     pub async fn public_key(&self, call: &Call, target: &Target) -> Result<ShareSubject, Refusal> {
         let share = self.describe(target).await?;
-        let permit = self.policy.authorize(&call.caller, share, GetPublicKey)?;
+        let permit = self.policy.current().authorize(&call.caller, share, GetPublicKey)?;
         Ok(permit.into_subject())
     }
 

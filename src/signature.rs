@@ -15,8 +15,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     envelope::Identity,
-    key::{Algorithm, PublicKey, RecordVersion},
+    key::{AccountAddress, Algorithm, PublicKey, RecordVersion},
     payload::{Payload, Unfit},
+    policy::{Permit, Sign},
 };
 
 /// A signature: 64 bytes as the algorithm says (R ‖ S, r ‖ s, or BIP-340).
@@ -51,6 +52,10 @@ pub struct Signed {
     pub algorithm: Algorithm,
     /// The version of the record that was opened.
     pub version: RecordVersion,
+    /// The account address that the record is bound to.
+    pub address: Option<AccountAddress>,
+    /// Ethereum's v, where the payload's kind has one.
+    pub v: Option<u64>,
 }
 
 /// A public key that is ready to verify.
@@ -101,9 +106,12 @@ pub fn der(algorithm: Algorithm, signature: &Signature) -> Option<Vec<u8>> {
 }
 
 impl Signed {
-    /// What the share of that identity signed.
-    pub fn by(share: &Identity, signature: Signature) -> Self {
-        Self { signature, algorithm: share.algorithm, version: share.version }
+    /// What was signed under a permit.
+    pub fn under(permit: &Permit<Sign>, signature: Signature) -> Self {
+        let Identity { algorithm, version, address, .. } = &permit.share().identity;
+        let payload = &permit.action().payload;
+        let v = signature.recovery_id.and_then(|recovery_id| payload.v(recovery_id));
+        Self { signature, algorithm: *algorithm, version: *version, address: address.clone(), v }
     }
 }
 
@@ -163,8 +171,7 @@ impl VerifyingKey {
             (Self::EcdsaP256(_), Payload::Message(message)) => {
                 Cow::Owned(Sha256::digest(message).to_vec())
             }
-            (_, Payload::Message(message)) => Cow::Borrowed(message),
-            (_, Payload::Digest(digest)) => Cow::Borrowed(digest),
+            (_, payload) => Cow::Borrowed(payload.signed_bytes()),
         })
     }
 

@@ -15,6 +15,7 @@ const REVIEWED: &[(&str, &str, &str)] = &[
     ("SignResponse.signature", "Signature", "the answer that was asked for"),
     ("SignResponse.algorithm", "Algorithm", "public metadata of the share"),
     ("SignResponse.record_version", "uint32", "public metadata of the share"),
+    ("SignResponse.account_address", "string", "public metadata of the share"),
     (
         "Signature.value",
         "bytes",
@@ -22,6 +23,7 @@ const REVIEWED: &[(&str, &str, &str)] = &[
     ),
     ("Signature.encoding", "SignatureEncoding", "says how to read the signature"),
     ("Signature.recovery_id", "uint32", "follows from signature and public key"),
+    ("Signature.v", "uint64", "follows from the recovery id and the payload"),
     ("UseShareResponse.opened", "OpenedFrame", "a frame"),
     ("UseShareResponse.signed", "SignedFrame", "a frame"),
     ("OpenedFrame.public_key", "PublicKey", "the public half of the share"),

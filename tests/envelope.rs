@@ -80,9 +80,8 @@ fn positive_vectors_open_in_a_stream() {
     for vector in &Vectors::read().positive {
         let name = &vector.name;
         let description = vector.description();
-        let permitted = bench
-            .permitted(description.clone(), vector.envelope.clone(), UseShare::default())
-            .expect(name);
+        let permitted =
+            bench.permitted(description.clone(), vector.envelope.clone(), UseShare).expect(name);
         let opened = bench.enclave.open(permitted, bench.dek(&vector.dek));
         match (&vector.enclave_refuses, opened) {
             (Some(error), Err(found)) => assert_eq!(&format!("{found:?}"), error, "{name}"),
@@ -257,7 +256,7 @@ fn a_row_that_changed_after_the_decision_is_refused() {
     for change in changes {
         let mut description = vector.description();
         change(&mut description, &other.description());
-        let permit = bench.permit(vector.description(), UseShare::default());
+        let permit = bench.permit(vector.description(), UseShare);
         let record = ShareRecord { description, envelope: vector.envelope.clone() };
         let refused = PermittedEnvelope::new(permit, record).err();
         assert_eq!(refused, Some(RecordError::Changed));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use countersign::{
     config::{Config, Limits},
-    policy::Policy,
+    policy::{Facts, Policy},
 };
 
 fn examples() -> PathBuf {
@@ -60,7 +60,7 @@ fn postgres_vault() {
 #[test]
 fn policies() {
     let directory = examples().join("policies");
-    if let Err(problems) = Policy::load(&directory) {
+    if let Err(problems) = Policy::load(&directory, Facts::default()) {
         panic!("{problems:?}");
     }
     let config = load("sqlite-local.toml");

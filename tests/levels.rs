@@ -122,7 +122,9 @@ async fn assert_level(served: &Served, level: Level) {
         unreachable!("there are two")
     };
     let name = level.as_str();
-    assert_eq!(health(served), format!("readiness: serving\nsecret memory: {name}\n"));
+    let told =
+        format!("readiness: serving\nsecret memory: {name}\npolicies: as in their directory\n");
+    assert_eq!(health(served), told);
     let log = served.home.log();
     let starting = log.lines().find(|line| line.contains("\"Starting\"")).unwrap();
     let config = Config::load(&served.home.config()).unwrap();

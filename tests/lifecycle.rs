@@ -152,7 +152,7 @@ async fn an_old_row_put_back_is_caught_by_the_minimum_version_alone() {
     };
     let caller = std::sync::Arc::new(app_caller());
     let action = GenerateShare { algorithm: share.algorithm };
-    let permit = signing.policy.authorize(&caller, new.clone(), action).unwrap();
+    let permit = signing.policy.current().authorize(&caller, new.clone(), action).unwrap();
     let generated = signing.enclave.generate(&permit, signing.kms.kek().clone(), |_| Identity {
         environment: new.environment.clone(),
         wallet: new.wallet.clone(),

@@ -22,6 +22,7 @@ fn accepted(share: &Share, payload: &proto::Payload, signature: &proto::Signatur
             (message.to_vec(), <[u8; 32]>::from(Sha256::digest(message)))
         }
         proto::payload::Kind::Digest(digest) => (Vec::new(), digest[..].try_into().unwrap()),
+        kind => panic!("{kind:?}: tests/payloads has the chains' kinds"),
     };
     let key = share.public_key.as_bytes();
     let raw = &signature.value[..];

@@ -50,10 +50,7 @@ fn sign_with(
     share: &[u8; 32],
     payload: &Payload,
 ) -> Option<(VerifyingKey, [u8; 64])> {
-    let input: &[u8] = match payload {
-        Payload::Message(message) => message,
-        Payload::Digest(digest) => digest,
-    };
+    let input = payload.signed_bytes();
     Some(match algorithm {
         Algorithm::Ed25519 => {
             let public = ed25519_dalek::SigningKey::from_bytes(share).verifying_key();

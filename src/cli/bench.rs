@@ -200,6 +200,7 @@ async fn permitted(
     let action = policy::Sign { payload: Payload::Message(request::MESSAGE.to_vec().into()) };
     let permit = signing
         .policy
+        .current()
         .authorize(&Arc::new(caller), Arc::new(described), action)
         .map_err(|_| Failure::new("the bench's policy denies"))?;
     let record = signing.store.fetch(permit.opening()).await;

@@ -40,11 +40,11 @@ pub struct Check {
 impl Check {
     pub fn run(self) -> Result<(), Failure> {
         let config = Config::load(&self.config)?;
-        let policies = Policy::load(&config.policies).err().unwrap_or_default();
+        let policies = Policy::load(&config.policies, config.facts());
         let mut problems = config.kms.missing_files();
+        problems.extend(policies.as_ref().err().into_iter().flatten().map(ToString::to_string));
         let tls = app::tls(&config);
         problems.extend(tls.as_ref().err().map(ToString::to_string));
-        problems.extend(policies.iter().map(ToString::to_string));
         if !problems.is_empty() {
             return Err(Failure::configuration(problems.join("\n")));
         }
@@ -52,7 +52,12 @@ impl Check {
         writeln!(out, "configuration  {}", self.config.display())?;
         writeln!(out, "environment    {}", config.environment)?;
         writeln!(out, "callers        {}", config.callers.iter().count())?;
-        writeln!(out, "policies       {}", config.policies.display())?;
+        let policies = policies.ok();
+        let count = policies.as_ref().map_or(0, Policy::count);
+        writeln!(out, "policies       {}, {count} policies", config.policies.display())?;
+        for warning in policies.iter().flat_map(Policy::warnings) {
+            writeln!(out, "warning        {warning}")?;
+        }
         if let (Some(TlsConfig { address, .. }), Ok(Some(material))) = (&config.listen.tls, &tls) {
             let not_after = humantime::format_rfc3339_seconds(material.not_after());
             writeln!(out, "tls            {address}, certificate valid until {not_after}")?;

@@ -10,7 +10,11 @@ use tonic_health::pb::{
 };
 
 use super::{block_on, failure::Failure};
-use crate::{client, grpc::MEMORY, memory::Level};
+use crate::{
+    client,
+    grpc::{MEMORY, POLICIES},
+    memory::Level,
+};
 
 /// Ask a running enclave for its health, for use as an exec probe
 ///
@@ -45,6 +49,11 @@ impl Health {
                     writeln!(io::stdout(), "secret memory: {level}")?;
                 }
             }
+            let policies = match status(POLICIES.to_owned()).await? {
+                ServingStatus::Serving => "as in their directory",
+                _ => "older than their directory, which holds refused ones: see the log",
+            };
+            writeln!(io::stdout(), "policies: {policies}")?;
             Ok(())
         })
     }

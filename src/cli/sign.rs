@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{block_on, failure::Failure};
-use crate::{client, payload::MESSAGE_MAX, proto};
+use crate::{client, payload::PAYLOAD_MAX, proto};
 
 /// Ask a running enclave for one signature
 #[derive(Args)]
@@ -110,7 +110,7 @@ impl Payload {
                     Box::new(std::fs::File::open(file)?)
                 };
                 // One byte more than is allowed, for the enclave to refuse.
-                let limit = MESSAGE_MAX as u64 + 1;
+                let limit = PAYLOAD_MAX as u64 + 1;
                 source.by_ref().take(limit).read_to_end(&mut message)?;
             }
             (None, None) => {}

@@ -32,6 +32,6 @@ impl OpenShare {
         let mut signature = Signature::NONE;
         let sign = |bytes: &_| signer::sign(&self.key, bytes, payload);
         section::secure(|| self.share.reveal(sign).map(|made| signature.set(&made)))?;
-        Ok(Signed::by(share, signature))
+        Ok(Signed::under(&permit, signature))
     }
 }

@@ -3,7 +3,6 @@
 
 use std::{future::Future, pin::Pin};
 
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -13,7 +12,7 @@ use tracing::Instrument;
 use super::{gate, message, status};
 use crate::{
     caller::Call,
-    payload::{MESSAGE_MAX, Payload},
+    payload::{Payload, PayloadKind},
     proto,
     refusal::Refusal,
     session::{Answer, EXTRA_ANSWERS, Frame, SessionLimits},
@@ -58,6 +57,7 @@ impl proto::signing_enclave_server::SigningEnclave for SigningEnclave {
                 algorithm: message::algorithm(signed.algorithm).into(),
                 record_version: signed.version.get(),
                 signature: Some(message::signature(&signed, encoding)),
+                account_address: message::address(signed.address.as_ref()),
             })
         })
         .await
@@ -132,17 +132,20 @@ fn target(
 }
 
 fn payload(payload: Option<proto::Payload>) -> Result<Payload, Refusal> {
-    match payload.and_then(|payload| payload.kind) {
-        None => Err(Refusal::invalid("payload", "is required: a message or a digest")),
-        Some(proto::payload::Kind::Message(message)) => match message.len() {
-            1..=MESSAGE_MAX => Ok(Payload::Message(message)),
-            _ => Err(Refusal::invalid("payload.message", "has 1 to 65536 bytes")),
-        },
-        Some(proto::payload::Kind::Digest(digest)) => Bytes::as_ref(&digest)
-            .try_into()
-            .map(Payload::Digest)
-            .map_err(|_| Refusal::invalid("payload.digest", "has exactly 32 bytes")),
-    }
+    use proto::payload::Kind;
+
+    let required = "is required: one kind of payload";
+    let kind = payload.and_then(|payload| payload.kind);
+    let (kind, bytes) = match kind.ok_or_else(|| Refusal::invalid("payload", required))? {
+        Kind::Message(bytes) => (PayloadKind::Message, bytes),
+        Kind::Digest(bytes) => (PayloadKind::Digest, bytes),
+        Kind::Eip191(bytes) => (PayloadKind::Eip191, bytes),
+        Kind::Eip712(json) => (PayloadKind::Eip712, json.into()),
+        Kind::EvmTransaction(bytes) => (PayloadKind::EvmTransaction, bytes),
+        Kind::SolanaMessage(bytes) => (PayloadKind::SolanaMessage, bytes),
+    };
+    Payload::decode(kind, bytes)
+        .map_err(|undecodable| Refusal::invalid(kind.field(), undecodable.0))
 }
 
 fn encoding(number: i32) -> Result<Encoding, Refusal> {

@@ -28,6 +28,10 @@ pub const READINESS: &str = "readiness";
 /// answers SERVING, whatever readiness is.
 pub const MEMORY: &str = "memory.";
 
+/// The service name of the policies: SERVING while those in force are those of
+/// their directory. Readiness does not depend on it.
+pub const POLICIES: &str = "policies";
+
 /// The names that answer with readiness.
 const READY_NAMES: [&str; 4] =
     ["", READINESS, "countersign.v1.SigningEnclave", "countersign.v1.ShareCustody"];
@@ -48,6 +52,17 @@ pub struct Health {
     metrics: Metrics,
 }
 
+/// Tells whether the policies in force are those of their directory.
+#[derive(Clone)]
+pub struct PolicyHealth(HealthReporter);
+
+impl PolicyHealth {
+    /// Tells it.
+    pub async fn set(&self, current: bool) {
+        self.0.set_service_status(POLICIES, serving(current)).await;
+    }
+}
+
 impl Health {
     /// Live, and not ready yet.
     pub async fn new(
@@ -59,14 +74,16 @@ impl Health {
         health.reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
         for level in Level::ALL {
             let name = format!("{MEMORY}{}", level.as_str());
-            let status = match level == enclave::level().0 {
-                true => ServingStatus::Serving,
-                false => ServingStatus::NotServing,
-            };
+            let status = serving(level == enclave::level().0);
             health.reporter.set_service_status(name, status).await;
         }
         health.set_ready(false).await;
         (health, Allowed::new(Admission::new(ROOM), callers, service))
+    }
+
+    /// For whoever watches the policies.
+    pub fn of_policies(&self) -> PolicyHealth {
+        PolicyHealth(self.reporter.clone())
     }
 
     /// Watches store and KMS until shutdown; then readiness is off for good.
@@ -79,7 +96,7 @@ impl Health {
                 () = &mut stop => {
                     self.set_ready(false).await;
                     // Ends the streams of those who watch, once they were told.
-                    for name in READY_NAMES.into_iter().chain([LIVENESS]) {
+                    for name in READY_NAMES.into_iter().chain([LIVENESS, POLICIES]) {
                         self.reporter.clear_service_status(name).await;
                     }
                     return;
@@ -107,11 +124,14 @@ impl Health {
 
     async fn set_ready(&self, ready: bool) {
         self.metrics.set_ready(ready);
-        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         for name in READY_NAMES {
-            self.reporter.set_service_status(name, status).await;
+            self.reporter.set_service_status(name, serving(ready)).await;
         }
     }
+}
+
+fn serving(is_so: bool) -> ServingStatus {
+    if is_so { ServingStatus::Serving } else { ServingStatus::NotServing }
 }
 
 /// Whether store and KMS answer; if not, the reason code of the first that does

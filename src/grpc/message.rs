@@ -4,7 +4,7 @@ use tonic::{Request, Status};
 
 use crate::{
     caller::Call,
-    key::{Algorithm, ShareState},
+    key::{AccountAddress, Algorithm, ShareState},
     proto,
     record::ShareDescription,
     sign::Encoding,
@@ -45,12 +45,12 @@ pub(super) fn signature(signed: &signature::Signed, encoding: Encoding) -> proto
         value: value.into(),
         encoding: encoding.into(),
         recovery_id: signed.signature.recovery_id.map(u32::from),
+        v: signed.v,
     }
 }
 
 pub(super) fn public_key(share: &ShareDescription) -> proto::PublicKey {
     let identity = &share.identity;
-    let address = identity.address.as_ref();
     let state = match share.state {
         ShareState::Enabled => proto::ShareState::Enabled,
         ShareState::Disabled => proto::ShareState::Disabled,
@@ -60,10 +60,15 @@ pub(super) fn public_key(share: &ShareDescription) -> proto::PublicKey {
         wallet_id: identity.wallet.to_string(),
         algorithm: algorithm(identity.algorithm).into(),
         key: share.public_key.as_bytes().to_vec().into(),
-        account_address: address.map(ToString::to_string).unwrap_or_default(),
+        account_address: address(identity.address.as_ref()),
         state: state.into(),
         record_version: identity.version.get(),
     }
+}
+
+/// Empty where there is none.
+pub(super) fn address(address: Option<&AccountAddress>) -> String {
+    address.map(ToString::to_string).unwrap_or_default()
 }
 
 pub(super) fn share(share: &ShareDescription) -> proto::Share {

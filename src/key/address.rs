@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use alloy_primitives::Address;
 use k256::elliptic_curve::sec1::ToSec1Point;
-use sha3::{Digest, Keccak256};
 
 use super::{Algorithm, Malformed, PublicKey};
 
@@ -21,7 +21,7 @@ impl AccountAddress {
             Algorithm::Ed25519 => Some(Self(bs58::encode(key.as_bytes()).into_string().into())),
             Algorithm::EcdsaSecp256k1 => {
                 let point = k256::PublicKey::from_sec1_bytes(key.as_bytes()).ok()?;
-                Some(eip55(&point))
+                eip55(&point)
             }
             Algorithm::EcdsaP256 | Algorithm::SchnorrSecp256k1 => None,
         }
@@ -54,16 +54,11 @@ impl fmt::Display for AccountAddress {
 
 /// The last 20 bytes of Keccak-256 over the uncompressed point (Ethereum yellow
 /// paper, appendix F) with the mixed-case checksum of EIP-55.
-fn eip55(point: &k256::PublicKey) -> AccountAddress {
+fn eip55(point: &k256::PublicKey) -> Option<AccountAddress> {
     let uncompressed = point.to_sec1_point(false);
-    let hash = Keccak256::digest(uncompressed.as_bytes().get(1..).unwrap_or_default());
-    let lower = hex::encode(hash.get(12..).unwrap_or_default());
-    let checksum = hex::encode(Keccak256::digest(&lower));
-    let mixed = lower
-        .chars()
-        .zip(checksum.chars())
-        .map(|(digit, check)| if check >= '8' { digit.to_ascii_uppercase() } else { digit });
-    AccountAddress(["0x", &mixed.collect::<String>()].concat().into())
+    let coordinates = uncompressed.as_bytes().get(1..).filter(|bytes| bytes.len() == 64)?;
+    let address = Address::from_raw_public_key(coordinates);
+    Some(AccountAddress(address.to_checksum(None).into()))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use sha3::{Digest, Keccak256};
 
-use super::{MESSAGE_MAX, Undecodable};
+use super::{PAYLOAD_MAX, Undecodable};
 
 /// A message that wallets show to a person before they sign it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,13 +14,13 @@ pub struct PersonalMessage {
 }
 
 impl PersonalMessage {
-    /// Takes 0 to [`MESSAGE_MAX`] bytes, without the prefix of the EIP. Bytes that
+    /// Takes 0 to [`PAYLOAD_MAX`] bytes, without the prefix of the EIP. Bytes that
     /// begin with that prefix are prefixed once more, as wallets do.
     ///
     /// # Errors
     /// The message is too long.
     pub fn decode(message: Bytes) -> Result<Self, Undecodable> {
-        if message.len() > MESSAGE_MAX {
+        if message.len() > PAYLOAD_MAX {
             return Err(Undecodable("a personal message has at most 65536 bytes"));
         }
         // EIP-191: 0x19 <0x45 (E)> <thereum Signed Message:\n" + len(message)>

@@ -92,7 +92,7 @@ type Unsigned = EthereumTypedTransaction<TxEip4844>;
 
 impl EvmTransaction {
     /// Decodes the bytes that a wallet would hash, 1 to
-    /// [`MESSAGE_MAX`](super::MESSAGE_MAX).
+    /// [`PAYLOAD_MAX`](super::PAYLOAD_MAX).
     ///
     /// # Errors
     /// They are not the one encoding of an unsigned transaction, or its EIP calls

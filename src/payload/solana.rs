@@ -30,6 +30,8 @@ pub const SOLANA_MESSAGE_MAX: usize = 1232;
 /// A decoded message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SolanaMessage {
+    /// What is signed: the bytes that were decoded.
+    pub signed: Box<[u8]>,
     /// The version.
     pub version: Version,
     /// Who pays the fee: the first account.
@@ -162,6 +164,7 @@ impl SolanaMessage {
 
         let lookups = decoded.address_table_lookups().unwrap_or_default();
         Ok(Self {
+            signed: message.into(),
             version,
             fee_payer: *addresses.first().ok_or(INSANE)?,
             accounts: accounts(&decoded),

@@ -3,8 +3,9 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use cedar_policy::{Authorizer, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use sha2::{Digest, Sha256};
 
-use super::{Policy, StreamLimits};
+use super::{Facts, Policy, StreamLimits, literal, standing::Standings};
 
 /// The schema that policies are validated against; shipped, so that an editor
 /// can check them too.
@@ -20,33 +21,35 @@ pub struct PolicyProblem {
     pub problem: String,
 }
 
-impl Policy {
-    /// Loads and validates every `*.cedar` file of `directory`.
-    ///
-    /// # Errors
-    /// Every problem found: unreadable files, syntax, policies without an `@id`
-    /// or with one that is taken, and whatever the strict validator objects to.
-    pub fn load(directory: &Path) -> Result<Self, Vec<PolicyProblem>> {
-        let unreadable = |path: &Path, error: std::io::Error| PolicyProblem {
-            place: path.display().to_string(),
-            problem: format!("cannot be read: {error}"),
+/// The texts of a directory.
+pub(super) struct Sources {
+    /// By file name.
+    files: Vec<(String, String)>,
+    /// What could not be read.
+    problems: Vec<PolicyProblem>,
+}
+
+impl Sources {
+    /// Reads every `*.cedar` file of `directory`.
+    pub(super) fn read(directory: &Path) -> Self {
+        let mut read = Self { files: Vec::new(), problems: Vec::new() };
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) => {
+                read.unreadable(directory, &error);
+                return read;
+            }
         };
-        let entries =
-            fs::read_dir(directory).map_err(|error| vec![unreadable(directory, error)])?;
         let mut files = Vec::new();
-        let mut sources = Vec::new();
-        let mut problems = Vec::new();
         for entry in entries {
             // A file that is passed over could be the one that forbids.
             match entry.map(|entry| entry.path()) {
-                Err(error) => problems.push(unreadable(directory, error)),
+                Err(error) => read.unreadable(directory, &error),
                 Ok(path) => match path.extension() {
                     Some(extension) if extension == "cedar" => files.push(path),
                     Some(extension) if extension.eq_ignore_ascii_case("cedar") => {
-                        problems.push(PolicyProblem {
-                            place: path.display().to_string(),
-                            problem: "is not read: write `.cedar` in small letters".to_owned(),
-                        });
+                        let problem = "is not read: write `.cedar` in small letters";
+                        read.problem(&path, problem.to_owned());
                     }
                     _ => {}
                 },
@@ -55,18 +58,39 @@ impl Policy {
         files.sort();
         for file in files {
             match fs::read_to_string(&file) {
-                Ok(source) => sources.push((file.display().to_string(), source)),
-                Err(error) => problems.push(unreadable(&file, error)),
+                Ok(source) => read.files.push((file.display().to_string(), source)),
+                Err(error) => read.unreadable(&file, &error),
             }
         }
-        if sources.is_empty() && problems.is_empty() {
-            problems.push(PolicyProblem {
-                place: directory.display().to_string(),
-                problem: "holds no *.cedar file: every request would be denied".to_owned(),
-            });
+        if read.files.is_empty() && read.problems.is_empty() {
+            let problem = "holds no *.cedar file: every request would be denied";
+            read.problem(directory, problem.to_owned());
         }
-        let parsed = Self::parse(sources.iter().map(|(name, source)| (name.as_str(), &**source)));
-        match parsed {
+        read
+    }
+
+    /// SHA-256 over names and texts: the same for the same policies.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let problems = self.problems.iter().map(|problem| (&problem.place, &problem.problem));
+        let files = self.files.iter().map(|(name, text)| (name, text));
+        for (name, text) in files.chain(problems) {
+            for part in [name, text] {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part);
+            }
+        }
+        hash.finalize().into()
+    }
+
+    /// Validates them.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub(super) fn parse(self) -> Result<Policy, Vec<PolicyProblem>> {
+        let files = self.files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let mut problems = self.problems.clone();
+        match Policy::parse(files) {
             Ok(policy) if problems.is_empty() => Ok(policy),
             Ok(_) => Err(problems),
             Err(more) => {
@@ -76,7 +100,27 @@ impl Policy {
         }
     }
 
-    /// Validates policies given as (place, text).
+    fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
+        self.problem(path, format!("cannot be read: {error}"));
+    }
+
+    fn problem(&mut self, path: &Path, problem: String) {
+        self.problems.push(PolicyProblem { place: path.display().to_string(), problem });
+    }
+}
+
+impl Policy {
+    /// Loads and validates every `*.cedar` file of `directory`.
+    ///
+    /// # Errors
+    /// Every problem found: unreadable files, syntax, policies without an `@id`
+    /// or with one that is taken, addresses that are not spelled as policy sees them,
+    /// and whatever the strict validator objects to.
+    pub fn load(directory: &Path, facts: Facts) -> Result<Self, Vec<PolicyProblem>> {
+        Ok(Sources::read(directory).parse()?.with(facts))
+    }
+
+    /// Validates policies given as (place, text), which know of no limit and no tag.
     ///
     /// # Errors
     /// As [`Policy::load`].
@@ -111,6 +155,15 @@ impl Policy {
                     problem(place, "has an @id that is taken: make it unique".to_owned());
                     continue;
                 }
+                for misspelt in literal::misspelt(policy) {
+                    problem(place.clone(), misspelt);
+                }
+                if policy.annotation("reason").is_some_and(str::is_empty) {
+                    problem(
+                        place.clone(),
+                        "has an empty @reason: say why, or leave it out".to_owned(),
+                    );
+                }
                 if let Err(message) = StreamLimits::of(policy) {
                     problem(place, message);
                     continue;
@@ -124,17 +177,42 @@ impl Policy {
             .expect("the shipped schema is valid: a unit test parses it");
         let validator = Validator::new(schema.clone());
         let result = validator.validate(&policies, ValidationMode::Strict);
-        problems.extend(result.validation_errors().map(|error| {
-            PolicyProblem {
-                place: places
-                    .remove::<str>(error.policy_id().as_ref())
-                    .unwrap_or_else(|| error.policy_id().to_string()),
-                problem: error.to_string(),
-            }
-        }));
+        let at = |id: &PolicyId, problem: String| PolicyProblem {
+            place: places.get::<str>(id.as_ref()).cloned().unwrap_or_else(|| id.to_string()),
+            problem,
+        };
+        problems.extend(
+            result.validation_errors().map(|error| at(error.policy_id(), error.to_string())),
+        );
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { policies, schema, authorizer: Authorizer::new() })
+        let warnings = result.validation_warnings();
+        Ok(Self {
+            warnings: warnings
+                .map(|warning| at(warning.policy_id(), warning.to_string()))
+                .collect(),
+            policies,
+            facts: Facts::default(),
+            schema,
+            authorizer: Authorizer::new(),
+            standings: Standings::new(),
+        })
+    }
+
+    /// The same policies, told these facts.
+    #[must_use]
+    pub fn with(mut self, facts: Facts) -> Self {
+        if let Some(known) = &facts.known {
+            let unknown = self.policies.policies().flat_map(|policy| {
+                let place = format!("policy {}", policy.id());
+                let unknown = known.unknown_in(policy).into_iter();
+                unknown.map(move |problem| PolicyProblem { place: place.clone(), problem })
+            });
+            self.warnings.extend(unknown);
+            self.warnings.sort_by(|one, other| one.place.cmp(&other.place));
+        }
+        // What stood before was found with other tags.
+        Self { facts, standings: Standings::new(), ..self }
     }
 }

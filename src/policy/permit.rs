@@ -1,17 +1,11 @@
 //! Permits: proof that policy allowed one action by one caller on one subject.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use cedar_policy::RestrictedExpression;
-
-use super::{
-    Decided, Denied, ShareSubject, signing_action,
-    subject::{NewShare, Subject},
-};
+use super::{Action, Decided, Opens, ShareSubject};
 use crate::{
     caller::Caller,
-    key::{Algorithm, Environment, PublicKey, ShareId},
-    payload::{Payload, PayloadKind},
+    key::{PublicKey, ShareId},
     record::ShareDescription,
 };
 
@@ -63,58 +57,6 @@ pub struct Permit<A: Action> {
 /// The right to fetch one share's envelope: borrowed from a permit that opens.
 #[derive(Clone, Copy)]
 pub struct Opening<'a>(&'a ShareDescription);
-
-/// An action that policy decides. Sealed.
-pub trait Action: sealed::Sealed {
-    /// What the action is done to.
-    type Subject: Subject;
-
-    /// The name of the Cedar action.
-    fn name(&self) -> &'static str;
-
-    /// The context that policy sees.
-    fn context(&self) -> Vec<(String, RestrictedExpression)> {
-        Vec::new()
-    }
-}
-
-/// An action that needs the share itself.
-pub trait Opens: Action<Subject = ShareSubject> {}
-
-/// Sign one payload: `Sign` or `SignDigest`, by its kind.
-pub struct Sign {
-    /// What to sign.
-    pub payload: Payload,
-}
-
-/// Hold a share open for a stream.
-#[derive(Default)]
-pub struct UseShare {
-    /// What was decided for the frames of the stream, by payload kind.
-    message: OnceLock<Result<Decided, Denied>>,
-    digest: OnceLock<Result<Decided, Denied>>,
-}
-
-/// Read the public half of a share.
-pub struct GetPublicKey;
-
-/// Make a share.
-pub struct GenerateShare {
-    /// Its algorithm.
-    pub algorithm: Algorithm,
-}
-
-/// List an environment's shares.
-pub struct ListShares;
-
-/// Read a share's public metadata.
-pub struct GetShare;
-
-/// Stop the use of a share.
-pub struct DisableShare;
-
-/// Allow the use of a share again.
-pub struct EnableShare;
 
 impl<A: Action> Permit<A> {
     pub(super) fn new(
@@ -177,55 +119,3 @@ impl Opening<'_> {
         self.0.public_key
     }
 }
-
-impl UseShare {
-    pub(super) fn frames(&self, kind: PayloadKind) -> &OnceLock<Result<Decided, Denied>> {
-        match kind {
-            PayloadKind::Message => &self.message,
-            PayloadKind::Digest => &self.digest,
-        }
-    }
-}
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-impl Action for Sign {
-    type Subject = ShareSubject;
-
-    fn name(&self) -> &'static str {
-        signing_action(self.payload.kind())
-    }
-
-    fn context(&self) -> Vec<(String, RestrictedExpression)> {
-        let kind = self.payload.kind().as_str().to_owned();
-        vec![("payload_kind".to_owned(), RestrictedExpression::new_string(kind))]
-    }
-}
-
-impl sealed::Sealed for Sign {}
-impl Opens for Sign {}
-impl Opens for UseShare {}
-
-/// An action without context: subject and Cedar name are all there is to say.
-macro_rules! plain_action {
-    ($action:ident on $subject:ty) => {
-        impl sealed::Sealed for $action {}
-        impl Action for $action {
-            type Subject = $subject;
-
-            fn name(&self) -> &'static str {
-                stringify!($action)
-            }
-        }
-    };
-}
-
-plain_action!(UseShare on ShareSubject);
-plain_action!(GetPublicKey on ShareSubject);
-plain_action!(GenerateShare on NewShare);
-plain_action!(ListShares on Environment);
-plain_action!(GetShare on ShareSubject);
-plain_action!(DisableShare on ShareSubject);
-plain_action!(EnableShare on ShareSubject);

@@ -1,18 +1,15 @@
 //! Callers, shares and environments as Cedar sees them.
 //!
-//! A share's attributes are those that its envelope binds; a column that a
-//! database writer could change is not among them.
+//! A share's attributes are those that its envelope binds, and its tags those of the
+//! configuration; a column that a database writer could change is not among them.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::LazyLock,
-};
+use std::{collections::HashSet, sync::LazyLock};
 
 use cedar_policy::{
     Entity, EntityAttrEvaluationError, EntityId, EntityTypeName, EntityUid, RestrictedExpression,
 };
 
-use super::ShareSubject;
+use super::{ShareSubject, attributes::Attributes, tags::Tags};
 use crate::{
     caller::Caller,
     envelope::Identity,
@@ -28,7 +25,12 @@ pub trait Subject {
     ///
     /// # Errors
     /// Never with the attributes used here, which are plain values.
-    fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError>;
+    fn entities(&self, tags: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError>;
+
+    /// The share that exists already, whose entities are worth keeping.
+    fn known(&self) -> Option<&Identity> {
+        None
+    }
 }
 
 /// A share that is to be made.
@@ -49,10 +51,15 @@ impl Subject for ShareSubject {
         uid(Type::Share, &self.identity.share.to_string())
     }
 
-    fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-        let Identity { environment, wallet, address, algorithm, .. } = &self.identity;
-        let address = address.as_ref().map(|address| ("address", address.as_str()));
-        share(self.uid(), environment, wallet, *algorithm, address)
+    fn entities(&self, tags: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
+        let Identity { environment, wallet, share, address, algorithm, .. } = &self.identity;
+        let address = address.as_ref().map(|address| address.as_str());
+        let tags = tags.of(wallet, *share);
+        entities(self.uid(), environment, wallet, *algorithm, address, tags)
+    }
+
+    fn known(&self) -> Option<&Identity> {
+        Some(&self.identity)
     }
 }
 
@@ -61,8 +68,9 @@ impl Subject for NewShare {
         uid(Type::Share, &self.share.to_string())
     }
 
-    fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-        share(self.uid(), &self.environment, &self.wallet, self.algorithm, None)
+    fn entities(&self, tags: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
+        let Self { environment, wallet, share, algorithm } = self;
+        entities(self.uid(), environment, wallet, *algorithm, None, tags.of(wallet, *share))
     }
 }
 
@@ -71,8 +79,8 @@ impl Subject for Environment {
         uid(Type::Environment, self.as_str())
     }
 
-    fn entities(&self) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-        Ok(vec![Entity::new_no_attrs(self.uid(), HashSet::new())])
+    fn entities(&self, _: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
+        Ok(vec![environment(self)])
     }
 }
 
@@ -81,14 +89,10 @@ pub(super) fn caller(caller: &Caller) -> Result<Vec<Entity>, EntityAttrEvaluatio
     let groups: HashSet<_> = caller.groups.iter().map(|group| uid(Type::Group, group)).collect();
     let mut entities: Vec<_> =
         groups.iter().map(|group| Entity::new_no_attrs(group.clone(), HashSet::new())).collect();
-    let uid_of = caller.uid.map(|uid| RestrictedExpression::new_long(uid.into()));
-    let spiffe_id = caller.spiffe_id.as_ref();
-    let spiffe_id = spiffe_id.map(|id| RestrictedExpression::new_string(id.to_string()));
-    let attributes = [("uid", uid_of), ("spiffe_id", spiffe_id)];
-    let attributes: HashMap<_, _> = attributes
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect();
+    let attributes = Attributes::default()
+        .some_long("uid", caller.uid)
+        .some_text("spiffe_id", caller.spiffe_id.as_ref().map(ToString::to_string));
+    let attributes = attributes.into_pairs().into_iter().collect();
     entities.push(Entity::new(uid(Type::Caller, &caller.name), attributes, groups)?);
     Ok(entities)
 }
@@ -99,6 +103,7 @@ pub(super) enum Type {
     Action,
     Caller,
     Environment,
+    Fields,
     Group,
     Share,
 }
@@ -110,42 +115,45 @@ pub(super) fn uid(entity_type: Type, id: &str) -> EntityUid {
 
 impl Type {
     /// The name, parsed once: Cedar's parser takes longer than its decision.
-    fn name(self) -> &'static EntityTypeName {
-        static NAMES: LazyLock<[EntityTypeName; 5]> = LazyLock::new(|| {
-            ["Action", "Caller", "Environment", "Group", "Share"].map(|name| {
+    pub(super) fn name(self) -> &'static EntityTypeName {
+        static NAMES: LazyLock<[EntityTypeName; 6]> = LazyLock::new(|| {
+            ["Action", "Caller", "Environment", "Fields", "Group", "Share"].map(|name| {
                 name.parse().expect("the names of the schema's entity types are identifiers")
             })
         });
-        let [action, caller, environment, group, share] = &*NAMES;
+        let [action, caller, environment, fields, group, share] = &*NAMES;
         match self {
             Self::Action => action,
             Self::Caller => caller,
             Self::Environment => environment,
+            Self::Fields => fields,
             Self::Group => group,
             Self::Share => share,
         }
     }
 }
 
-fn share(
+fn environment(environment: &Environment) -> Entity {
+    Entity::new_no_attrs(environment.uid(), HashSet::new())
+}
+
+fn entities<'t>(
     share: EntityUid,
     environment: &Environment,
     wallet: &WalletId,
     algorithm: Algorithm,
-    address: Option<(&str, &str)>,
+    address: Option<&str>,
+    tags: impl Iterator<Item = (&'t str, &'t str)>,
 ) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-    let attributes =
-        [("wallet", wallet.as_str()), ("algorithm", algorithm.as_str()), ("binding", "derived")];
-    let attributes = attributes
-        .into_iter()
-        .chain(address)
-        .map(|(name, value)| {
-            let value = RestrictedExpression::new_string(value.to_owned());
-            (name.to_owned(), value)
-        })
-        .collect();
+    let attributes = Attributes::default()
+        .text("wallet", wallet.as_str())
+        .text("environment", environment.as_str())
+        .text("algorithm", algorithm.as_str())
+        .some_text("address", address)
+        .text("binding", "derived");
+    let tags = tags
+        .map(|(name, value)| (name.to_owned(), RestrictedExpression::new_string(value.to_owned())));
     let parents = HashSet::from([environment.uid()]);
-    let mut entities = environment.entities()?;
-    entities.push(Entity::new(share, attributes, parents)?);
-    Ok(entities)
+    let share = Entity::new_with_tags(share, attributes.into_pairs(), parents, tags)?;
+    Ok(vec![self::environment(environment), share])
 }

@@ -40,6 +40,9 @@ struct Inner {
     rate_refusals: Family<LimitLabels, Counter>,
     slots_free: Gauge<i64, AtomicI64>,
     leaks: Gauge<i64, AtomicI64>,
+    policies: Gauge<i64, AtomicI64>,
+    policies_stale: Gauge<i64, AtomicI64>,
+    policy_reloads: Family<OutcomeLabels, Counter>,
     tls: Option<Tls>,
 }
 
@@ -52,6 +55,11 @@ struct RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MethodLabels {
     method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -109,6 +117,20 @@ impl Metrics {
             "Sections that ended with something left on their heap since the start: always 0, or a bug",
             leaks.clone(),
         );
+        let policies = Gauge::default();
+        registry.register("policies", "Policies in force", policies.clone());
+        let policies_stale = Gauge::default();
+        registry.register(
+            "policies_stale",
+            "1 while the directory holds policies that were refused and older ones are in force",
+            policies_stale.clone(),
+        );
+        let policy_reloads = Family::default();
+        registry.register(
+            "policy_reloads",
+            "Changes of the directory of policies, by what came of them",
+            Family::clone(&policy_reloads),
+        );
         let memory = Info::new(vec![("level", enclave::level().0.as_str())]);
         registry.register("secret_memory", "What protects secret memory", memory);
         let tls = tls(&mut registry);
@@ -122,6 +144,9 @@ impl Metrics {
             rate_refusals,
             slots_free,
             leaks,
+            policies,
+            policies_stale,
+            policy_reloads,
             tls,
         }))
     }
@@ -156,6 +181,19 @@ impl Metrics {
     pub fn set_secret_memory(&self, free: usize, leaks: u64) {
         self.0.slots_free.set(i64::try_from(free).unwrap_or(i64::MAX));
         self.0.leaks.set(i64::try_from(leaks).unwrap_or(i64::MAX));
+    }
+
+    /// Notes how many policies are in force, and whether they are those of their
+    /// directory.
+    pub fn set_policies(&self, count: usize, current: bool) {
+        self.0.policies.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.0.policies_stale.set((!current).into());
+    }
+
+    /// Counts a change of the directory of policies.
+    pub fn policies_reloaded(&self, loaded: bool) {
+        let outcome = if loaded { "loaded" } else { "refused" };
+        self.0.policy_reloads.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// Notes until when the TLS listener's certificate is valid.

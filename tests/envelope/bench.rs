@@ -163,7 +163,7 @@ impl Bench {
         assert_eq!(&format!("{found:?}"), error, "{name}");
 
         let dek = self.dek(vector.dek.as_ref().unwrap_or(&base.dek));
-        let permitted = self.permitted(description, envelope, UseShare::default());
+        let permitted = self.permitted(description, envelope, UseShare);
         let opened = self.enclave.open(permitted.ok().unwrap(), dek);
         assert_eq!(opened.err(), Some(found), "{name}: in a stream");
     }

@@ -6,7 +6,6 @@ use countersign::{
     envelope::{Envelope, Identity, KekContext},
     key::{AccountAddress, Algorithm, Environment, RecordVersion, ShareId},
     kms::{Kms, local::Local},
-    payload::Payload,
     policy::{GenerateShare, NewShare},
     record::ShareRecord,
 };
@@ -115,10 +114,7 @@ async fn rewrap(kms: &Local, record: &ShareRecord) -> ShareRecord {
 /// What the reader is given: the row's bytes and a signature.
 async fn signed(bench: &Bench, kms: &Local, record: &ShareRecord) -> Value {
     let description = record.description.clone();
-    let payload = match payload(&description) {
-        Payload::Message(message) => message.to_vec(),
-        Payload::Digest(digest) => digest.to_vec(),
-    };
+    let payload = payload(&description).signed_bytes().to_vec();
     let permitted = bench
         .permitted(description.clone(), record.envelope.clone(), signing(&description))
         .unwrap();

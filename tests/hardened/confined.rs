@@ -17,7 +17,7 @@ use std::{
 use countersign::{
     config::Config,
     harden::{Reach, SandboxError, confine, confine_thread, filter, harden},
-    policy::Policy,
+    policy::{Facts, Policy},
 };
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
@@ -62,7 +62,7 @@ fn reaches() {
     // The parent has swapped them.
     let ca = fs::read_to_string(home.join("volumes/ca/ca.pem")).unwrap();
     assert_eq!(ca, "new");
-    let policies = Policy::load(&home.join("config/policies")).is_ok();
+    let policies = Policy::load(&home.join("config/policies"), Facts::default()).is_ok();
     assert!(policies, "the other policies");
     assert_eq!(fs::read(home.join("config/countersign.toml")).unwrap(), b"other");
 

@@ -23,7 +23,7 @@ use countersign::{
     key::{Algorithm, Environment, PublicKey, Revision, ShareId, ShareState, WalletId},
     kms::{Kms, KmsError, Unwrapped},
     permitted::PermittedDek,
-    policy::Opening,
+    policy::{Opening, Tags, amount::AmountLimits},
     proto::{
         self, share_custody_client::ShareCustodyClient,
         signing_enclave_client::SigningEnclaveClient,
@@ -80,6 +80,8 @@ pub struct Setup {
     pub store: Option<StoreConfig>,
     /// A KEK in the enclave's directory when left out.
     pub kms: Option<KmsConfig>,
+    pub amounts: AmountLimits,
+    pub tags: Tags,
     /// None when left out.
     pub tls: Option<TlsConfig>,
 }
@@ -117,6 +119,8 @@ impl Default for Setup {
             environment: "test".parse().unwrap(),
             store: None,
             kms: None,
+            amounts: AmountLimits::default(),
+            tags: Tags::default(),
             tls: None,
         }
     }
@@ -297,6 +301,8 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
         },
         callers: setup.callers.clone(),
         policies: path("policies"),
+        amounts: setup.amounts.clone(),
+        tags: setup.tags.clone(),
         store: setup
             .store
             .clone()

@@ -22,5 +22,5 @@ pub fn to_open(share: &ShareDescription) -> Permit<UseShare> {
         groups: Box::default(),
         rate: None,
     });
-    ALL.authorize(&caller, Arc::new(share.clone()), UseShare::default()).unwrap()
+    ALL.authorize(&caller, Arc::new(share.clone()), UseShare).unwrap()
 }

@@ -2,7 +2,10 @@
 
 use std::{fs, process::Command};
 
-use countersign::{config::Config, policy::Policy};
+use countersign::{
+    config::Config,
+    policy::{Facts, Policy},
+};
 
 use super::instance::APP;
 use crate::support::{
@@ -140,7 +143,7 @@ fn the_documented_configuration_holds() {
     assert!(config.listen.tls.is_some());
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("documented.cedar"), documented("cedar")).unwrap();
-    if let Err(problems) = Policy::load(directory.path()) {
+    if let Err(problems) = Policy::load(directory.path(), Facts::default()) {
         panic!("{problems:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Instant};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tonic::{Status, transport::Channel};
 
@@ -15,7 +16,7 @@ use crate::{
     enclave::level,
     grpc::status::code_name,
     key::{Algorithm, PublicKey, ShareId},
-    payload::Payload,
+    payload::{Payload, PayloadKind},
     proto::{self, signing_enclave_client::SigningEnclaveClient},
     signature,
 };
@@ -96,7 +97,7 @@ async fn exercise(
     let sign = (1..=FRAMES).map(|id| {
         proto::use_share_request::Frame::Sign(proto::SignFrame {
             id,
-            payload: Some(message(&self::payload(key.algorithm, id))),
+            payload: message(&self::payload(key.algorithm, id)),
             ..Default::default()
         })
     });
@@ -121,8 +122,8 @@ async fn exercise(
         wallet_id: key.wallet_id.clone(),
         public_key: hex::encode(&public.key),
         account_address: public.account_address,
-        payload_kind: payload.kind().as_str(),
-        payload: payload_hex(&payload),
+        payload_kind: payload.0.as_str(),
+        payload: hex::encode(&payload.1),
         signature: hex::encode(&signature.value),
         recovery_id: signature.recovery_id,
         generate_ms,
@@ -190,44 +191,40 @@ fn report<T>(
     }
 }
 
-fn sign_request(key: &Key, payload: &Payload) -> proto::SignRequest {
+fn sign_request(key: &Key, payload: &(PayloadKind, Bytes)) -> proto::SignRequest {
     proto::SignRequest {
         share_id: key.share_id.clone(),
         wallet_id: key.wallet_id.clone(),
-        payload: Some(message(payload)),
+        payload: message(payload),
         ..Default::default()
     }
 }
 
-/// A digest for ECDSA secp256k1, 32 bytes for BIP-340, text for the others.
-fn payload(algorithm: Algorithm, id: u64) -> Payload {
+/// A message for a person for ECDSA secp256k1, 32 bytes for BIP-340, text for the
+/// others.
+fn payload(algorithm: Algorithm, id: u64) -> (PayloadKind, Bytes) {
     let text = format!("countersign demo, payload {id}");
-    let digest: [u8; 32] = Sha256::digest(&text).into();
     match algorithm {
-        Algorithm::Ed25519 | Algorithm::EcdsaP256 => Payload::Message(text.into()),
-        Algorithm::EcdsaSecp256k1 => Payload::Digest(digest),
-        Algorithm::SchnorrSecp256k1 => Payload::Message(digest.to_vec().into()),
+        Algorithm::Ed25519 | Algorithm::EcdsaP256 => (PayloadKind::Message, text.into()),
+        Algorithm::EcdsaSecp256k1 => (PayloadKind::Eip191, text.into()),
+        Algorithm::SchnorrSecp256k1 => {
+            (PayloadKind::Message, Sha256::digest(&text).to_vec().into())
+        }
     }
 }
 
-fn message(payload: &Payload) -> proto::Payload {
-    let kind = match payload {
-        Payload::Message(message) => proto::payload::Kind::Message(message.clone()),
-        Payload::Digest(digest) => proto::payload::Kind::Digest(digest.to_vec().into()),
-    };
-    proto::Payload { kind: Some(kind) }
+fn message((kind, bytes): &(PayloadKind, Bytes)) -> Option<proto::Payload> {
+    client::payload(*kind, bytes.clone())
 }
 
-fn payload_hex(payload: &Payload) -> String {
-    match payload {
-        Payload::Message(message) => hex::encode(message),
-        Payload::Digest(digest) => hex::encode(digest),
-    }
-}
-
-fn verify(key: &PublicKey, payload: &Payload, signature: &proto::Signature) -> bool {
+fn verify(
+    key: &PublicKey,
+    (kind, bytes): &(PayloadKind, Bytes),
+    signature: &proto::Signature,
+) -> bool {
+    let Ok(payload) = Payload::decode(*kind, bytes.clone()) else { return false };
     let signature = signature.value.as_ref().try_into();
-    signature.is_ok_and(|signature| signature::verify(key, payload, signature).is_ok())
+    signature.is_ok_and(|signature| signature::verify(key, &payload, signature).is_ok())
 }
 
 fn millis(since: Instant) -> f64 {

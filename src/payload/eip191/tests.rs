@@ -18,7 +18,7 @@ fn digests_are_those_of_eth_account() {
             "3deb6cfed5d33caffc5d1b0bd97c4c2a40b44ffeb148d1a3c4ca15403dd15edc",
         ),
         (&[0xff, 0, 0x80], "f70343b2c59dec19761927f06e96a8cedfd7d02bb7d33b676d08e70a649aa91c"),
-        (&[b'a'; MESSAGE_MAX], "4ccce77046a28ddc20cfed38ae1c578db7f5b1a4293248d8ec057ad3ef7a74b8"),
+        (&[b'a'; PAYLOAD_MAX], "4ccce77046a28ddc20cfed38ae1c578db7f5b1a4293248d8ec057ad3ef7a74b8"),
     ] {
         assert_eq!(hex::encode(message(bytes).digest()), digest);
         assert_eq!(message(bytes).message(), bytes);
@@ -37,6 +37,6 @@ fn text_is_what_is_valid_utf_8() {
 
 #[test]
 fn a_message_longer_than_the_limit_is_refused() {
-    let refused = PersonalMessage::decode(vec![b'a'; MESSAGE_MAX + 1].into());
+    let refused = PersonalMessage::decode(vec![b'a'; PAYLOAD_MAX + 1].into());
     assert_eq!(refused, Err(Undecodable("a personal message has at most 65536 bytes")));
 }

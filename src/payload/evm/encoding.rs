@@ -5,7 +5,7 @@ use alloy_consensus::SignableTransaction;
 use alloy_rlp::{Error, Header, PayloadView};
 
 use super::{TransactionKind, Undecodable, Unsigned};
-use crate::payload::MESSAGE_MAX;
+use crate::payload::PAYLOAD_MAX;
 
 /// The list ends before the chain id.
 pub(super) const WITHOUT_CHAIN_ID: Undecodable = Undecodable(
@@ -19,7 +19,7 @@ const NOT_CANONICAL: Undecodable =
 /// Decodes, and holds what was decoded against the bytes: alloy alone would take
 /// bytes behind the list, and a signature in the place of EIP-155's zeros.
 pub(super) fn decode(unsigned: &[u8]) -> Result<Unsigned, Undecodable> {
-    if unsigned.len() > MESSAGE_MAX {
+    if unsigned.len() > PAYLOAD_MAX {
         return Err(Undecodable("a transaction has at most 65536 bytes"));
     }
     let mut rest = unsigned;

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, address, hex};
 use alloy_rlp::{Encodable, Header, PayloadView};
 
 use super::*;
-use crate::payload::MESSAGE_MAX;
+use crate::payload::PAYLOAD_MAX;
 
 pub(super) const LEGACY: &[u8] = &hex!(
     "ec098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a764000080018080"

@@ -95,10 +95,10 @@ fn a_transaction_has_at_most_65536_bytes() {
         let frame = with_data(60_000).len() - 60_000;
         with_data(length - frame)
     };
-    let longest = of(MESSAGE_MAX);
-    assert_eq!(longest.len(), MESSAGE_MAX);
+    let longest = of(PAYLOAD_MAX);
+    assert_eq!(longest.len(), PAYLOAD_MAX);
     assert!(decoded(&longest).data_length > 65_000);
-    assert_eq!(refused(&of(MESSAGE_MAX + 1)), "a transaction has at most 65536 bytes");
+    assert_eq!(refused(&of(PAYLOAD_MAX + 1)), "a transaction has at most 65536 bytes");
 }
 
 /// A bit that policy sees changes what policy sees, or makes the bytes invalid. The

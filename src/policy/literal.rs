@@ -1,0 +1,61 @@
+//! Literals: text that a policy compares with what it sees. An address in another
+//! spelling than policy sees would never match, and a `forbid` that names it would
+//! forbid nothing; so it is a problem when policies are loaded.
+
+use alloy_primitives::Address;
+use cedar_policy::Policy;
+use serde_json::Value;
+
+/// Digits of an Ethereum address.
+const ADDRESS: usize = 40;
+
+/// What is misspelt in a policy, and what to write.
+pub(super) fn misspelt(policy: &Policy) -> Vec<String> {
+    let mut found = Vec::new();
+    // A policy that was parsed has a JSON form.
+    if let Ok(json) = policy.to_json() {
+        walk(json.get("conditions").unwrap_or(&Value::Null), &mut found);
+    }
+    found
+}
+
+fn walk(json: &Value, found: &mut Vec<String>) {
+    match json {
+        Value::String(text) => found.extend(correction(text).map(|right| {
+            format!("compares with \"{text}\", which never matches: write \"{right}\"")
+        })),
+        Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+        Value::Object(members) => members.values().for_each(|value| walk(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The one spelling, of text that is another.
+fn correction(text: &str) -> Option<String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let right = match digits.len() {
+        ADDRESS => format!("0x{digits}").parse::<Address>().ok()?.to_checksum(None),
+        _ => format!("0x{}", digits.to_ascii_lowercase()),
+    };
+    (right != text).then_some(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_that_never_match_are_corrected() {
+        let address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        assert_eq!(correction(address), None, "EIP-55's own example");
+        assert_eq!(correction(&address.to_lowercase()).as_deref(), Some(address));
+        assert_eq!(correction(&address.replace("aA", "AA")).as_deref(), Some(address));
+        assert_eq!(correction("0xA9059CBB").as_deref(), Some("0xa9059cbb"));
+        for right in ["0xa9059cbb", "0x", "0xyz", "a9059cbb", "payments", "0x7b22*"] {
+            assert_eq!(correction(right), None, "{right}");
+        }
+    }
+}

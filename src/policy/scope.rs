@@ -1,0 +1,68 @@
+//! Scopes: which policies can say anything about one caller, one share and one
+//! action.
+//!
+//! A policy whose scope does not match neither permits, forbids nor fails: Cedar
+//! evaluates the scope first. So the policies that match decide what the whole set
+//! would, at the cost of those few; `tests/policy/slices.rs` compares the two.
+
+use cedar_policy::{
+    ActionConstraint, Entities, EntityUid, Policy, PolicySet, PrincipalConstraint,
+    ResourceConstraint,
+};
+
+/// Who, what and with what.
+pub(super) struct Scope<'a> {
+    pub(super) principal: &'a EntityUid,
+    pub(super) action: &'a EntityUid,
+    pub(super) resource: &'a EntityUid,
+    /// Says what principal and resource are in.
+    pub(super) entities: &'a Entities,
+}
+
+impl Scope<'_> {
+    /// The policies of `all` whose scope matches.
+    pub(super) fn slice(&self, all: &PolicySet) -> PolicySet {
+        let matching = all.policies().filter(|policy| self.matches(policy)).cloned();
+        // Ids are those of one set, and so unique. The whole set decides the same.
+        PolicySet::from_policies(matching).unwrap_or_else(|_| all.clone())
+    }
+
+    fn matches(&self, policy: &Policy) -> bool {
+        let principal = match policy.principal_constraint() {
+            PrincipalConstraint::Any => true,
+            PrincipalConstraint::Eq(named) => named == *self.principal,
+            PrincipalConstraint::In(group) => self.is_in(self.principal, &group),
+            PrincipalConstraint::Is(named) => named == *self.principal.type_name(),
+            PrincipalConstraint::IsIn(named, group) => {
+                named == *self.principal.type_name() && self.is_in(self.principal, &group)
+            }
+        };
+        let resource = match policy.resource_constraint() {
+            ResourceConstraint::Any => true,
+            ResourceConstraint::Eq(named) => named == *self.resource,
+            ResourceConstraint::In(group) => self.is_in(self.resource, &group),
+            ResourceConstraint::Is(named) => named == *self.resource.type_name(),
+            ResourceConstraint::IsIn(named, group) => {
+                named == *self.resource.type_name() && self.is_in(self.resource, &group)
+            }
+        };
+        principal && resource && (names(policy, self.action) || is_for_any_action(policy))
+    }
+
+    fn is_in(&self, entity: &EntityUid, group: &EntityUid) -> bool {
+        entity == group || self.entities.is_ancestor_of(group, entity)
+    }
+}
+
+/// Whether the scope of a policy names the action itself.
+pub(super) fn names(policy: &Policy, action: &EntityUid) -> bool {
+    match policy.action_constraint() {
+        ActionConstraint::Any => false,
+        ActionConstraint::Eq(named) => named == *action,
+        ActionConstraint::In(named) => named.contains(action),
+    }
+}
+
+fn is_for_any_action(policy: &Policy) -> bool {
+    policy.action_constraint() == ActionConstraint::Any
+}

@@ -1,0 +1,92 @@
+//! What is looked at again while the process runs: the directory of policies, now
+//! and then and at SIGHUP; at SIGHUP the TLS files too, which follow their files by
+//! themselves otherwise.
+#![forbid(unsafe_code)]
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    grpc::{Credentials, PolicyHealth},
+    policy::{Policies, Reload},
+    shutdown::Draining,
+    telemetry::Metrics,
+};
+
+/// How often the directory is looked at. A change is in force after two looks.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Looks until shutdown. `credentials` are those of the TLS listener, if there is one.
+///
+/// # Errors
+/// The handler of SIGHUP cannot be installed.
+pub async fn watch(
+    policies: Arc<Policies>,
+    credentials: Option<Arc<Credentials>>,
+    health: PolicyHealth,
+    metrics: Metrics,
+    draining: Draining,
+) -> io::Result<()> {
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stop = std::pin::pin!(draining.started());
+    health.set(true).await;
+    metrics.set_policies(policies.current().count(), true);
+    log_warnings(&policies);
+    loop {
+        let hung_up = tokio::select! {
+            () = &mut stop => return Ok(()),
+            _ = ticks.tick() => false,
+            _ = hang_up.recv() => true,
+        };
+        let (looked_at, credentials) = (Arc::clone(&policies), credentials.clone());
+        // Reads files, which may be far away.
+        let reload = spawn_blocking(move || {
+            if !hung_up {
+                return looked_at.refresh();
+            }
+            if let Some(credentials) = credentials {
+                credentials.reload();
+            }
+            looked_at.reload()
+        });
+        let Ok(reload) = reload.await else { continue };
+        let current = match reload {
+            Reload::Unchanged => continue,
+            Reload::Loaded => {
+                let fingerprint = hex::encode(policies.fingerprint());
+                let count = policies.current().count();
+                tracing::info!(count, fingerprint, "Policies loaded");
+                log_warnings(&policies);
+                true
+            }
+            Reload::Restored => {
+                tracing::info!("The directory of policies holds what is in force again");
+                true
+            }
+            Reload::Refused(problems) => {
+                for problem in &problems {
+                    tracing::error!(%problem, "Policy refused");
+                }
+                let problems = problems.len();
+                tracing::error!(problems, "New policies refused: the old ones stay in force");
+                false
+            }
+        };
+        metrics.policies_reloaded(current);
+        metrics.set_policies(policies.current().count(), current);
+        health.set(current).await;
+    }
+}
+
+fn log_warnings(policies: &Policies) {
+    for warning in policies.current().warnings() {
+        tracing::warn!(%warning, "Policy is probably not meant so");
+    }
+}
