@@ -41,6 +41,9 @@ mod system {
 mod token {
     pub(super) const TRANSFER: u8 = 3;
     pub(super) const TRANSFER_CHECKED: u8 = 12;
+    /// Token-2022 alone: instructions about fees, told apart by a second byte.
+    pub(super) const FEE_EXTENSION: u8 = 26;
+    pub(super) const TRANSFER_CHECKED_WITH_FEE: u8 = 1;
 }
 
 impl<'m> Instruction<'m> {
@@ -129,6 +132,14 @@ impl<'m> Instruction<'m> {
                 let [source, mint, destination, authority] = self.first()?;
                 let (amount, decimals) = fields.split_first_chunk()?;
                 <&[u8; 1]>::try_from(decimals).ok()?;
+                ([source, destination, authority, mint], *amount)
+            }
+            token::FEE_EXTENSION if program == TransferProgram::Token2022 => {
+                let [source, mint, destination, authority] = self.first()?;
+                let fields = fields.strip_prefix(&[token::TRANSFER_CHECKED_WITH_FEE])?;
+                let (amount, rest) = fields.split_first_chunk()?;
+                // Decimals, and the fee, which is a part of the amount.
+                <&[u8; 9]>::try_from(rest).ok()?;
                 ([source, destination, authority, mint], *amount)
             }
             _ => return None,

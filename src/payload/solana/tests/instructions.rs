@@ -31,6 +31,7 @@ fn known() -> Vec<(Address, usize, Vec<u8>)> {
         (program::TOKEN_2022, 3, [&[3][..], amount].concat()),
         (program::TOKEN, 4, [&[12][..], amount, &[6]].concat()),
         (program::TOKEN_2022, 4, [&[12][..], amount, &[6]].concat()),
+        (program::TOKEN_2022, 4, [&[26, 1][..], amount, &[6], &[1; 8]].concat()),
         (program::COMPUTE_BUDGET, 0, vec![1, 0, 0, 1, 0]),
         (program::COMPUTE_BUDGET, 0, vec![2, 0, 0, 1, 0]),
         (program::COMPUTE_BUDGET, 0, vec![3, 0, 0, 1, 0, 0, 0, 0, 0]),
@@ -92,6 +93,17 @@ fn other_instructions_are_not_known() {
     }
     let other = decode(&[instruction(account(0x40), 2, &system(2, &[&[7; 8]]))]);
     assert!(!other.fully_decoded && other.transfers.is_empty());
+}
+
+#[test]
+fn a_transfer_with_a_fee_is_token_2022s() {
+    let data = [26, 1, 7, 0, 0, 0, 0, 0, 0, 0, 6, 1, 0, 0, 0, 0, 0, 0, 0];
+    let decoded = decode(&[instruction(program::TOKEN_2022, 4, &data)]);
+    let [transfer] = &decoded.transfers[..] else { panic!("{decoded:?}") };
+    assert_eq!(decoded.tokens(&transfer.mint.unwrap()), Some(7), "the fee is part of it");
+    assert!(!decode(&[instruction(program::TOKEN, 4, &data)]).fully_decoded);
+    let other = [&[26, 2], &data[2..]].concat();
+    assert!(!decode(&[instruction(program::TOKEN_2022, 4, &other)]).fully_decoded);
 }
 
 #[test]
