@@ -27,7 +27,7 @@ use crate::{
         share_custody_server::ShareCustodyServer, signing_enclave_server::SigningEnclaveServer,
     },
     rate::Rates,
-    refresh,
+    refresh::{self, Reloading},
     shutdown::Draining,
     sign::Signing,
     store::{ShareStore, StoreError, postgres::Postgres, sqlite::Sqlite},
@@ -42,6 +42,7 @@ pub struct App {
     custody: Option<Socket>,
     tls: Option<TlsListener>,
     metrics_listener: Option<TcpListener>,
+    reloading: Reloading,
 }
 
 /// A listener or the watching of readiness panicked.
@@ -197,7 +198,8 @@ impl App {
             None => None,
             Some(address) => Some(TcpListener::bind(address).await.map_err(StartError::Metrics)?),
         };
-        Ok(Self { signing, config, enclave, custody, tls, metrics_listener })
+        let reloading = Reloading::default();
+        Ok(Self { signing, config, enclave, custody, tls, metrics_listener, reloading })
     }
 
     /// The KMS, for whoever closes it when nothing uses it any more.
@@ -210,9 +212,14 @@ impl App {
         self.tls.as_ref()?.address().ok()
     }
 
-    /// What the TLS listener is made of, for whoever is told that its files changed.
+    /// What the TLS listener is made of.
     pub fn credentials(&self) -> Option<Arc<Credentials>> {
         Some(self.tls.as_ref()?.credentials())
+    }
+
+    /// For whoever is told that policies or TLS files changed.
+    pub fn reloading(&self) -> Reloading {
+        self.reloading.clone()
     }
 
     /// Runs until `draining` starts and what is in flight has finished.
@@ -220,7 +227,7 @@ impl App {
     /// # Errors
     /// A part ended before its time; the others were ended with it.
     pub async fn run(self, draining: Draining) -> Result<(), PartFailed> {
-        let Self { signing, config, enclave, custody, tls, metrics_listener } = self;
+        let Self { signing, config, enclave, custody, tls, metrics_listener, reloading } = self;
         let limits = config.limits;
         let metrics = signing.metrics.clone();
         let credentials = tls.as_ref().map(TlsListener::credentials);
@@ -261,15 +268,12 @@ impl App {
         let policies = refresh::watch(
             Arc::clone(&signing.policy),
             credentials,
+            reloading,
             health.of_policies(),
             metrics.clone(),
             draining.clone(),
         );
-        parts.spawn(async {
-            if let Err(error) = policies.await {
-                tracing::error!(%error, "SIGHUP cannot be handled");
-            }
-        });
+        parts.spawn(policies);
         parts.spawn(health.watch(signing, draining));
         while let Some(ended) = parts.join_next().await {
             // The rest is dropped, and with it every socket: a process that serves

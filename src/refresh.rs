@@ -1,12 +1,12 @@
 //! What is looked at again while the process runs: the directory of policies, now
-//! and then and at SIGHUP; at SIGHUP the TLS files too, which follow their files by
+//! and then and when somebody asks; then the TLS files too, which are followed by
 //! themselves otherwise.
 #![forbid(unsafe_code)]
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    sync::Notify,
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
@@ -21,34 +21,41 @@ use crate::{
 /// How often the directory is looked at. A change is in force after two looks.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// Asks for a look at once, and for what is new to be taken at once. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Reloading(Arc<Notify>);
+
+impl Reloading {
+    /// Asks for it.
+    pub fn ask(&self) {
+        self.0.notify_one();
+    }
+}
+
 /// Looks until shutdown. `credentials` are those of the TLS listener, if there is one.
-///
-/// # Errors
-/// The handler of SIGHUP cannot be installed.
 pub async fn watch(
     policies: Arc<Policies>,
     credentials: Option<Arc<Credentials>>,
+    reloading: Reloading,
     health: PolicyHealth,
     metrics: Metrics,
     draining: Draining,
-) -> io::Result<()> {
-    let mut hang_up = signal(SignalKind::hangup())?;
+) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(draining.started());
-    health.set(true).await;
     metrics.set_policies(policies.current().count(), true);
     log_warnings(&policies);
     loop {
-        let hung_up = tokio::select! {
-            () = &mut stop => return Ok(()),
+        let asked = tokio::select! {
+            () = &mut stop => return,
             _ = ticks.tick() => false,
-            _ = hang_up.recv() => true,
+            () = reloading.0.notified() => true,
         };
         let (looked_at, credentials) = (Arc::clone(&policies), credentials.clone());
         // Reads files, which may be far away.
         let reload = spawn_blocking(move || {
-            if !hung_up {
+            if !asked {
                 return looked_at.refresh();
             }
             if let Some(credentials) = credentials {

@@ -1,5 +1,5 @@
-//! Shutting down: a signal turns readiness off, listeners stop accepting, what
-//! is in flight finishes within the grace period.
+//! Signals, and shutting down: SIGTERM or SIGINT turns readiness off, listeners stop
+//! accepting, what is in flight finishes within the grace period.
 #![forbid(unsafe_code)]
 
 use tokio::{
@@ -32,6 +32,20 @@ impl Draining {
     pub async fn started(mut self) {
         let _ = self.0.wait_for(|started| *started).await;
     }
+}
+
+/// Does something at every SIGHUP, which ends the process otherwise.
+///
+/// # Errors
+/// The handler cannot be installed.
+pub fn at_hang_up(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            act();
+        }
+    });
+    Ok(())
 }
 
 /// Resolves at the first SIGTERM or SIGINT, with its name.

@@ -10,14 +10,15 @@ use crate::{
     config::Config,
     enclave,
     harden::{Enforcement, Landlock, Reach, confine, filter, harden},
-    shutdown::{Shutdown, signalled},
+    shutdown::{Shutdown, at_hang_up, signalled},
     telemetry::log,
 };
 
 /// Run the enclave until SIGTERM or SIGINT
 ///
 /// On the signal readiness goes off, the listeners close, and what is in flight
-/// finishes within `limits.grace`. A second signal ends the process at once.
+/// finishes within `limits.grace`. A second signal ends the process at once. At SIGHUP
+/// policies and certificates are read again.
 #[derive(clap::Args)]
 pub struct Serve {
     /// The configuration file
@@ -56,6 +57,8 @@ impl Serve {
                 "Listening"
             );
             let kms = app.kms();
+            let reloading = app.reloading();
+            at_hang_up(move || reloading.ask())?;
             let (shutdown, draining) = Shutdown::new();
             let mut running = tokio::spawn(app.run(draining));
             tokio::select! {

@@ -77,6 +77,7 @@ impl Health {
             let status = serving(level == enclave::level().0);
             health.reporter.set_service_status(name, status).await;
         }
+        health.of_policies().set(true).await;
         health.set_ready(false).await;
         (health, Allowed::new(Admission::new(ROOM), callers, service))
     }
