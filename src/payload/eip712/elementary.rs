@@ -86,11 +86,12 @@ fn uint(text: &str, bits: usize) -> Option<DynSolValue> {
 
 fn int(text: &str, bits: usize) -> Option<DynSolValue> {
     let (sign, value) = match text.strip_prefix('-') {
-        Some(text) => (Sign::Negative, magnitude(text).filter(|value| !value.is_zero())?),
+        Some(text) => (Sign::Negative, magnitude(text)?),
         None => (Sign::Positive, magnitude(text)?),
     };
-    // A negative integer goes as far as its complement, which is one less.
-    let complement = if sign.is_negative() { value - U256::ONE } else { value };
+    // A negative integer goes as far as its complement, which is one less; of zero
+    // there is none, and no negative zero.
+    let complement = if sign.is_negative() { value.checked_sub(U256::ONE)? } else { value };
     let value = I256::checked_from_sign_and_abs(sign, value)?;
     (complement.bit_len() < bits).then_some(DynSolValue::Int(value, bits))
 }

@@ -51,7 +51,7 @@ fn integers() {
     }
     for text in [
         "", " ", " 1", "1 ", "+1", "01", "1_000", "1,000", "0x", "0X1", "0b1", "0o7", "-", "--1",
-        "-0", "0x-1", "1.0", "1e3", "ff", "0xg", "٣", "１",
+        "-0", "0x-1", "1.0", "1e3", "ff", "0xg", "0x1_0", "٣", "１",
     ] {
         refused(&one("uint256", &format!("\"{text}\"")), INTEGER);
         refused(&one("int256", &format!("\"{text}\"")), INTEGER);

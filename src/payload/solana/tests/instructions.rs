@@ -172,6 +172,9 @@ fn sums() {
     // One transfer does not say which token it moves.
     let unchecked = instruction(program::TOKEN, 3, &[3, 5, 0, 0, 0, 0, 0, 0, 0]);
     let [first, second] = both;
+    let unknown = instruction(account(0x40), 0, &[]);
+    let decoded = decode(&[first.clone(), unknown]);
+    assert_eq!((decoded.tokens(&account(0x51)), decoded.lamports()), (None, None));
     let decoded = decode(&[first, unchecked, second]);
     assert_eq!((decoded.tokens(&account(0x51)), decoded.lamports()), (None, Some(0)));
 }
