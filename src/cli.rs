@@ -1,12 +1,16 @@
 //! The command line: arguments in, exit code out.
 #![forbid(unsafe_code)]
 
+mod attributes;
 mod bench;
 mod check;
 mod demo;
 mod embedded;
 mod failure;
 mod health;
+mod input;
+mod payload;
+mod policy;
 mod proto;
 mod serve;
 mod share;
@@ -48,6 +52,10 @@ enum Command {
     Share(share::Share),
     Sign(sign::Sign),
     #[command(subcommand)]
+    Policy(policy::Policy),
+    #[command(subcommand)]
+    Payload(payload::Payload),
+    #[command(subcommand)]
     Vault(vault::Vault),
     Proto(proto::Proto),
     Bench(bench::Bench),
@@ -64,6 +72,8 @@ pub fn run() -> ExitCode {
         Command::Health(health) => health.run(),
         Command::Share(share) => share.run(),
         Command::Sign(sign) => sign.run(),
+        Command::Policy(policy) => policy.run(),
+        Command::Payload(payload) => payload.run(),
         Command::Vault(vault) => vault.run(),
         Command::Proto(proto) => proto.run(),
         Command::Bench(bench) => bench.run(),

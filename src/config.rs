@@ -5,14 +5,14 @@
 //! where one is needed, the file names a path.
 #![forbid(unsafe_code)]
 
-mod amount;
-mod callers;
-mod document;
+pub(crate) mod amount;
+pub(crate) mod callers;
+pub(crate) mod document;
 mod kms;
 mod limits;
 mod rate;
 mod store;
-mod tags;
+pub(crate) mod tags;
 mod tls;
 
 use std::{
@@ -20,7 +20,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use toml::de::DeTable;
 use tracing::Level;
 
 use crate::{
@@ -34,7 +33,7 @@ use crate::{
 };
 
 pub use document::Problem;
-use document::{Problems, Table};
+use document::Table;
 pub use kms::KmsConfig;
 pub use limits::Limits;
 pub use store::StoreConfig;
@@ -89,7 +88,7 @@ pub struct Listen {
     pub custody_mode: u32,
 }
 
-/// The problems of one configuration file.
+/// The problems of one file: a configuration, or cases for policies.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", self.report())]
 pub struct ConfigError {
@@ -116,13 +115,7 @@ impl Config {
     /// # Errors
     /// It cannot be read, or every problem that it has.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let problem = |message| ConfigError {
-            file: file.to_owned(),
-            problems: vec![Problem { line: 1, message }],
-        };
-        let source = std::fs::read_to_string(file)
-            .map_err(|error| problem(format!("cannot be read: {error}")))?;
-        Self::parse(&source).map_err(|problems| ConfigError { file: file.to_owned(), problems })
+        load(file, Self::parse)
     }
 
     /// How much secret memory this configuration takes.
@@ -162,16 +155,24 @@ impl Config {
     /// # Errors
     /// Every problem that it has.
     pub fn parse(source: &str) -> Result<Self, Vec<Problem>> {
-        let problems = Problems::new(source);
-        let (document, errors) = DeTable::parse_recoverable(source);
-        for error in errors {
-            problems.note(&error.span().unwrap_or(0..0), error.message());
-        }
-        let config = read(Table::root(document.get_ref(), &problems));
-        let found = problems.into_found();
-        match config {
-            Some(config) if found.is_empty() => Ok(config),
-            _ => Err(found),
+        document::parse(source, read)
+    }
+}
+
+/// Reads a file with `parse`.
+///
+/// # Errors
+/// It cannot be read, or every problem that it has.
+pub(crate) fn load<T>(
+    file: &Path,
+    parse: impl FnOnce(&str) -> Result<T, Vec<Problem>>,
+) -> Result<T, ConfigError> {
+    let file = file.to_owned();
+    match std::fs::read_to_string(&file) {
+        Ok(source) => parse(&source).map_err(|problems| ConfigError { file, problems }),
+        Err(error) => {
+            let message = format!("cannot be read: {error}");
+            Err(ConfigError { file, problems: vec![Problem { line: 1, message }] })
         }
     }
 }

@@ -45,7 +45,7 @@ pub use action::{
     Action, ActionName, DisableShare, EnableShare, GenerateShare, GetPublicKey, GetShare,
     ListShares, Opens, Sign, UseShare,
 };
-pub use explain::Explanation;
+pub use explain::{Considered, Explanation, Verdict, view};
 pub use known::Known;
 pub use load::{PolicyProblem, SCHEMA};
 pub use permit::{Opening, Permit};

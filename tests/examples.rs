@@ -1,7 +1,10 @@
 //! The examples are what a newcomer copies: they parse, show every default, and
 //! fit together.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use countersign::{
     config::{Config, Limits},
@@ -15,7 +18,7 @@ fn examples() -> PathBuf {
 /// Loads an example as it is, and with every key that is commented out.
 fn load(name: &str) -> Config {
     let file = examples().join(name);
-    let source = std::fs::read_to_string(&file).unwrap();
+    let source = fs::read_to_string(&file).unwrap();
     let whole: Vec<_> = source.lines().map(uncommented).collect();
     if let Err(problems) = Config::parse(&whole.join("\n")) {
         panic!("{name}, with what is commented out: {problems:?}");
@@ -55,26 +58,103 @@ fn postgres_vault() {
     load("postgres-vault.toml");
 }
 
-/// Valid against the schema, and about callers and groups that the example
-/// configuration has.
+/// The policies of the examples, by the names of their files.
+fn policies() -> Vec<(String, String)> {
+    let files = fs::read_dir(examples().join("policies")).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "cedar"));
+    let mut policies: Vec<_> = files
+        .map(|file| {
+            let source = fs::read_to_string(&file).unwrap();
+            (file.file_stem().unwrap().to_str().unwrap().to_owned(), source)
+        })
+        .collect();
+    policies.sort();
+    assert!(policies.len() >= 8);
+    policies
+}
+
+/// Valid against the schema, each with an id and a reason, and about callers, groups,
+/// limits and tags that the example configuration has.
 #[test]
-fn policies() {
-    let directory = examples().join("policies");
-    if let Err(problems) = Policy::load(&directory, Facts::default()) {
-        panic!("{problems:?}");
-    }
+fn policies_fit_the_configuration() {
+    let policy = Policy::load(&examples().join("policies"), Facts::default());
+    let policy = policy.unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(policy.warnings(), []);
     let config = load("sqlite-local.toml");
+    let document = document(&examples().join("sqlite-local.toml"));
     let callers: Vec<_> = config.callers.iter().collect();
-    for file in std::fs::read_dir(directory).unwrap() {
-        let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+    let (mut ids, mut reasons) = (0, 0);
+    for (file, source) in policies() {
         for name in quoted(&source, "Caller::\"") {
-            assert!(callers.iter().any(|caller| *caller.name == *name), "{name}");
+            assert!(callers.iter().any(|caller| *caller.name == *name), "{file}: {name}");
         }
         for name in quoted(&source, "Group::\"") {
             let has = |groups: &[Box<str>]| groups.iter().any(|group| **group == *name);
-            assert!(callers.iter().any(|caller| has(&caller.groups)), "{name}");
+            assert!(callers.iter().any(|caller| has(&caller.groups)), "{file}: {name}");
+        }
+        let within = source.split("context.within.contains").skip(1);
+        for limits in within.map(|rest| rest.split(')').next().unwrap()) {
+            let names: Vec<_> = limits.split('"').skip(1).step_by(2).collect();
+            assert!(!names.is_empty(), "{file}: {limits}");
+            for name in names {
+                let is_name = |limit: &toml::Value| limit["name"].as_str() == Some(name);
+                assert!(tables(&document, "amount_limit").iter().any(is_name), "{file}: {name}");
+            }
+        }
+        for name in quoted(&source, "Tag(\"") {
+            let has = |tags: &toml::Value| tags["set"].get(name).is_some();
+            assert!(tables(&document, "tags").iter().any(has), "{file}: {name}");
+        }
+        ids += source.matches("@id(\"").count();
+        reasons += source.matches("@reason(\"").count();
+    }
+    assert_eq!((ids, reasons), (policy.count(), policy.count()));
+}
+
+/// Each file of policies has its cases, which say what the example configuration says.
+#[test]
+fn cases_fit_the_configuration() {
+    let config = document(&examples().join("sqlite-local.toml"));
+    let cases = examples().join("policies/cases");
+    assert_eq!(fs::read_dir(&cases).unwrap().count(), policies().len());
+    for (file, source) in policies() {
+        let cases = document(&cases.join(format!("{file}.toml")));
+        assert_eq!(cases["environment"], config["environment"], "{file}");
+        for key in ["caller", "amount_limit", "tags"] {
+            for table in tables(&cases, key) {
+                let given = table.as_table().unwrap();
+                let same = |known: &toml::Value| {
+                    let same = |(key, value)| known.get::<&String>(key) == Some(value);
+                    known.get("wallet") == given.get("wallet") && given.iter().all(same)
+                };
+                assert!(tables(&config, key).iter().any(same), "{file}: {table}");
+            }
+        }
+        // Allowed and denied, by each policy of the file.
+        for id in quoted(&source, "@id(\"") {
+            let decides = |case: &toml::Value| {
+                case.get("policies").is_some_and(|ids| ids.as_array().unwrap().contains(&id.into()))
+            };
+            assert!(tables(&cases, "case").iter().any(decides), "{file}: {id}");
+        }
+        for expect in ["allow", "deny"] {
+            let expects = |case: &toml::Value| case["expect"].as_str() == Some(expect);
+            assert!(tables(&cases, "case").iter().any(expects), "{file}: {expect}");
+        }
+        // One whose time is now would come out otherwise on another day.
+        for case in tables(&cases, "case") {
+            assert!(case.get("time").is_some(), "{file}: {}", case["name"]);
         }
     }
+}
+
+fn document(file: &Path) -> toml::Table {
+    fs::read_to_string(file).unwrap().parse().unwrap()
+}
+
+fn tables<'a>(document: &'a toml::Table, key: &str) -> &'a [toml::Value] {
+    document.get(key).and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 fn quoted<'a>(source: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {

@@ -27,6 +27,11 @@ impl Failure {
         Self { code: CONFIGURATION, message: message.into() }
     }
 
+    /// Something failed, which was told on standard output.
+    pub fn told() -> Self {
+        Self::new("")
+    }
+
     /// Prints and exits.
     pub fn report(self) -> ExitCode {
         if !self.message.is_empty() {

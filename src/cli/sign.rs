@@ -1,15 +1,23 @@
 //! `countersign sign`.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{block_on, failure::Failure};
-use crate::{client, payload::PAYLOAD_MAX, proto};
+use super::{
+    block_on,
+    failure::Failure,
+    input::{hexadecimal, hexadecimal_or_base64, read},
+};
+use crate::{
+    client,
+    payload::{PAYLOAD_MAX, PayloadKind},
+    proto,
+};
 
 /// Ask a running enclave for one signature
 #[derive(Args)]
@@ -51,24 +59,38 @@ struct Payload {
     /// A digest, 64 hexadecimal digits
     #[arg(long, value_name = "HEX")]
     digest: Option<String>,
+    /// A message for a person as text: personal_sign, EIP-191
+    #[arg(long, value_name = "TEXT")]
+    eip191: Option<String>,
+    /// A file with the JSON of typed data, or - for standard input: EIP-712
+    #[arg(long, value_name = "FILE")]
+    eip712_file: Option<PathBuf>,
+    /// An unsigned Ethereum transaction
+    #[arg(long, value_name = "HEX")]
+    evm_transaction: Option<String>,
+    /// A Solana message, without signatures
+    #[arg(long, value_name = "HEX|BASE64")]
+    solana_message: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Answer {
     signature: String,
     recovery_id: Option<u32>,
+    v: Option<u64>,
+    account_address: String,
     record_version: u32,
 }
 
 impl Sign {
     pub fn run(self) -> Result<(), Failure> {
-        let kind = self.payload.read()?;
+        let payload = self.payload.read()?;
         let encoding =
             if self.der { proto::SignatureEncoding::Der } else { proto::SignatureEncoding::Raw };
         let request = proto::SignRequest {
             share_id: self.share_id,
             wallet_id: self.wallet_id,
-            payload: Some(proto::Payload { kind: Some(kind) }),
+            payload: Some(payload),
             encoding: encoding.into(),
             expected_address: self.expected_address,
             min_record_version: self.min_record_version,
@@ -81,6 +103,8 @@ impl Sign {
         let printed = Answer {
             signature: hex::encode(&signature.value),
             recovery_id: signature.recovery_id,
+            v: signature.v,
+            account_address: answer.account_address,
             record_version: answer.record_version,
         };
         let mut out = io::stdout().lock();
@@ -94,27 +118,40 @@ impl Sign {
 }
 
 impl Payload {
-    fn read(&self) -> Result<proto::payload::Kind, Failure> {
-        if let Some(digest) = &self.digest {
-            let digest = hex::decode(digest)
-                .map_err(|error| Failure::new(format!("--digest is not hexadecimal: {error}")))?;
-            return Ok(proto::payload::Kind::Digest(digest.into()));
-        }
-        let mut message = Vec::new();
-        match (&self.message, &self.message_file) {
-            (Some(text), _) => message.extend_from_slice(text.as_bytes()),
-            (None, Some(file)) => {
-                let mut source: Box<dyn Read> = if file.as_os_str() == "-" {
-                    Box::new(io::stdin())
-                } else {
-                    Box::new(std::fs::File::open(file)?)
-                };
-                // One byte more than is allowed, for the enclave to refuse.
-                let limit = PAYLOAD_MAX as u64 + 1;
-                source.by_ref().take(limit).read_to_end(&mut message)?;
-            }
-            (None, None) => {}
-        }
-        Ok(proto::payload::Kind::Message(message.into()))
+    fn read(&self) -> Result<proto::Payload, Failure> {
+        let (kind, bytes) = self.bytes()?;
+        let payload = client::payload(kind, bytes.into());
+        payload.ok_or_else(|| Failure::new("typed data is UTF-8, and this file is not"))
     }
+
+    fn bytes(&self) -> Result<(PayloadKind, Vec<u8>), Failure> {
+        let text = |text: &str| text.as_bytes().to_vec();
+        // One byte more than is allowed is for the enclave to refuse.
+        Ok(if let Some(digest) = &self.digest {
+            let digest = hexadecimal(digest).ok_or_else(|| is_not("--digest", "hexadecimal"))?;
+            (PayloadKind::Digest, digest)
+        } else if let Some(message) = &self.eip191 {
+            (PayloadKind::Eip191, text(message))
+        } else if let Some(file) = &self.eip712_file {
+            (PayloadKind::Eip712, read(file, PAYLOAD_MAX)?)
+        } else if let Some(transaction) = &self.evm_transaction {
+            let transaction = hexadecimal(transaction);
+            let transaction =
+                transaction.ok_or_else(|| is_not("--evm-transaction", "hexadecimal"))?;
+            (PayloadKind::EvmTransaction, transaction)
+        } else if let Some(message) = &self.solana_message {
+            let message = hexadecimal_or_base64(message);
+            let message =
+                message.ok_or_else(|| is_not("--solana-message", "hexadecimal or base64"))?;
+            (PayloadKind::SolanaMessage, message)
+        } else if let Some(file) = &self.message_file {
+            (PayloadKind::Message, read(file, PAYLOAD_MAX)?)
+        } else {
+            (PayloadKind::Message, text(self.message.as_deref().unwrap_or_default()))
+        })
+    }
+}
+
+fn is_not(flag: &str, what: &str) -> Failure {
+    Failure::new(format!("{flag} is not {what}"))
 }

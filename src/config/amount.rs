@@ -8,7 +8,7 @@ use crate::{
     policy::amount::{AmountLimit, AmountLimits, Unit},
 };
 
-pub(super) fn read(tables: Vec<Table<'_>>) -> Option<AmountLimits> {
+pub(crate) fn read(tables: Vec<Table<'_>>) -> Option<AmountLimits> {
     let mut limits: Vec<AmountLimit> = Vec::new();
     let mut whole = true;
     for table in tables {

@@ -3,7 +3,7 @@
 use super::{Listen, document::Table, rate};
 use crate::caller::{Caller, Callers, OVERFLOW_UID, SpiffeId};
 
-pub(super) fn read(
+pub(crate) fn read(
     tables: Vec<Table<'_>>,
     root: &Table<'_>,
     listen: Option<&Listen>,

@@ -75,6 +75,27 @@ impl<'d> Problems<'d> {
     }
 }
 
+/// Reads a document with `read`, whole, before giving up on anything.
+///
+/// # Errors
+/// Every problem that it has.
+pub fn parse<T>(
+    source: &str,
+    read: impl FnOnce(Table<'_>) -> Option<T>,
+) -> Result<T, Vec<Problem>> {
+    let problems = Problems::new(source);
+    let (document, errors) = DeTable::parse_recoverable(source);
+    for error in errors {
+        problems.note(&error.span().unwrap_or(0..0), error.message());
+    }
+    let whole = read(Table::root(document.get_ref(), &problems));
+    let found = problems.into_found();
+    match whole {
+        Some(whole) if found.is_empty() => Ok(whole),
+        _ => Err(found),
+    }
+}
+
 impl<'d> Table<'d> {
     /// The document itself.
     pub fn root(table: &'d DeTable<'d>, problems: &'d Problems<'d>) -> Self {

@@ -6,7 +6,7 @@ use crate::{
     policy::{Set, Tags},
 };
 
-pub(super) fn read(tables: Vec<Table<'_>>) -> Option<Tags> {
+pub(crate) fn read(tables: Vec<Table<'_>>) -> Option<Tags> {
     let mut tags = Tags::default();
     let mut whole = true;
     for table in tables {

@@ -1,13 +1,20 @@
 //! Why a decision came out as it did: for `countersign policy`, which asks about
-//! requests that nobody made.
+//! requests that nobody made. No permit is made here.
 
-use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
+mod path;
+mod sight;
 
-use cedar_policy::{AuthorizationError, Effect, Entity, PolicySet};
-use serde_json::{Map, Value};
+use std::{sync::Arc, time::SystemTime};
 
-use super::{Action, Denied, Policy, Question};
-use crate::caller::Caller;
+use cedar_policy::{AuthorizationError, Effect, PolicySet};
+use serde_json::Value;
+
+use super::{ActionName, Denied, Policy, Question, Subject, scope};
+use crate::{caller::Caller, payload::Payload};
+
+pub use sight::view;
+
+use sight::Sight;
 
 /// One decision, taken apart.
 #[derive(Clone, Debug)]
@@ -35,7 +42,7 @@ pub struct Considered {
     pub reason: Option<String>,
     /// What came of it.
     pub verdict: Verdict,
-    /// The attributes that it names, by path, and what they were.
+    /// The attributes and tags that it names, as it names them, and what they were.
     pub saw: Vec<(String, Option<Value>)>,
 }
 
@@ -44,27 +51,34 @@ pub struct Considered {
 pub enum Verdict {
     /// Its conditions hold.
     Holds,
-    /// They do not.
+    /// They hold, which does not count: a bare digest needs a policy whose scope
+    /// names `SignDigest`.
+    DoesNotCover,
+    /// They do not hold.
     DoesNotHold,
     /// It failed to evaluate, which denies.
     Fails(String),
 }
 
 impl Policy {
-    /// Decides one action as [`Policy::authorize_at`] does, and says why.
-    pub fn explain<A: Action>(
+    /// Decides as [`Policy::authorize_at`] does, and says why. A payload goes with
+    /// `Sign` and `SignDigest` alone.
+    ///
+    /// # Errors
+    /// Never with callers and subjects that are plain values.
+    pub fn explain(
         &self,
         time: SystemTime,
         caller: &Arc<Caller>,
-        subject: &A::Subject,
-        action: &A,
+        subject: &impl Subject,
+        action: ActionName,
+        payload: Option<&Payload>,
     ) -> Result<Explanation, Denied> {
-        let name = action.name();
         let standing = self.standings.of(caller, subject, &self.facts.tags)?;
-        let question = self.ask(time, standing, name, action.payload())?;
-        let outcome = self.decide(name, &question.answer());
+        let question = self.ask(time, standing, action, payload)?;
+        let outcome = self.decide(action, &question.answer());
         let seen = Sight::of(&question);
-        let slice = &question.standing.slice(&self.policies, name).policies;
+        let slice = &question.standing.slice(&self.policies, action).policies;
         let mut considered: Vec<_> = slice
             .policies()
             .map(|policy| Considered {
@@ -93,104 +107,15 @@ fn verdict(question: &Question<'_>, policy: &cedar_policy::Policy) -> Verdict {
         Some(AuthorizationError::PolicyEvaluationError(error)) => {
             Verdict::Fails(error.inner().to_string())
         }
-        None if response.diagnostics().reason().next().is_some() => Verdict::Holds,
-        None => Verdict::DoesNotHold,
+        None if response.diagnostics().reason().next().is_none() => Verdict::DoesNotHold,
+        None if covers(policy, question.action) => Verdict::Holds,
+        None => Verdict::DoesNotCover,
     }
 }
 
-/// What policies saw, as JSON.
-struct Sight {
-    principal: Value,
-    resource: Value,
-    context: Value,
-}
-
-impl Sight {
-    fn of(question: &Question<'_>) -> Self {
-        let known = &question.standing.entities;
-        let entity = |uid| known.get(uid).map_or(Value::Null, flat);
-        let context = question.request.context().and_then(|context| context.to_json_value().ok());
-        let mut context = context.unwrap_or_default();
-        // In the place of the entity's name, what it holds.
-        let fields = question.entities.first().map(flat);
-        if let (Some(fields), Some(place)) = (fields, context.pointer_mut("/typed_data/fields")) {
-            *place = fields.get("tags").cloned().unwrap_or_default();
-        }
-        Self {
-            principal: entity(&question.standing.principal),
-            resource: entity(&question.standing.resource),
-            context,
-        }
-    }
-
-    /// What one policy names of it.
-    fn by(&self, policy: &cedar_policy::Policy) -> Vec<(String, Option<Value>)> {
-        let mut named = BTreeSet::new();
-        let json = policy.to_json().unwrap_or_default();
-        collect(json.get("conditions").unwrap_or(&Value::Null), &mut named);
-        // `a.b` is shown by `a.b.c` alone.
-        let longest = named.iter().filter(|path| {
-            !named.iter().any(|other| other.len() > path.len() && other.starts_with(*path))
-        });
-        longest.map(|path| (path.join("."), self.value(path))).collect()
-    }
-
-    fn value(&self, path: &[String]) -> Option<Value> {
-        let (variable, rest) = path.split_first()?;
-        let root = match variable.as_str() {
-            "principal" => &self.principal,
-            "resource" => &self.resource,
-            "context" => &self.context,
-            _ => return None,
-        };
-        let found = rest
-            .iter()
-            .try_fold(root, |value, name| value.get(name).or_else(|| value.get("tags")?.get(name)));
-        found.cloned()
-    }
-}
-
-/// The attributes of an entity, and its tags under `tags`.
-fn flat(entity: &Entity) -> Value {
-    let Ok(Value::Object(mut json)) = entity.to_json_value() else {
-        return Value::Null;
-    };
-    let mut flat = match json.remove("attrs") {
-        Some(Value::Object(attributes)) => attributes,
-        _ => Map::new(),
-    };
-    if let Some(tags) = json.remove("tags") {
-        flat.insert("tags".to_owned(), tags);
-    }
-    flat.insert("uid".to_owned(), json.remove("uid").unwrap_or_default());
-    Value::Object(flat)
-}
-
-/// Every path that an expression of Cedar's JSON policy format names.
-fn collect(json: &Value, named: &mut BTreeSet<Vec<String>>) {
-    if let Some(path) = path(json) {
-        if path.len() > 1 {
-            named.insert(path);
-        }
-        return;
-    }
-    match json {
-        Value::Array(items) => items.iter().for_each(|item| collect(item, named)),
-        Value::Object(members) => members.values().for_each(|value| collect(value, named)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// The path of an attribute or a tag, from its variable.
-fn path(json: &Value) -> Option<Vec<String>> {
-    let (operator, operands) = json.as_object()?.iter().next()?;
-    let (left, name) = match operator.as_str() {
-        "Var" => return Some(vec![operands.as_str()?.to_owned()]),
-        "." | "has" => (operands.get("left")?, operands.get("attr")?),
-        "getTag" | "hasTag" => (operands.get("left")?, operands.get("right")?.get("Value")?),
-        _ => return None,
-    };
-    let mut path = path(left)?;
-    path.push(name.as_str()?.to_owned());
-    Some(path)
+/// Whether the policy counts where it holds, as [`Policy::decide`] has it.
+fn covers(policy: &cedar_policy::Policy, action: ActionName) -> bool {
+    action != ActionName::SignDigest
+        || policy.effect() == Effect::Forbid
+        || scope::names(policy, &action.uid())
 }

@@ -1,11 +1,15 @@
 //! Reading policies: every `*.cedar` file of a directory, all problems at once.
 
-use std::{collections::HashMap, fs, path::Path};
+mod place;
+mod reader;
 
-use cedar_policy::{Authorizer, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use std::{fs, path::Path};
+
+use cedar_policy::{Authorizer, Schema};
 use sha2::{Digest, Sha256};
 
-use super::{Facts, Policy, StreamLimits, literal, standing::Standings};
+use self::reader::Reader;
+use super::{Facts, Policy, standing::Standings};
 
 /// The schema that policies are validated against; shipped, so that an editor
 /// can check them too.
@@ -15,7 +19,7 @@ pub const SCHEMA: &str = include_str!("countersign.cedarschema");
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct PolicyProblem {
-    /// The file, and the policy where there is one.
+    /// File and line, and the policy where there is one.
     pub place: String,
     /// What is wrong and what to write instead.
     pub problem: String,
@@ -127,71 +131,15 @@ impl Policy {
     pub fn parse<'a>(
         sources: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Vec<PolicyProblem>> {
-        let mut policies = PolicySet::new();
-        let mut problems = Vec::new();
-        let mut places = HashMap::new();
-        for (file, source) in sources {
-            let mut problem = |place: String, problem: String| {
-                problems.push(PolicyProblem { place, problem });
-            };
-            let parsed: PolicySet = match source.parse() {
-                Ok(parsed) => parsed,
-                Err(error) => {
-                    problem(file.to_owned(), format!("is not Cedar: {error}"));
-                    continue;
-                }
-            };
-            if parsed.templates().next().is_some() {
-                problem(file.to_owned(), "holds a template: write policies".to_owned());
-            }
-            for policy in parsed.policies() {
-                let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
-                    let place = format!("{file}, {}", policy.id());
-                    problem(place, "has no @id(\"…\"): name every policy".to_owned());
-                    continue;
-                };
-                let place = format!("{file}, policy {id}");
-                if places.insert(id.to_owned(), place.clone()).is_some() {
-                    problem(place, "has an @id that is taken: make it unique".to_owned());
-                    continue;
-                }
-                for misspelt in literal::misspelt(policy) {
-                    problem(place.clone(), misspelt);
-                }
-                if policy.annotation("reason").is_some_and(str::is_empty) {
-                    problem(
-                        place.clone(),
-                        "has an empty @reason: say why, or leave it out".to_owned(),
-                    );
-                }
-                if let Err(message) = StreamLimits::of(policy) {
-                    problem(place, message);
-                    continue;
-                }
-                if let Err(error) = policies.add(policy.new_id(PolicyId::new(id))) {
-                    problem(place, error.to_string());
-                }
-            }
+        let mut reader = Reader::default();
+        for (name, source) in sources {
+            reader.file(name, source);
         }
         let (schema, _) = Schema::from_cedarschema_str(SCHEMA)
             .expect("the shipped schema is valid: a unit test parses it");
-        let validator = Validator::new(schema.clone());
-        let result = validator.validate(&policies, ValidationMode::Strict);
-        let at = |id: &PolicyId, problem: String| PolicyProblem {
-            place: places.get::<str>(id.as_ref()).cloned().unwrap_or_else(|| id.to_string()),
-            problem,
-        };
-        problems.extend(
-            result.validation_errors().map(|error| at(error.policy_id(), error.to_string())),
-        );
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let warnings = result.validation_warnings();
+        let (policies, warnings) = reader.validated(schema.clone())?;
         Ok(Self {
-            warnings: warnings
-                .map(|warning| at(warning.policy_id(), warning.to_string()))
-                .collect(),
+            warnings,
             policies,
             facts: Facts::default(),
             schema,

@@ -48,18 +48,33 @@ pub struct NewShare {
 
 impl Subject for ShareSubject {
     fn uid(&self) -> EntityUid {
-        uid(Type::Share, &self.identity.share.to_string())
+        self.identity.uid()
     }
 
     fn entities(&self, tags: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-        let Identity { environment, wallet, share, address, algorithm, .. } = &self.identity;
+        self.identity.entities(tags)
+    }
+
+    fn known(&self) -> Option<&Identity> {
+        Some(&self.identity)
+    }
+}
+
+/// All that policy sees of a share.
+impl Subject for Identity {
+    fn uid(&self) -> EntityUid {
+        uid(Type::Share, &self.share.to_string())
+    }
+
+    fn entities(&self, tags: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
+        let Self { environment, wallet, share, address, algorithm, .. } = self;
         let address = address.as_ref().map(|address| address.as_str());
         let tags = tags.of(wallet, *share);
         entities(self.uid(), environment, wallet, *algorithm, address, tags)
     }
 
     fn known(&self) -> Option<&Identity> {
-        Some(&self.identity)
+        Some(self)
     }
 }
 

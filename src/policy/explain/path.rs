@@ -1,0 +1,115 @@
+//! What a policy names: the attributes and tags in its conditions.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde_json::Value;
+
+/// An attribute or a tag, from its variable.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Path {
+    /// `principal`, `action`, `resource` or `context`.
+    pub(super) variable: String,
+    pub(super) steps: Vec<Step>,
+}
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// `.name`
+    Attribute(String),
+    /// `.getTag("name")`
+    Tag(String),
+}
+
+impl Step {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Attribute(name) | Self::Tag(name) => name,
+        }
+    }
+}
+
+impl Path {
+    /// Every path that the conditions of a policy name. Of `a.b` and `a.b.c` only the
+    /// longer one: it shows the other.
+    pub(super) fn all_in(policy: &cedar_policy::Policy) -> Vec<Self> {
+        let mut named = BTreeSet::new();
+        // A policy that was parsed has a JSON form.
+        let json = policy.to_json().unwrap_or_default();
+        collect(json.get("conditions").unwrap_or(&Value::Null), &mut named);
+        let longest = named.iter().filter(|path| !named.iter().any(|other| other.extends(path)));
+        longest.cloned().collect()
+    }
+
+    fn extends(&self, other: &Self) -> bool {
+        self.variable == other.variable
+            && self.steps.len() > other.steps.len()
+            && self.steps.starts_with(&other.steps)
+    }
+
+    /// The path that an expression of Cedar's JSON policy format is, if it is one.
+    fn of(json: &Value) -> Option<Self> {
+        let (operator, operands) = json.as_object()?.iter().next()?;
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        let step = match operator.as_str() {
+            "Var" => return Some(Self { variable: text(operands)?, steps: Vec::new() }),
+            "." | "has" => Step::Attribute(text(operands.get("attr")?)?),
+            "getTag" | "hasTag" => Step::Tag(text(operands.get("right")?.get("Value")?)?),
+            _ => return None,
+        };
+        let mut path = Self::of(operands.get("left")?)?;
+        path.steps.push(step);
+        Some(path)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.variable)?;
+        self.steps.iter().try_for_each(|step| match step {
+            Step::Attribute(name) => write!(f, ".{name}"),
+            Step::Tag(name) => write!(f, ".getTag({name:?})"),
+        })
+    }
+}
+
+fn collect(json: &Value, named: &mut BTreeSet<Path>) {
+    if let Some(path) = Path::of(json) {
+        if !path.steps.is_empty() {
+            named.insert(path);
+        }
+        return;
+    }
+    match json {
+        Value::Array(items) => items.iter().for_each(|item| collect(item, named)),
+        Value::Object(members) => members.values().for_each(|value| collect(value, named)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_attribute_and_tag_is_found_once() {
+        let policy = r#"permit (principal, action, resource) when {
+            resource.wallet == "a" && context has transaction.to &&
+            ["b"].contains(context.transaction.to) &&
+            (if principal has uid then principal.uid < 3 else true) &&
+            resource.hasTag("tier") && resource.getTag("tier") == "hot" &&
+            context["typed_data"].fields.getTag("details.token") == "c"
+        } unless { context.time.hour > 8 };"#;
+        let paths = Path::all_in(&policy.parse().unwrap());
+        let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
+        let expected = [
+            "context.time.hour",
+            "context.transaction.to",
+            "context.typed_data.fields.getTag(\"details.token\")",
+            "principal.uid",
+            "resource.wallet",
+            "resource.getTag(\"tier\")",
+        ];
+        assert_eq!(paths, expected);
+    }
+}
