@@ -34,6 +34,8 @@ mod standing;
 mod stream;
 mod subject;
 mod tags;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, sync::Arc, time::SystemTime};
 

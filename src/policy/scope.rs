@@ -3,7 +3,7 @@
 //!
 //! A policy whose scope does not match neither permits, forbids nor fails: Cedar
 //! evaluates the scope first. So the policies that match decide what the whole set
-//! would, at the cost of those few; `tests/policy/slices.rs` compares the two.
+//! would, at the cost of those few; `tests/slices.rs` compares the two.
 
 use cedar_policy::{
     ActionConstraint, Entities, EntityUid, Policy, PolicySet, PrincipalConstraint,

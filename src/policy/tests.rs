@@ -1,0 +1,4 @@
+mod cast;
+mod schema;
+mod slices;
+mod standings;
