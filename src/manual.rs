@@ -25,6 +25,12 @@ pub mod postgres {}
 #[doc = include_str!("../docs/payloads.md")]
 pub mod payloads {}
 
+#[doc = include_str!("../docs/policies.md")]
+pub mod writing_policies {}
+
+#[doc = include_str!("../docs/limits.md")]
+pub mod limits {}
+
 #[doc = include_str!("../CONTRIBUTING.md")]
 pub mod contributing {}
 

@@ -168,7 +168,7 @@ impl Policy {
         let standing = self.standings.of(caller, &subject, &self.facts.tags)?;
         let policies =
             standing.slice(&self.policies, name).answer(payload.map(Payload::kind), || {
-                let question = self.ask(time, Arc::clone(&standing), name, payload)?;
+                let question = self.put(time, Arc::clone(&standing), name, payload)?;
                 self.decide(name, &question.answer())
             })?;
         Ok(Permit::new(Arc::clone(caller), subject, action, policies))
@@ -214,8 +214,21 @@ impl Policy {
         self.policies.num_of_policies()
     }
 
-    /// Puts the question as Cedar takes it.
+    /// The question whether a caller may do this with a subject.
     fn ask(
+        &self,
+        time: SystemTime,
+        caller: &Arc<Caller>,
+        subject: &impl Subject,
+        action: ActionName,
+        payload: Option<&Payload>,
+    ) -> Result<Question<'_>, Denied> {
+        let standing = self.standings.of(caller, subject, &self.facts.tags)?;
+        self.put(time, standing, action, payload)
+    }
+
+    /// Puts a question as Cedar takes it.
+    fn put(
         &self,
         time: SystemTime,
         standing: Arc<Standing>,

@@ -161,3 +161,22 @@ fn quoted<'a>(source: &'a str, before: &'a str) -> impl Iterator<Item = &'a str>
     let names = source.split(before).skip(1);
     names.map(|rest| rest.split('"').next().unwrap())
 }
+
+/// What the documents show of Cedar is valid, and warns of nothing.
+#[test]
+fn policies_in_documents() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (document, least) in [("README.md", 1), ("docs/policies.md", 4), ("docs/callers.md", 1)] {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        let snippets =
+            text.split("```cedar\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let snippets: Vec<_> = snippets.collect();
+        assert!(snippets.len() >= least, "{document}");
+        for snippet in snippets {
+            match Policy::parse([(document, snippet)]) {
+                Ok(policy) => assert_eq!(policy.warnings(), [], "{snippet}"),
+                Err(problems) => panic!("{problems:?}\n{snippet}"),
+            }
+        }
+    }
+}

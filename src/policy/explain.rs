@@ -74,8 +74,7 @@ impl Policy {
         action: ActionName,
         payload: Option<&Payload>,
     ) -> Result<Explanation, Denied> {
-        let standing = self.standings.of(caller, subject, &self.facts.tags)?;
-        let question = self.ask(time, standing, action, payload)?;
+        let question = self.ask(time, caller, subject, action, payload)?;
         let outcome = self.decide(action, &question.answer());
         let seen = Sight::of(&question);
         let slice = &question.standing.slice(&self.policies, action).policies;

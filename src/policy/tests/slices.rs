@@ -156,7 +156,7 @@ fn a_slice_decides_what_the_whole_set_does() {
             let whole = taken_apart(&question.answer_by(&policy.policies));
             assert_eq!(sliced, whole, "{:?} of\n{text}", question.request);
             let slice = question.standing.slice(&policy.policies, question.action);
-            smaller += usize::from(slice.num_of_policies() < policy.count());
+            smaller += usize::from(slice.policies.num_of_policies() < policy.count());
             failed += usize::from(!whole.2.is_empty());
             match whole.0 {
                 Decision::Allow => permitted += 1,
