@@ -20,6 +20,7 @@ mod levels;
 mod lifecycle;
 mod limits;
 mod payloads;
+mod policy;
 mod policy_cli;
 mod process;
 mod rates;

@@ -1,6 +1,13 @@
 //! Payloads made by libraries that are not ours: viem, ethers and @solana/web3.js.
 
+mod accepted;
 mod corpus;
+mod decoded;
+mod evm;
+mod personal;
+mod refused;
+mod solana;
+mod typed_data;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
