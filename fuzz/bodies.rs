@@ -7,11 +7,14 @@
 //!
 //! A body panics when what it promises does not hold; errors are fine.
 
+use bytes::Bytes;
 use countersign::{
     config::Config,
     envelope::{ENVELOPE_MAX, Envelope, KekContext},
     grpc,
-    payload::{PAYLOAD_MAX, Payload},
+    key::Algorithm,
+    payload::{PAYLOAD_MAX, Payload, PayloadKind, evm::CHAIN_ID_MAX, solana::SolanaMessage},
+    policy::{self, amount::AmountLimits},
     proto::UseShareRequest,
     session::Frame,
 };
@@ -74,4 +77,75 @@ pub fn frame(input: &[u8]) {
         },
         Err(refusal) => assert!(refusal.reason().as_str().starts_with("INVALID_REQUEST")),
     }
+}
+
+/// Bytes decode or are refused with a rule; what decodes has its bounds, is signed as
+/// its kind says, and can be shown to policy.
+fn payload(kind: PayloadKind, input: &[u8]) -> Option<Payload> {
+    match Payload::decode(kind, Bytes::copy_from_slice(input)) {
+        Ok(payload) => {
+            assert!(input.len() <= PAYLOAD_MAX);
+            assert_eq!(payload.kind(), kind);
+            for algorithm in Algorithm::ALL {
+                let fits = payload.fits(algorithm).is_ok();
+                assert_eq!(fits, algorithm == signer(kind), "{kind:?} {algorithm}");
+            }
+            assert!(policy::view(&payload, &AmountLimits::default()).is_object());
+            Some(payload)
+        }
+        Err(rule) => {
+            assert!(!rule.0.is_empty());
+            None
+        }
+    }
+}
+
+fn signer(kind: PayloadKind) -> Algorithm {
+    match kind {
+        PayloadKind::SolanaMessage => Algorithm::Ed25519,
+        _ => Algorithm::EcdsaSecp256k1,
+    }
+}
+
+/// A transaction is signed by the hash of its very bytes, which no others have.
+pub fn evm_transaction(input: &[u8]) {
+    let decoded = payload(PayloadKind::EvmTransaction, input);
+    let Some(Payload::EvmTransaction(transaction)) = decoded else { return };
+    assert!((1..=CHAIN_ID_MAX).contains(&transaction.chain_id));
+    assert!(transaction.data_length <= input.len());
+    assert!(transaction.selector.is_some() || transaction.call.is_none());
+    for recovery_id in [0, 1] {
+        assert!(transaction.v(recovery_id) <= 2 * CHAIN_ID_MAX + 36);
+    }
+}
+
+/// Typed data has as many fields as it may have, each with a path of its own.
+pub fn eip712(input: &[u8]) {
+    let Some(Payload::Eip712(data)) = payload(PayloadKind::Eip712, input) else { return };
+    assert!(data.fields.len() <= 4096);
+    let mut paths: Vec<_> = data.fields.iter().map(|(path, _)| path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), data.fields.len());
+    assert!(data.encode_type.starts_with(&*data.primary_type));
+}
+
+/// A Solana message is signed as it is; bytes that are one are no bare message.
+pub fn solana_message(input: &[u8]) {
+    let decoded = payload(PayloadKind::SolanaMessage, input);
+    let Some(Payload::SolanaMessage(message)) = decoded else { return };
+    assert_eq!(*message.signed, *input);
+    assert!(SolanaMessage::looks_like(input));
+    assert!(message.lamports().is_none() || message.fully_decoded);
+    assert_eq!(message.accounts.first().map(|payer| payer.address), Some(message.fee_payer));
+}
+
+/// Any bytes are a personal message.
+pub fn eip191(input: &[u8]) {
+    let Some(Payload::Eip191(message)) = payload(PayloadKind::Eip191, input) else {
+        assert!(input.len() > PAYLOAD_MAX);
+        return;
+    };
+    assert_eq!(message.message(), input);
+    assert_eq!(message.text(), std::str::from_utf8(input).ok());
 }

@@ -6,7 +6,7 @@
 mod bodies;
 mod mutation;
 
-use std::{env, panic, str::FromStr};
+use std::{env, fs, panic, str::FromStr};
 
 use countersign::{
     key::ShareId,
@@ -14,6 +14,7 @@ use countersign::{
 };
 use mutation::Mutator;
 use prost::Message;
+use serde_json::Value;
 
 use crate::envelope::Vectors;
 
@@ -68,6 +69,44 @@ fn frame() {
     let seeds = [Kind::Open(open), Kind::Sign(sign(message)), Kind::Sign(sign(digest))]
         .map(|frame| proto::UseShareRequest { frame: Some(frame) }.encode_to_vec());
     run(bodies::frame, &seeds);
+}
+
+/// The payloads of the vectors, and those that are bent.
+fn payloads(file: &str, kind: &str) -> Vec<Vec<u8>> {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let read = |file: &str| {
+        let text = fs::read_to_string(format!("{root}/tests/vectors/payloads/{file}")).unwrap();
+        let mut cases: Value = serde_json::from_str(&text).unwrap();
+        serde_json::from_value::<Vec<Value>>(cases["cases"].take()).unwrap()
+    };
+    let bent = read("refused.json").into_iter().filter(|case| case["kind"] == kind);
+    let payloads = read(file).into_iter().chain(bent).map(|case| {
+        let names = ["payload", "hex", "text"];
+        let payload = names.iter().find_map(|name| case[*name].as_str()).unwrap();
+        let digits = payload.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
+        digits.unwrap_or_else(|| payload.as_bytes().to_vec())
+    });
+    payloads.filter(|payload| payload.len() <= 4096).collect()
+}
+
+#[test]
+fn evm_transaction() {
+    run_for(100_000, bodies::evm_transaction, &payloads("evm.json", "evm_transaction"));
+}
+
+#[test]
+fn eip712() {
+    run_for(20_000, bodies::eip712, &payloads("typed_data.json", "eip712"));
+}
+
+#[test]
+fn solana_message() {
+    run_for(100_000, bodies::solana_message, &payloads("solana.json", "solana_message"));
+}
+
+#[test]
+fn eip191() {
+    run_for(20_000, bodies::eip191, &payloads("personal.json", "eip191"));
 }
 
 /// Runs a body on every seed as it is, and then on mutations of them.
