@@ -66,7 +66,10 @@ fn frame() {
     };
     let message = proto::payload::Kind::Message(b"message".to_vec().into());
     let digest = proto::payload::Kind::Digest(vec![1; 32].into());
-    let seeds = [Kind::Open(open), Kind::Sign(sign(message)), Kind::Sign(sign(digest))]
+    let personal = proto::payload::Kind::Eip191(b"hello".to_vec().into());
+    let signs = [message, digest, personal].map(|kind| Kind::Sign(sign(kind)));
+    let [message, digest, personal] = signs;
+    let seeds = [Kind::Open(open), message, digest, personal]
         .map(|frame| proto::UseShareRequest { frame: Some(frame) }.encode_to_vec());
     run(bodies::frame, &seeds);
 }

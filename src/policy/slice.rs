@@ -30,7 +30,7 @@ type Answer = Result<Decided, Denied>;
 impl Slice {
     pub(super) fn new(policies: PolicySet) -> Self {
         let settled = policies.policies().all(is_settled);
-        let answers = settled.then(|| [const { OnceLock::new() }; _]);
+        let answers = settled.then_some([const { OnceLock::new() }; _]);
         Self { policies, answers }
     }
 
