@@ -68,8 +68,8 @@ fn asks_for_settled(json: &Value) -> bool {
                 ("." | "has", Some(attribute)) if is_context(operands.get("left")) => {
                     SETTLED.contains(&attribute)
                 }
-                // The context as a whole.
-                ("Var", _) => operands != "context",
+                // The context as a whole. A record may have a member of this name.
+                ("Var", _) if operands.is_string() => operands != "context",
                 _ => asks_for_settled(operands),
             }
         }),
@@ -110,6 +110,7 @@ mod tests {
             "when { [context].isEmpty() }",
             "when { true } unless { true && (false || !context.solana.durable_nonce) }",
             "when { {a: context.time}.a.hour > 3 }",
+            "when { {Var: context.time.hour}.Var > 3 }",
             "when { Fields::\"message\".hasTag(\"spender\") }",
         ] {
             assert!(!settled(conditions), "{conditions}");
