@@ -164,3 +164,6 @@ impl Policy {
         Self { facts, standings: Standings::new(), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests;

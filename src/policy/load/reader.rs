@@ -14,6 +14,10 @@ use super::{
 };
 use crate::policy::{StreamLimits, literal};
 
+/// The annotations that are read. Others are the author's own, unless they look like
+/// one of these: a limit that is misspelt limits nothing.
+const ANNOTATIONS: [&str; 5] = ["id", "reason", "max_idle", "max_lifetime", "max_operations"];
+
 /// What was read so far.
 #[derive(Default)]
 pub(super) struct Reader<'a> {
@@ -53,6 +57,13 @@ impl<'a> Reader<'a> {
         }
         if policy.annotation("reason").is_some_and(str::is_empty) {
             self.problem(whole.clone(), "has an empty @reason: say why, or leave it out");
+        }
+        for (name, _) in policy.annotations() {
+            let near = |known: &&&str| strsim::damerau_levenshtein(known, name) <= 2;
+            if let Some(known) = ANNOTATIONS.iter().find(near).filter(|known| **known != name) {
+                let misspelt = format!("has an annotation @{name}: did you mean @{known}?");
+                self.problem(whole.clone(), misspelt);
+            }
         }
         if let Err(wrong) = StreamLimits::of(policy) {
             self.problem(whole.clone(), wrong);
