@@ -68,7 +68,12 @@ impl Asked {
             problems.extend(found.iter().map(ToString::to_string));
         });
         match policies {
-            Ok(Some(policies)) if problems.is_empty() => Ok((policies, cases)),
+            Ok(Some(policies)) if problems.is_empty() => {
+                for warning in policies.warnings() {
+                    eprintln!("warning: {warning}");
+                }
+                Ok((policies, cases))
+            }
             _ => Err(Failure::configuration(problems.join("\n"))),
         }
     }
