@@ -2,6 +2,7 @@
 //! policies, cases and payloads.
 
 mod decode;
+mod document;
 mod explain;
 mod malformed;
 mod sign;
