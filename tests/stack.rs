@@ -1,16 +1,19 @@
 //! The whole stack: gRPC in front of a real Vault and a real Postgres. What the
 //! caller sees of each fault, and that it passes without a restart.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use countersign::{
-    config::{KmsConfig, StoreConfig},
-    key::Algorithm,
+    client,
+    config::{KmsConfig, Limits, StoreConfig},
+    key::{Algorithm, ShareId},
     kms::vault_transit::Role,
+    payload::PayloadKind,
     proto::{
         self, share_custody_client::ShareCustodyClient,
         signing_enclave_client::SigningEnclaveClient,
     },
+    rate::Quota,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -123,6 +126,64 @@ async fn one_decrypt_a_sign_and_one_a_stream() {
         assert_eq!(tenant.count("decrypt"), before, "none for what is refused");
     }
     assert_eq!(tenant.count("rewrap"), 0);
+}
+
+/// Policy, payload, algorithm, a failing policy, rate: whatever refuses, Vault was not
+/// asked, as its own audit log says.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_does_not_reach_vault() {
+    const POLICY: &str = r#"
+        @id("custody") permit (principal, action == Action::"GenerateShare", resource);
+        @id("sign") permit (principal, action == Action::"Sign", resource)
+        when { resource.wallet == "wallet-1" };
+        @id("fails") forbid (principal, action == Action::"Sign", resource)
+        when { context has message && context.message.length == 7 &&
+               context.message.length * 9223372036854775807 > 0 };"#;
+    let Some(vault) = VaultServer::shared().await else {
+        return;
+    };
+    let tenant = Tenant::new(vault).await;
+    let mut limits = Limits::default();
+    limits.rates.share = Some(Quota::per_hour(NonZeroU32::MIN));
+    let enclave = Enclave::with(Setup {
+        policy: POLICY,
+        limits,
+        environment: tenant.environment().clone(),
+        kms: Some(KmsConfig::VaultTransit(Box::new(tenant.settings()))),
+        ..Setup::default()
+    })
+    .await;
+    ready(&enclave, true).await;
+    let ed25519 = enclave.share(Algorithm::Ed25519).await;
+    let secp256k1 = enclave.share(Algorithm::EcdsaSecp256k1).await;
+    let other = enclave.share_of("wallet-2", Algorithm::Ed25519).await;
+    let mut client = enclave.client().await;
+    client.sign(ed25519.sign_request(0)).await.unwrap();
+    let before = [tenant.count("decrypt"), tenant.count("encrypt")];
+    let of = |kind, bytes: &'static [u8]| client::payload(kind, bytes.into());
+    let mut refused = vec![
+        (&other, of(PayloadKind::Message, b"hello"), "POLICY_DENIED"),
+        (&secp256k1, of(PayloadKind::Digest, &[1; 32]), "POLICY_DENIED"),
+        (&ed25519, of(PayloadKind::Message, b"7 bytes"), "POLICY_FAILED"),
+        (&secp256k1, of(PayloadKind::Message, b"hello"), "PAYLOAD_UNFIT"),
+        (&ed25519, of(PayloadKind::Eip191, b"hello"), "PAYLOAD_UNFIT"),
+        // One signature an hour, and it is made.
+        (&ed25519, of(PayloadKind::Message, b"hello"), "SHARE_RATE"),
+    ];
+    for kind in [PayloadKind::EvmTransaction, PayloadKind::Eip712, PayloadKind::SolanaMessage] {
+        refused.push((&secp256k1, of(kind, b"hello"), "INVALID_REQUEST"));
+    }
+    for (share, payload, reason) in refused {
+        let request = proto::SignRequest { payload, ..share.sign_request(0) };
+        let status = client.sign(request).await.unwrap_err();
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, reason, "{status:?}");
+    }
+    let mut unknown = ed25519.sign_request(0);
+    unknown.share_id = ShareId::random().to_string();
+    let status = client.sign(unknown).await.unwrap_err();
+    assert_refused(&status, Code::PermissionDenied, "POLICY_DENIED");
+    assert_eq!([tenant.count("decrypt"), tenant.count("encrypt")], before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
