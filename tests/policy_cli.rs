@@ -205,6 +205,24 @@ fn what_a_case_leaves_out_has_a_default() {
     }
 }
 
+/// What is valid and probably not meant is said, and is no failure.
+#[test]
+fn what_is_probably_not_meant_is_warned_of() {
+    let policies = "
+        @id(\"none\") permit (principal == Caller::\"paymnts\", action == Action::\"UseShare\", resource)
+        when { context.time.hour > 3 };";
+    let written = Written::new(policies, &case("UseShare", "expect = \"deny\""));
+    assert_eq!(written.run("test", &[]).ok().lines().last(), Some("1 passed, 0 failed"));
+    let config = ["--config", "examples/sqlite-local.toml"];
+    for (command, more) in [("test", &config[..]), ("explain", &[&config[..], &["it"]].concat())] {
+        let done = written.run(command, more);
+        assert_eq!(done.code, Some(0), "{}", done.err);
+        let expected = "names the caller \"paymnts\", which the configuration lacks";
+        let [warning] = done.lines()[..] else { panic!("{}", done.err) };
+        assert!(warning.starts_with("warning: ") && warning.contains(expected), "{warning}");
+    }
+}
+
 /// A file with one case, named `it`.
 fn case(action: &str, more: &str) -> String {
     format!(

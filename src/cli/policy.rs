@@ -62,8 +62,9 @@ impl Asked {
         let cases: Vec<_> = files.iter().map(load).filter_map(Result::ok).collect();
         let directory = self.dir.as_deref();
         let directory = directory.or(config.as_ref().map(|config| &*config.policies));
-        let policies =
-            directory.map(|directory: &Path| Policies::load(directory, Facts::default()));
+        // For what it warns of; what policies are told comes with each case.
+        let facts = config.as_ref().map_or_else(Facts::default, Config::facts);
+        let policies = directory.map(|directory: &Path| Policies::load(directory, facts));
         let policies = policies.transpose().map_err(|found| {
             problems.extend(found.iter().map(ToString::to_string));
         });
