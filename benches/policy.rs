@@ -31,9 +31,20 @@ const LAMPORTS: &str = "01000103949f3ad2fbdcf303350b0694241c9df91c01e2b0affae33d
     00000000000000000000000000000ab44bf129de538e758002f59c59f0392df2504f351a8c608e84f27eb66fbbb5901\
     020200010c020000000000000000000000";
 
+/// What policies for each ask, as those in `examples/policies` do.
+const ERC_20: &str = r#"context has transaction && context.transaction.chain_id == 1 &&
+    context.transaction has call &&
+    context.transaction.call.token == "0x7d31bB30a582a559EDBB940C21e2C1037197E48e" &&
+    context.transaction.call.function == "transfer(address,uint256)" &&
+    context.within.contains("large")"#;
+const ERC_2612: &str = r#"context has typed_data && context.typed_data has permit &&
+    context.typed_data.domain has chain_id && context.typed_data.domain.chain_id == 1 &&
+    context.typed_data.permit.spender == "0xbBbBBBBbbBBBbbbBbbBbbbbBBbBbbbbBbBbbBBbB""#;
+const SOLANA: &str = "context has solana && context.solana.fully_decoded";
+
 /// `count` policies like one that is written by hand; the first `matching` of them
 /// are the caller's.
-fn policies(count: usize, matching: usize) -> Policy {
+fn policies(count: usize, matching: usize, condition: &str) -> Policy {
     let mut source = String::new();
     for number in 0..count {
         let caller = if number < matching { "bench".to_owned() } else { format!("other-{number}") };
@@ -44,17 +55,7 @@ fn policies(count: usize, matching: usize) -> Policy {
             when {{
                 resource.wallet == "treasury-{number}" || resource.wallet == "treasury"
             }}
-            when {{
-                (context has transaction &&
-                 context.transaction.chain_id == 1 && context.transaction has call &&
-                 context.transaction.call.token == "{TOKEN}" &&
-                 context.transaction.call.function == "transfer(address,uint256)" &&
-                 context.within.contains("large")) ||
-                (context has typed_data && context.typed_data has permit &&
-                 context.typed_data.domain has chain_id &&
-                 context.typed_data.domain.chain_id == 1) ||
-                (context has solana && context.solana.fully_decoded)
-            }};"#
+            when {{ {condition} }};"#
         );
     }
     let limit = |name: &str, at_most: u128| AmountLimit {
@@ -107,16 +108,29 @@ fn decision(criterion: &mut Criterion) {
             PayloadKind::EvmTransaction,
             bytes(TRANSFER),
             Algorithm::EcdsaSecp256k1,
+            ERC_20,
         ),
-        ("erc-2612 permit", PayloadKind::Eip712, PERMIT.into(), Algorithm::EcdsaSecp256k1),
-        ("solana transfer", PayloadKind::SolanaMessage, bytes(LAMPORTS), Algorithm::Ed25519),
+        (
+            "erc-2612 permit",
+            PayloadKind::Eip712,
+            PERMIT.into(),
+            Algorithm::EcdsaSecp256k1,
+            ERC_2612,
+        ),
+        (
+            "solana transfer",
+            PayloadKind::SolanaMessage,
+            bytes(LAMPORTS),
+            Algorithm::Ed25519,
+            SOLANA,
+        ),
     ];
-    for (name, kind, payload, algorithm) in cases {
+    for (name, kind, payload, algorithm, condition) in cases {
         let decode = || Payload::decode(kind, payload.clone()).expect("it decodes");
         criterion.bench_function(&format!("{name}/decode"), |bencher| bencher.iter(decode));
         let share = share(algorithm);
         for (count, matching) in [(100, 5), (100, 100), (1000, 5)] {
-            let policy = policies(count, matching);
+            let policy = policies(count, matching, condition);
             let decide = |payload| {
                 let permit = policy.authorize(&caller, Arc::clone(&share), Sign { payload });
                 assert!(permit.is_ok());

@@ -39,7 +39,9 @@ mod tests;
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use cedar_policy::{Authorizer, Decision, PolicyId, PolicySet, Request, Response, Schema};
+use cedar_policy::{
+    Authorizer, Decision, Entities, PolicyId, PolicySet, Request, Response, Schema,
+};
 
 use crate::{caller::Caller, memory::Level, payload::Payload, record::ShareDescription};
 
@@ -245,7 +247,12 @@ impl Policy {
         let request =
             Request::new(principal.clone(), action.uid(), resource.clone(), context, schema)
                 .map_err(|_| Denied::failed())?;
-        Ok(Question { policy: self, standing, action, request, entities })
+        // Never asked without them: a tag of an entity that is missing is just not there.
+        let all = (!entities.is_empty())
+            .then(|| standing.entities.clone().add_entities(entities.iter().cloned(), None))
+            .transpose()
+            .map_err(|_| Denied::failed())?;
+        Ok(Question { policy: self, standing, action, request, entities, all })
     }
 
     fn decide(&self, action: ActionName, response: &Response) -> Result<Decided, Denied> {
@@ -296,6 +303,8 @@ struct Question<'p> {
     request: Request,
     /// Those that only this request has.
     entities: Vec<cedar_policy::Entity>,
+    /// They and those of the standing, where there are any.
+    all: Option<Entities>,
 }
 
 impl Question<'_> {
@@ -306,14 +315,7 @@ impl Question<'_> {
     }
 
     fn answer_by(&self, policies: &PolicySet) -> Response {
-        let authorizer = &self.policy.authorizer;
-        let known = &self.standing.entities;
-        if self.entities.is_empty() {
-            return authorizer.is_authorized(&self.request, policies, known);
-        }
-        // Their names are their own. Without them, what asks for them fails, and denies.
-        let entities = known.clone().add_entities(self.entities.iter().cloned(), None);
-        let entities = entities.as_ref().unwrap_or(known);
-        authorizer.is_authorized(&self.request, policies, entities)
+        let entities = self.all.as_ref().unwrap_or(&self.standing.entities);
+        self.policy.authorizer.is_authorized(&self.request, policies, entities)
     }
 }

@@ -157,10 +157,10 @@ impl Signing {
             Ok(Some(Ok(Frame::Open(target)))) => target,
         };
         let open_by = call.deadline.min(Instant::now() + limits.open_within);
-        let share = timeout_at(open_by, self.open(call, &target, open_by))
+        let (share, lowered) = timeout_at(open_by, self.open(call, &target, open_by))
             .await
             .map_err(|_| Refusal::Deadline)??;
-        let limits = limits.lowered_by(self.policy.current().stream_limits(share.permit()));
+        let limits = limits.lowered_by(lowered);
         let opened = Answer::Opened(Arc::clone(share.permit().subject()), limits);
         let _ = answers.send(Ok(opened)).await;
 
@@ -190,12 +190,16 @@ impl Signing {
         call: &Call,
         target: &Target,
         deadline: Instant,
-    ) -> Result<Arc<OpenShare>, Refusal> {
+    ) -> Result<(Arc<OpenShare>, StreamLimits), Refusal> {
         let share = self.describe(target).await?;
-        let permit = self.policy.current().authorize(&call.caller, share, UseShare)?;
+        let policy = self.policy.current();
+        let permit = policy.authorize(&call.caller, share, UseShare)?;
+        // Those of the set that permits: it may be replaced while the DEK is unwrapped.
+        let limits = policy.stream_limits(&permit);
+        drop(policy);
         target.accepts(permit.share())?;
         let (envelope, dek) = self.unwrap(permit, deadline).await?;
-        Ok(Arc::new(self.enclave.open(envelope, dek)?))
+        Ok((Arc::new(self.enclave.open(envelope, dek)?), limits))
     }
 
     /// Resolves when the share may no longer be used: disabled, changed or gone, its

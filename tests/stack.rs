@@ -59,7 +59,7 @@ async fn sign(
 
 /// Waits until the health service says so.
 async fn ready(enclave: &Enclave, expected: bool) {
-    let channel = countersign::client::connect(&enclave.socket()).await.unwrap();
+    let channel = client::connect(&enclave.socket()).await.unwrap();
     let mut health = HealthClient::new(channel);
     let expected = if expected { ServingStatus::Serving } else { ServingStatus::NotServing };
     let give_up = Instant::now() + Duration::from_secs(20);
@@ -234,7 +234,7 @@ async fn a_vault_that_refuses() {
 
     tenant.delete_policy(Role::Custodian).await;
     let request = proto::GenerateShareRequest {
-        share_id: countersign::key::ShareId::random().to_string(),
+        share_id: ShareId::random().to_string(),
         wallet_id: "w".to_owned(),
         algorithm: 1,
     };
@@ -306,7 +306,7 @@ async fn without_a_custodian_nothing_is_made() {
     .await;
     let mut custody: ShareCustodyClient<Channel> = enclave.custody().await;
     let request = proto::GenerateShareRequest {
-        share_id: countersign::key::ShareId::random().to_string(),
+        share_id: ShareId::random().to_string(),
         wallet_id: "w".to_owned(),
         algorithm: 1,
     };
