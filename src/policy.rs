@@ -20,12 +20,14 @@
 
 mod action;
 pub mod amount;
+mod asked;
 mod attributes;
 mod context;
 mod explain;
 mod known;
 mod literal;
 mod load;
+mod path;
 mod permit;
 mod policies;
 mod scope;
@@ -36,6 +38,7 @@ mod subject;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod word;
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -59,6 +62,7 @@ pub use subject::{NewShare, Subject};
 pub use tags::{Set, Tags};
 
 use amount::AmountLimits;
+use asked::Asked;
 use context::{Moment, Seen};
 use standing::{Standing, Standings};
 
@@ -168,11 +172,16 @@ impl Policy {
     ) -> Result<Permit<A>, Denied> {
         let (name, payload) = (action.name(), action.payload());
         let standing = self.standings.of(caller, &subject, &self.facts.tags)?;
-        let policies =
-            standing.slice(&self.policies, name).answer(payload.map(Payload::kind), || {
-                let question = self.put(time, Arc::clone(&standing), name, payload)?;
-                self.decide(name, &question.answer())
-            })?;
+        let slice = standing.slice(&self.policies, name);
+        let decide = |asked: &Asked| {
+            let question = self.put(time, Arc::clone(&standing), name, payload, asked)?;
+            self.decide(name, &question.answer())
+        };
+        let policies = slice.answer(payload.map(Payload::kind), || {
+            let decided = decide(&slice.asked);
+            debug_assert_eq!(decided, decide(&Asked::All), "the policies ask for more");
+            decided
+        })?;
         Ok(Permit::new(Arc::clone(caller), subject, action, policies))
     }
 
@@ -216,7 +225,8 @@ impl Policy {
         self.policies.num_of_policies()
     }
 
-    /// The question whether a caller may do this with a subject.
+    /// The question whether a caller may do this with a subject, with all that policy
+    /// can see.
     fn ask(
         &self,
         time: SystemTime,
@@ -226,23 +236,25 @@ impl Policy {
         payload: Option<&Payload>,
     ) -> Result<Question<'_>, Denied> {
         let standing = self.standings.of(caller, subject, &self.facts.tags)?;
-        self.put(time, standing, action, payload)
+        self.put(time, standing, action, payload, &Asked::All)
     }
 
-    /// Puts a question as Cedar takes it.
+    /// Puts a question as Cedar takes it, with as much of the context as is asked for.
     fn put(
         &self,
         time: SystemTime,
         standing: Arc<Standing>,
         action: ActionName,
         payload: Option<&Payload>,
+        asked: &Asked,
     ) -> Result<Question<'_>, Denied> {
         let Facts { limits, protection, .. } = &self.facts;
         let Seen { context, entities } =
-            context::of(Moment::from(time), *protection, payload, limits)?;
-        // In debug builds (and so in every test) the request is held against the
-        // schema, which keeps code and schema the same.
-        let schema = cfg!(debug_assertions).then_some(&self.schema);
+            context::of(asked, Moment::from(time), *protection, payload, limits)?;
+        // In debug builds (and so in every test) a request that shows everything is held
+        // against the schema, which keeps code and schema the same.
+        let whole = cfg!(debug_assertions) && *asked == Asked::All;
+        let schema = whole.then_some(&self.schema);
         let Standing { principal, resource, .. } = &*standing;
         let request =
             Request::new(principal.clone(), action.uid(), resource.clone(), context, schema)
@@ -260,11 +272,13 @@ impl Policy {
         let failing = diagnostics.errors().map(|error| match error {
             cedar_policy::AuthorizationError::PolicyEvaluationError(error) => error.policy_id(),
         });
-        let failing: Vec<_> = failing.collect();
+        let mut failing: Vec<_> = failing.collect();
+        failing.sort();
         if !failing.is_empty() {
             return Err(self.denied(DeniedReason::Evaluation, failing));
         }
-        let deciding: Vec<_> = diagnostics.reason().collect();
+        let mut deciding: Vec<_> = diagnostics.reason().collect();
+        deciding.sort();
         let uid = action.uid();
         let named = |id: &&PolicyId| {
             self.policies.policy(id).is_some_and(|policy| scope::names(policy, &uid))

@@ -87,6 +87,12 @@ pub enum TransactionKind {
     SetCode,
 }
 
+impl TransactionKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Legacy, Self::AccessList, Self::DynamicFee, Self::Blob, Self::SetCode];
+}
+
 /// What alloy decodes.
 type Unsigned = EthereumTypedTransaction<TxEip4844>;
 

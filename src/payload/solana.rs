@@ -209,6 +209,9 @@ impl SolanaMessage {
 }
 
 impl Version {
+    /// Every version.
+    pub const ALL: [Self; 2] = [Self::Legacy, Self::V0];
+
     /// The name in policies.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -10,15 +10,17 @@ mod solana;
 mod time;
 mod typed_data;
 
+use std::fmt;
+
 use cedar_policy::{Context, Entity};
 
-use super::{Denied, amount::AmountLimits, attributes::Attributes};
+use super::{Denied, amount::AmountLimits, asked::Asked, attributes::Attributes};
 use crate::{
     memory::Level,
     payload::{Payload, eip191::PersonalMessage},
 };
 
-pub(super) use time::Moment;
+pub(super) use time::{Moment, WEEKDAYS};
 
 /// How many bytes of a message policy sees.
 const PREFIX: usize = 32;
@@ -29,62 +31,73 @@ pub(super) struct Seen {
     pub(super) entities: Vec<Entity>,
 }
 
-/// What every decision knows, and what this payload says.
+/// What every decision knows, and what this payload says, as far as it is asked for.
 ///
 /// # Errors
 /// Never with the attributes made here, which are plain values.
 pub(super) fn of(
+    asked: &Asked,
     moment: Moment,
     protection: Level,
     payload: Option<&Payload>,
     limits: &AmountLimits,
 ) -> Result<Seen, Denied> {
-    let situation = Attributes::default()
-        .record("time", moment.attributes())
+    let situation = Attributes::new(asked)
+        .record("time", |time| moment.attributes(time))
         .text("protection", protection.as_str());
-    let mut entities = Vec::new();
     let attributes = match payload {
         None => situation,
         Some(payload) => {
-            let situation = situation.text("payload_kind", payload.kind().as_str());
-            let within = limits.within(payload).map(ToOwned::to_owned);
-            match payload {
-                Payload::Digest(_) => situation,
-                Payload::Message(message) => {
-                    situation.texts("within", within).record("message", self::message(message))
-                }
-                Payload::Eip191(message) => {
-                    situation.texts("within", within).record("eip191", personal(message))
-                }
-                Payload::EvmTransaction(transaction) => situation
-                    .texts("within", within)
-                    .record("transaction", evm::attributes(transaction)),
-                Payload::Eip712(data) => {
-                    entities.push(typed_data::fields(data).map_err(|_| Denied::failed())?);
-                    situation
-                        .texts("within", within)
-                        .record("typed_data", typed_data::attributes(data))
-                }
-                Payload::SolanaMessage(message) => {
-                    situation.texts("within", within).record("solana", solana::attributes(message))
-                }
-            }
+            said(payload, limits, situation.text("payload_kind", payload.kind().as_str()))
         }
     };
     let context = Context::from_pairs(attributes.into_pairs()).map_err(|_| Denied::failed())?;
+    let entities = match payload {
+        Some(Payload::Eip712(data)) if typed_data::asks_for_fields(asked) => {
+            vec![typed_data::fields(data).map_err(|_| Denied::failed())?]
+        }
+        _ => Vec::new(),
+    };
     Ok(Seen { context, entities })
 }
 
-fn message(message: &[u8]) -> Attributes {
+fn said<'a>(payload: &Payload, limits: &AmountLimits, situation: Attributes<'a>) -> Attributes<'a> {
+    if let Payload::Digest(_) = payload {
+        return situation;
+    }
+    let situation = situation.texts("within", limits.within(payload));
+    match payload {
+        Payload::Digest(_) => situation,
+        Payload::Message(message) => {
+            situation.record("message", |seen| self::message(message, seen))
+        }
+        Payload::Eip191(message) => situation.record("eip191", |seen| personal(message, seen)),
+        Payload::EvmTransaction(transaction) => {
+            situation.record("transaction", |seen| evm::attributes(transaction, seen))
+        }
+        Payload::Eip712(data) => {
+            situation.record("typed_data", |seen| typed_data::attributes(data, seen))
+        }
+        Payload::SolanaMessage(message) => {
+            situation.record("solana", |seen| solana::attributes(message, seen))
+        }
+    }
+}
+
+fn message<'a>(message: &[u8], seen: Attributes<'a>) -> Attributes<'a> {
     let prefix = message.get(..PREFIX).unwrap_or(message);
-    Attributes::default().long("length", message.len()).text("prefix", hex(prefix))
+    seen.long("length", message.len()).text("prefix", Hex(prefix))
 }
 
-fn personal(message: &PersonalMessage) -> Attributes {
-    Attributes::default().long("length", message.message().len()).some_text("text", message.text())
+fn personal<'a>(message: &PersonalMessage, seen: Attributes<'a>) -> Attributes<'a> {
+    seen.long("length", message.message().len()).some_text("text", message.text())
 }
 
-/// Bytes as policies write them.
-fn hex(bytes: &[u8]) -> String {
-    alloy_primitives::hex::encode_prefixed(bytes)
+/// Bytes as policies write them: `0x`, and digits of lower case.
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&alloy_primitives::hex::encode_prefixed(self.0))
+    }
 }

@@ -1,7 +1,6 @@
 //! Why a decision came out as it did: for `countersign policy`, which asks about
 //! requests that nobody made. No permit is made here.
 
-mod path;
 mod sight;
 
 use std::{sync::Arc, time::SystemTime};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use cedar_policy::Policy;
 use serde_json::Value;
 
-use super::subject::Type;
+use super::{path::Path, subject::Type};
 
 /// What policies may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,8 +65,7 @@ fn limits_in(json: &Value, found: &mut BTreeSet<String>) {
 }
 
 fn is_within(json: &Value) -> bool {
-    json.pointer("/./attr").is_some_and(|attribute| attribute == "within")
-        && json.pointer("/./left/Var").is_some_and(|variable| variable == "context")
+    Path::of(json).is_some_and(|path| path.to_string() == "context.within")
 }
 
 /// `"small"` or `["small", "large"]`.

@@ -1,17 +1,29 @@
-//! Literals: text that a policy compares with what it sees. An address in another
-//! spelling than policy sees would never match, and a `forbid` that names it would
-//! forbid nothing; so it is a problem when policies are loaded.
+//! Literals: text that a policy compares with what it sees, and the shares it names.
+//! An address or an id in another spelling than policy sees would never match, and a
+//! `forbid` that names it would forbid nothing; so it is a problem when policies are
+//! loaded.
 
 use alloy_primitives::Address;
 use cedar_policy::Policy;
 use serde_json::Value;
+
+use super::subject::Type;
+use crate::key::ShareId;
 
 /// Digits of an Ethereum address.
 const ADDRESS: usize = 40;
 
 /// What is misspelt in a policy, and what to write.
 pub(super) fn misspelt(policy: &Policy) -> Vec<String> {
-    let mut found = Vec::new();
+    let literals = policy.entity_literals().into_iter();
+    let shares = literals.filter(|named| named.type_name() == Type::Share.name());
+    let mut found: Vec<_> = shares
+        .filter_map(|named| {
+            let id: &str = named.id().as_ref();
+            let wrong = id.parse::<ShareId>().err()?;
+            Some(format!("names Share::\"{id}\", which never matches: {wrong}"))
+        })
+        .collect();
     // A policy that was parsed has a JSON form.
     if let Ok(json) = policy.to_json() {
         walk(json.get("conditions").unwrap_or(&Value::Null), &mut found);
@@ -46,6 +58,21 @@ fn correction(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_named_as_policy_sees_them() {
+        let found = |scope: &str| misspelt(&format!("permit ({scope});").parse().unwrap());
+        let right =
+            r#"principal, action, resource == Share::"0b6f2d6e-6d8a-4f0e-9a53-3f1c0a7d5e21""#;
+        assert_eq!(found(right), Vec::<String>::new());
+        for wrong in
+            [right.replace("0b6f", "0B6F"), right.replace("-", ""), right.replace("21\"", "\"")]
+        {
+            let found = found(&wrong);
+            let [one] = &*found else { panic!("{wrong}: {found:?}") };
+            assert!(one.contains("which never matches: "), "{one}");
+        }
+    }
 
     #[test]
     fn spellings_that_never_match_are_corrected() {

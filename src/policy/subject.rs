@@ -9,7 +9,7 @@ use cedar_policy::{
     Entity, EntityAttrEvaluationError, EntityId, EntityTypeName, EntityUid, RestrictedExpression,
 };
 
-use super::{ShareSubject, attributes::Attributes, tags::Tags};
+use super::{ShareSubject, asked::Asked, attributes::Attributes, tags::Tags};
 use crate::{
     caller::Caller,
     envelope::Identity,
@@ -104,9 +104,9 @@ pub(super) fn caller(caller: &Caller) -> Result<Vec<Entity>, EntityAttrEvaluatio
     let groups: HashSet<_> = caller.groups.iter().map(|group| uid(Type::Group, group)).collect();
     let mut entities: Vec<_> =
         groups.iter().map(|group| Entity::new_no_attrs(group.clone(), HashSet::new())).collect();
-    let attributes = Attributes::default()
+    let attributes = Attributes::new(&Asked::All)
         .some_long("uid", caller.uid)
-        .some_text("spiffe_id", caller.spiffe_id.as_ref().map(ToString::to_string));
+        .some_text("spiffe_id", caller.spiffe_id.as_ref());
     let attributes = attributes.into_pairs().into_iter().collect();
     entities.push(Entity::new(uid(Type::Caller, &caller.name), attributes, groups)?);
     Ok(entities)
@@ -160,7 +160,7 @@ fn entities<'t>(
     address: Option<&str>,
     tags: impl Iterator<Item = (&'t str, &'t str)>,
 ) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-    let attributes = Attributes::default()
+    let attributes = Attributes::new(&Asked::All)
         .text("wallet", wallet.as_str())
         .text("environment", environment.as_str())
         .text("algorithm", algorithm.as_str())

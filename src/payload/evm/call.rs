@@ -49,6 +49,9 @@ pub struct TokenCall {
 }
 
 impl TokenCall {
+    /// The functions that are known.
+    pub const FUNCTIONS: &[&str] = TokenCalls::SIGNATURES;
+
     /// Decodes the data of a call, selector included.
     pub(super) fn decode(data: &[u8]) -> Option<Self> {
         let call = TokenCalls::abi_decode(data).ok()?;

@@ -8,6 +8,10 @@ use crate::policy::attributes::Attributes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Moment(i64);
 
+/// In the order of the days since 1970, which began on a Thursday.
+pub(in crate::policy) const WEEKDAYS: [&str; 7] =
+    ["thursday", "friday", "saturday", "sunday", "monday", "tuesday", "wednesday"];
+
 const DAY: i64 = 24 * 60 * 60;
 
 impl From<SystemTime> for Moment {
@@ -18,26 +22,17 @@ impl From<SystemTime> for Moment {
 }
 
 impl Moment {
-    pub(super) fn attributes(self) -> Attributes {
+    pub(super) fn attributes(self, seen: Attributes<'_>) -> Attributes<'_> {
         let second = self.0.rem_euclid(DAY);
-        Attributes::default()
-            .long("unix", self.0)
+        seen.long("unix", self.0)
             .text("weekday", self.weekday())
             .long("hour", second / 3600)
             .long("minute", second / 60 % 60)
     }
 
     fn weekday(self) -> &'static str {
-        // 1970 began on a Thursday.
-        match self.0.div_euclid(DAY).rem_euclid(7) {
-            0 => "thursday",
-            1 => "friday",
-            2 => "saturday",
-            3 => "sunday",
-            4 => "monday",
-            5 => "tuesday",
-            _ => "wednesday",
-        }
+        let days = usize::try_from(self.0.div_euclid(DAY).rem_euclid(7)).unwrap_or_default();
+        WEEKDAYS.get(days).copied().unwrap_or_default()
     }
 }
 

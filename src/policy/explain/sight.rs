@@ -5,14 +5,15 @@ use std::time::UNIX_EPOCH;
 use cedar_policy::{Context, Entities, Entity, EntityUid};
 use serde_json::{Value, json};
 
-use super::path::{Path, Step};
 use crate::{
     memory::Level,
     payload::Payload,
     policy::{
         Question,
         amount::AmountLimits,
+        asked::Asked,
         context::{self, Moment, Seen},
+        path::{Path, Step},
     },
 };
 
@@ -26,7 +27,7 @@ pub(super) struct Sight {
 /// What policies see of a payload, as attributes of `context`.
 pub fn view(payload: &Payload, limits: &AmountLimits) -> Value {
     let moment = Moment::from(UNIX_EPOCH);
-    let seen = context::of(moment, Level::Mlock, Some(payload), limits);
+    let seen = context::of(&Asked::All, moment, Level::Mlock, Some(payload), limits);
     let mut view = seen.map_or(Value::Null, |seen| {
         let Seen { context, entities } = seen;
         self::context(&context, &entities)

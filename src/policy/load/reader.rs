@@ -12,7 +12,7 @@ use super::{
     PolicyProblem,
     place::{File, Place, message},
 };
-use crate::policy::{StreamLimits, literal};
+use crate::policy::{StreamLimits, literal, word};
 
 /// The annotations that are read. Others are the author's own, unless they look like
 /// one of these: a limit that is misspelt limits nothing.
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
 
     fn policy(&mut self, place: Place<'a>, policy: &Policy) {
         let whole = place.whole();
-        for misspelt in literal::misspelt(policy) {
+        for misspelt in literal::misspelt(policy).into_iter().chain(word::unknown(policy)) {
             self.problem(whole.clone(), misspelt);
         }
         if policy.annotation("reason").is_some_and(str::is_empty) {

@@ -1,4 +1,4 @@
-//! What a policy names: the attributes and tags in its conditions.
+//! Paths: the attributes and tags that the conditions of a policy name.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -48,17 +48,24 @@ impl Path {
     }
 
     /// The path that an expression of Cedar's JSON policy format is, if it is one.
-    fn of(json: &Value) -> Option<Self> {
+    pub(super) fn of(json: &Value) -> Option<Self> {
         let (operator, operands) = json.as_object()?.iter().next()?;
         let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
-        let step = match operator.as_str() {
+        let steps = match operator.as_str() {
             "Var" => return Some(Self { variable: text(operands)?, steps: Vec::new() }),
-            "." | "has" => Step::Attribute(text(operands.get("attr")?)?),
-            "getTag" | "hasTag" => Step::Tag(text(operands.get("right")?.get("Value")?)?),
+            "." | "has" => match operands.get("attr")? {
+                // `a has b.c.d`
+                Value::Array(names) => names
+                    .iter()
+                    .map(|name| text(name).map(Step::Attribute))
+                    .collect::<Option<_>>()?,
+                name => vec![Step::Attribute(text(name)?)],
+            },
+            "getTag" | "hasTag" => vec![Step::Tag(text(operands.get("right")?.get("Value")?)?)],
             _ => return None,
         };
         let mut path = Self::of(operands.get("left")?)?;
-        path.steps.push(step);
+        path.steps.extend(steps);
         Some(path)
     }
 }
