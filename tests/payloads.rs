@@ -5,6 +5,7 @@ mod corpus;
 mod decoded;
 mod evm;
 mod personal;
+mod properties;
 mod refused;
 mod solana;
 mod typed_data;

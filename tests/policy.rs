@@ -4,6 +4,7 @@
 mod amounts;
 mod matrix;
 mod reload;
+mod served;
 mod streams;
 
 use std::{sync::Arc, time::SystemTime};

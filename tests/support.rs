@@ -1,5 +1,6 @@
 //! What the tests share: servers, certificates, policies, Python, Node.js.
 
+pub mod accepted;
 pub mod child;
 pub mod custody;
 pub mod enclave;

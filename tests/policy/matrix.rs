@@ -22,34 +22,34 @@ use countersign::{
 
 use super::{caller, share};
 
-const TOKEN: Address = Address::repeat_byte(0x11);
-const LIMIT: u64 = 1_000;
+pub const TOKEN: Address = Address::repeat_byte(0x11);
+pub const LIMIT: u64 = 1_000;
 
 /// A rule that can be in a set: as Cedar, and as what it means.
-struct Rule {
-    cedar: &'static str,
+pub struct Rule {
+    pub cedar: &'static str,
     forbids: bool,
     names_digest: bool,
     holds: fn(&Case<'_>) -> Holds,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Holds {
+pub enum Holds {
     Yes,
     No,
     Fails,
 }
 
-struct Case<'a> {
-    caller: &'a Arc<Caller>,
-    share: &'a ShareSubject,
-    action: Action,
-    payload: &'a Payload,
-    time: SystemTime,
+pub struct Case<'a> {
+    pub caller: &'a Arc<Caller>,
+    pub share: &'a ShareSubject,
+    pub action: Action,
+    pub payload: &'a Payload,
+    pub time: SystemTime,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Action {
+pub enum Action {
     Sign,
     SignDigest,
     UseShare,
@@ -96,7 +96,7 @@ impl Case<'_> {
     }
 }
 
-const RULES: [Rule; 10] = [
+const RULES: &[Rule] = &[
     Rule {
         cedar: r#"permit (principal == Caller::"app", action, resource is Share)
                   when { resource.wallet == "w1" };"#,
@@ -188,8 +188,20 @@ const RULES: [Rule; 10] = [
     },
 ];
 
+/// The rules of a set, which is the bits of a number.
+pub fn rules(set: u32) -> Vec<&'static Rule> {
+    let rules = RULES.iter().enumerate().filter(|(bit, _)| set >> bit & 1 == 1);
+    rules.map(|(_, rule)| rule).collect()
+}
+
+/// They as policies.
+pub fn source(rules: &[&Rule]) -> String {
+    let numbered = rules.iter().enumerate();
+    numbered.map(|(number, rule)| format!("@id(\"rule-{number}\")\n{}\n", rule.cedar)).collect()
+}
+
 /// What must come of a case; the rules alone decide.
-fn expected(rules: &[&Rule], case: &Case<'_>) -> Result<(), DeniedReason> {
+pub fn expected(rules: &[&Rule], case: &Case<'_>) -> Result<(), DeniedReason> {
     let holds: Vec<_> = rules.iter().map(|rule| (rule, (rule.holds)(case))).collect();
     if holds.iter().any(|(_, holds)| *holds == Holds::Fails) {
         return Err(DeniedReason::Evaluation);
@@ -247,7 +259,7 @@ fn transaction(to: Option<Address>, chain_id: u64, nonce: u64, amount: Option<u6
     }))
 }
 
-fn facts() -> Facts {
+pub fn facts() -> Facts {
     let unit = Unit::Token { chain_id: 1, token: TOKEN };
     let limit = AmountLimit { name: "small".into(), unit, at_most: U256::from(LIMIT) };
     let hot = BTreeMap::from([("tier".to_owned(), "hot".to_owned())]);
@@ -285,16 +297,11 @@ fn every_decision_is_what_the_rules_say() {
     ];
     let times = [3, 8, 17, 18].map(|hour| UNIX_EPOCH + Duration::from_secs(hour * 3600));
     let (mut cases, mut permitted, mut failed) = (0_u32, 0_u32, 0_u32);
-    // Sets of rules, by the bits of a number: each rule alone, all, and a spread.
+    // Each rule alone, all, and a spread.
     let sets = (0..10).map(|bit| 1 << bit).chain([1023, 31, 0b11_0001_1111, 0b10_1010_1010, 607]);
     for set in sets {
-        let rules = RULES.iter().enumerate().filter(|(bit, _)| set >> bit & 1 == 1);
-        let rules: Vec<_> = rules.map(|(_, rule)| rule).collect();
-        let source: String = rules
-            .iter()
-            .enumerate()
-            .map(|(number, rule)| format!("@id(\"rule-{number}\")\n{}\n", rule.cedar))
-            .collect();
+        let rules = rules(set);
+        let source = source(&rules);
         let policy = Policy::parse([("matrix.cedar", &*source)]).unwrap().with(facts());
         for caller in &callers {
             for share in &shares {
