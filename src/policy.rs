@@ -64,11 +64,12 @@ pub use tags::{Set, Tags};
 use amount::AmountLimits;
 use asked::Asked;
 use context::{Moment, Seen};
+use scope::Scoped;
 use standing::{Standing, Standings};
 
 /// A validated set of policies, and what it is told besides requests.
 pub struct Policy {
-    policies: PolicySet,
+    policies: Scoped,
     facts: Facts,
     warnings: Vec<PolicyProblem>,
     schema: Schema,
@@ -208,7 +209,7 @@ impl Policy {
     /// The limits that the policies behind a permit set for its stream.
     pub fn stream_limits(&self, open: &Permit<UseShare>) -> StreamLimits {
         let permitting = open.policies().iter();
-        let policies = permitting.filter_map(|id| self.policies.policy(&PolicyId::new(id)));
+        let policies = permitting.filter_map(|id| self.policies.whole.policy(&PolicyId::new(id)));
         // Read once at loading, where a malformed annotation is refused.
         policies
             .filter_map(|policy| StreamLimits::of(policy).ok())
@@ -222,7 +223,7 @@ impl Policy {
 
     /// How many policies there are.
     pub fn count(&self) -> usize {
-        self.policies.num_of_policies()
+        self.policies.whole.num_of_policies()
     }
 
     /// The question whether a caller may do this with a subject, with all that policy
@@ -281,11 +282,11 @@ impl Policy {
         deciding.sort();
         let uid = action.uid();
         let named = |id: &&PolicyId| {
-            self.policies.policy(id).is_some_and(|policy| scope::names(policy, &uid))
+            self.policies.whole.policy(id).is_some_and(|policy| scope::names(policy, &uid))
         };
         match response.decision() {
             Decision::Allow if action != ActionName::SignDigest || deciding.iter().any(named) => {
-                Ok(deciding.into_iter().map(ToString::to_string).collect())
+                Ok(deciding.into_iter().map(text).collect())
             }
             // What permits does not name the action: as if there were none.
             Decision::Allow => Err(Denied::unknown_share()),
@@ -294,13 +295,19 @@ impl Policy {
     }
 
     fn denied(&self, reason: DeniedReason, policies: Vec<&PolicyId>) -> Denied {
-        let because = policies.iter().filter_map(|id| self.policies.annotation(id, "reason"));
+        let because = policies.iter().filter_map(|id| self.policies.whole.annotation(id, "reason"));
         Denied {
             reason,
             because: because.map(ToOwned::to_owned).collect(),
-            policies: policies.into_iter().map(ToString::to_string).collect(),
+            policies: policies.into_iter().map(text).collect(),
         }
     }
+}
+
+/// An id as it was written: its `Display` would escape it.
+fn text(id: &PolicyId) -> String {
+    let id: &str = id.as_ref();
+    id.to_owned()
 }
 
 impl fmt::Debug for Policy {

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::SystemTime};
 use cedar_policy::{AuthorizationError, Effect, PolicySet};
 use serde_json::Value;
 
-use super::{ActionName, Denied, Policy, Question, Subject, scope};
+use super::{ActionName, Denied, Policy, Question, Subject, scope, text};
 use crate::{caller::Caller, payload::Payload};
 
 pub use sight::view;
@@ -77,10 +77,11 @@ impl Policy {
         let outcome = self.decide(action, &question.answer());
         let seen = Sight::of(&question);
         let slice = &question.standing.slice(&self.policies, action).policies;
-        let mut considered: Vec<_> = slice
-            .policies()
+        // With their scopes, which say what they cover.
+        let whole = slice.policies().filter_map(|policy| self.policies.whole.policy(policy.id()));
+        let mut considered: Vec<_> = whole
             .map(|policy| Considered {
-                id: policy.id().to_string(),
+                id: text(policy.id()),
                 forbids: policy.effect() == Effect::Forbid,
                 reason: policy.annotation("reason").map(ToOwned::to_owned),
                 verdict: verdict(&question, policy),

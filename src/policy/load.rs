@@ -140,7 +140,7 @@ impl Policy {
         let (policies, warnings) = reader.validated(schema.clone())?;
         Ok(Self {
             warnings,
-            policies,
+            policies: policies.into(),
             facts: Facts::default(),
             schema,
             authorizer: Authorizer::new(),
@@ -152,7 +152,7 @@ impl Policy {
     #[must_use]
     pub fn with(mut self, facts: Facts) -> Self {
         if let Some(known) = &facts.known {
-            let unknown = self.policies.policies().flat_map(|policy| {
+            let unknown = self.policies.whole.policies().flat_map(|policy| {
                 let place = format!("policy {}", policy.id());
                 let unknown = known.unknown_in(policy).into_iter();
                 unknown.map(move |problem| PolicyProblem { place: place.clone(), problem })

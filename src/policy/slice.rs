@@ -18,6 +18,7 @@ const SETTLED: [&str; 2] = ["payload_kind", "protection"];
 
 /// The policies in scope.
 pub(super) struct Slice {
+    /// Their conditions: their scopes match.
     pub(super) policies: PolicySet,
     /// What they ask of a context.
     pub(super) asked: Asked,

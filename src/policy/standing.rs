@@ -7,13 +7,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use cedar_policy::{Entities, EntityUid, PolicySet};
+use cedar_policy::{Entities, EntityUid};
 use quick_cache::{Equivalent, sync::Cache};
 
 use super::{
     Denied,
     action::ActionName,
-    scope::Scope,
+    scope::{Scope, Scoped},
     slice::Slice,
     subject::{self, Subject, Type, uid},
     tags::Tags,
@@ -98,7 +98,7 @@ impl Standing {
 
     /// The policies of `all` whose scope matches. Always of the same `all`: a standing
     /// belongs to one set of policies.
-    pub(super) fn slice(&self, all: &PolicySet, action: ActionName) -> &Slice {
+    pub(super) fn slice(&self, all: &Scoped, action: ActionName) -> &Slice {
         let slice = || {
             let Self { principal, resource, entities, .. } = self;
             let scope = Scope { principal, action: &action.uid(), resource, entities };

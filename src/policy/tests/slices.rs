@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cedar_policy::{Decision, Response};
+use cedar_policy::{Decision, PolicySet, Response};
 
 use super::cast::{caller, share, share_id};
 use crate::{
@@ -149,11 +149,11 @@ fn a_slice_decides_what_the_whole_set_does() {
         let text = random.policies();
         // Not by `Policy::parse`: the strict validator refuses what never applies.
         let mut policy = Policy::parse([]).unwrap();
-        policy.policies = text.parse().unwrap();
+        policy.policies = text.parse::<PolicySet>().unwrap().into();
         for _ in 0..REQUESTS {
             let question = random.question(&policy);
             let sliced = taken_apart(&question.answer());
-            let whole = taken_apart(&question.answer_by(&policy.policies));
+            let whole = taken_apart(&question.answer_by(&policy.policies.whole));
             assert_eq!(sliced, whole, "{:?} of\n{text}", question.request);
             let slice = question.standing.slice(&policy.policies, question.action);
             smaller += usize::from(slice.policies.num_of_policies() < policy.count());
