@@ -12,6 +12,7 @@ use tonic_types::StatusExt;
 
 use crate::support::{
     enclave::{Enclave, Setup, Share, bare_client, digest, message},
+    logs::Log,
     refused::{assert_invalid, assert_refused, assert_unfit},
 };
 
@@ -179,6 +180,30 @@ async fn unknown_and_forbidden_shares_look_the_same() {
     };
     let status = refused(&enclave, client.get_public_key(request)).await;
     assert_refused(&status, Code::PermissionDenied, "POLICY_DENIED");
+}
+
+/// Which policy forbids, and why, is for the operator: in his words, in the log alone.
+#[tokio::test]
+async fn what_forbids_is_in_the_log_and_not_in_the_answer() {
+    let log = Log::capture();
+    let enclave = Enclave::with(Setup {
+        policy: r#"
+            @id("permit-all") permit (principal, action, resource);
+            @id("forbid: Zürich's") @reason("The treasury is frozen")
+            forbid (principal, action == Action::"Sign", resource);"#,
+        ..Setup::default()
+    })
+    .await;
+    let share = enclave.share(Algorithm::Ed25519).await;
+    let status = sign_refused(&enclave, share.sign_request(0)).await;
+    assert_refused(&status, Code::PermissionDenied, "POLICY_DENIED");
+    let answer = format!("{status:?}");
+    let log = log.text();
+    for words in ["forbid: Zürich's", "The treasury is frozen"] {
+        assert!(log.contains(words), "{log}");
+        assert!(!answer.contains(words), "{answer}");
+    }
+    assert!(!answer.contains("permit-all"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
