@@ -1,11 +1,14 @@
 //! Solana messages: what @solana/web3.js reads, field by field.
 
+use std::collections::BTreeSet;
+
 use countersign::{
     key::Algorithm,
     payload::{
         Payload, PayloadKind,
         solana::{Address, SolanaMessage},
     },
+    policy::{self, amount::AmountLimits},
 };
 
 use super::{
@@ -28,6 +31,32 @@ fn every_solana_message_is_seen_as_web3_sees_it() {
         assert_eq!(ours, tables, "{}", case.name);
         assert_same(&case.name, &view(&message), &theirs);
     }
+}
+
+/// What policies ask of transfers as a whole, from web3.js's transfers.
+#[test]
+fn policies_see_every_mint_and_recipient() {
+    let solana: corpus::Solana = corpus::read("solana.json");
+    let (mut tokens, mut unnamed) = (0, 0);
+    for case in solana.cases {
+        let payload = decoded(PayloadKind::SolanaMessage, &case);
+        let view = policy::view(&payload, &AmountLimits::default());
+        let seen = |name: &str| -> BTreeSet<String> {
+            serde_json::from_value(view["solana"][name].clone()).unwrap()
+        };
+        let known = |address: Option<String>| address.unwrap_or_else(|| "unknown".to_owned());
+        let (mut mints, mut recipients) = (BTreeSet::new(), BTreeSet::new());
+        for transfer in case.view.transfers {
+            recipients.insert(known(transfer.destination));
+            if transfer.program != "system" {
+                tokens += 1;
+                unnamed += u32::from(transfer.mint.is_none());
+                mints.insert(known(transfer.mint));
+            }
+        }
+        assert_eq!((seen("mints"), seen("recipients")), (mints, recipients), "{}", case.name);
+    }
+    assert!(tokens > unnamed && unnamed > 0, "{tokens}, {unnamed}");
 }
 
 /// As bare bytes it would be a transaction that policy does not see.
