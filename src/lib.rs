@@ -79,6 +79,8 @@ pub mod sign;
 
 pub mod policy;
 
+pub mod audit;
+
 pub mod permitted;
 pub mod record;
 pub mod store;

@@ -1,0 +1,374 @@
+//! The log: the files of one instance, written by one thread of one process.
+//!
+//! A group of records is one write and one flush. When either fails, nothing is known
+//! of what is on disk behind the last flush: [`Log::reopen`] cuts that off and goes on
+//! in a new file, because the old one's next flush could succeed without having kept
+//! what the failed one was to keep.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rustix::fs::{FlockOperation, flock};
+use uuid::Uuid;
+
+use super::{
+    chain,
+    record::{Ended, Event, Hex, Outcome, Record, Segment, Start, Time},
+    segment::SegmentFile,
+    tree::{self, Frontier, Hash},
+};
+
+/// The most bytes that a crash can leave unfinished: one group. More than that at the
+/// end of a file is not a crash.
+const TORN_MAX: u64 = 64 * 1024 * 1024;
+
+/// Whose file says that a process writes here.
+const LOCK: &str = "lock";
+
+/// When a file has had enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// Bytes.
+    pub size: u64,
+    /// Since it was begun or opened.
+    pub age: Duration,
+}
+
+/// A log that is open for writing.
+pub(super) struct Log {
+    directory: PathBuf,
+    boot: Uuid,
+    rotation: Rotation,
+    segment: SegmentFile,
+    file: File,
+    /// Bytes of the file that are on disk.
+    length: u64,
+    since: Instant,
+    state: State,
+    /// Held for as long as the log is open.
+    _lock: File,
+}
+
+/// Where a log stands: all that the next record depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    link: Hash,
+    tree: Frontier,
+    /// Requests without an outcome.
+    open: BTreeSet<u64>,
+    instance: Option<Uuid>,
+}
+
+/// Why a log is not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory or a file in it cannot be used.
+    #[error("{path}: {error}", path = path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another process writes here.
+    #[error("{path}: another process writes this log: give every process its own directory", path = .0.display())]
+    Locked(PathBuf),
+    /// What is there is not what was written.
+    #[error("{path}, byte {offset}: the log was changed here: keep it, run `countersign audit verify`, and start with another directory", path = path.display())]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+    },
+}
+
+impl Log {
+    /// Opens the log of a directory, or makes one, and closes what a crash left open.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is changed where the log is not what was written.
+    pub(super) fn open(
+        directory: &Path,
+        rotation: Rotation,
+        start: Start,
+    ) -> Result<Self, OpenError> {
+        let at = |error| OpenError::Io { path: directory.to_owned(), error };
+        fs::create_dir_all(directory).map_err(at)?;
+        let path = directory.join(LOCK);
+        let lock =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(at)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
+            rustix::io::Errno::WOULDBLOCK => OpenError::Locked(path),
+            errno => at(errno.into()),
+        })?;
+
+        let boot = Uuid::new_v4();
+        let found = Found::read(directory)?;
+        let mut beginning = Vec::new();
+        if found.state.instance.is_none() {
+            beginning.push(Event::Created { instance: Uuid::new_v4() });
+        }
+        if found.torn > 0 {
+            beginning.push(Event::Cut { bytes: found.torn });
+        }
+        beginning.push(Event::Started(start));
+        beginning.extend(
+            found
+                .state
+                .open
+                .iter()
+                .map(|of| Event::Outcome { of: *of, ended: Ended::with(Outcome::Indeterminate) }),
+        );
+        let segment = found.segment.unwrap_or_else(|| SegmentFile::at(directory, 0));
+        let here = |error| OpenError::Io { path: segment.path.clone(), error };
+        let file = append(&segment.path).map_err(here)?;
+        // Whatever a crash left behind the last whole record.
+        file.set_len(found.length).map_err(here)?;
+        sync_directory(directory).map_err(at)?;
+        let mut log = Self {
+            directory: directory.to_owned(),
+            boot,
+            rotation,
+            segment: segment.clone(),
+            file,
+            length: found.length,
+            since: Instant::now(),
+            state: found.state,
+            _lock: lock,
+        };
+        log.append(beginning).map_err(here)?;
+        Ok(log)
+    }
+
+    /// The `seq` that the first event of the next group will have. Begins a new file
+    /// where the old one has had enough.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub(super) fn next(&mut self) -> io::Result<u64> {
+        let full = self.length >= self.rotation.size || self.since.elapsed() >= self.rotation.age;
+        if full && self.length > 0 {
+            self.begin_segment()?;
+        }
+        Ok(self.state.tree.size() + u64::from(self.head().is_some()))
+    }
+
+    /// Writes and flushes a group, whose first event has the `seq` of [`Log::next`].
+    ///
+    /// # Errors
+    /// Nothing of it counts, and nothing may be written before [`Log::reopen`].
+    pub(super) fn append(&mut self, events: impl IntoIterator<Item = Event>) -> io::Result<()> {
+        let mut state = self.state.clone();
+        let mut lines = Vec::new();
+        for event in self.head().into_iter().chain(events) {
+            let seq = state.tree.size();
+            let record = Record { seq, time: Time::now(), boot: self.boot, event };
+            let bytes = record.to_bytes();
+            let link = chain::link(&state.link, &bytes);
+            chain::write(&mut lines, &link, &bytes);
+            state.follow(&record, link, tree::leaf(&bytes));
+        }
+        self.file.write_all(&lines)?;
+        self.file.sync_data()?;
+        self.length += lines.len() as u64;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Writes elsewhere until [`Log::reopen`].
+    #[cfg(test)]
+    pub(super) fn replace_file(&mut self, file: File) {
+        self.file = file;
+    }
+
+    /// What a new file begins with; none at the beginning of the log.
+    fn head(&self) -> Option<Event> {
+        (self.length == 0).then(|| self.state.head()).flatten().map(Event::Segment)
+    }
+
+    /// After a failure: verifies what is on disk, cuts off what is not known to be, and
+    /// goes on in a new file.
+    ///
+    /// # Errors
+    /// It still fails.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        if self.length > 0 {
+            let old = append(&self.segment.path)?;
+            old.set_len(self.length)?;
+            old.sync_all()?;
+            let found = Found::read(&self.directory);
+            let found = found.map_err(|error| io::Error::other(error.to_string()))?;
+            if found.state.link != self.state.link || found.length != self.length {
+                return Err(io::Error::other("the file is not what was written"));
+            }
+        }
+        self.begin_segment()
+    }
+
+    /// Makes the next file. What a failed attempt may have left there counts for nothing.
+    fn begin_segment(&mut self) -> io::Result<()> {
+        let segment = SegmentFile::at(&self.directory, self.state.tree.size());
+        match fs::remove_file(&segment.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.file = append(&segment.path)?;
+        (self.segment, self.length, self.since) = (segment, 0, Instant::now());
+        sync_directory(&self.directory)
+    }
+}
+
+impl State {
+    /// What a file begins with here; none at the beginning of the log.
+    fn head(&self) -> Option<Segment> {
+        Some(Segment {
+            instance: self.instance?,
+            after: self.link.into(),
+            tree: self.tree.roots().iter().map(|root| (*root).into()).collect(),
+            open: self.open.iter().copied().collect(),
+        })
+    }
+
+    /// The state before a file whose first record this is; none if that cannot be.
+    pub(super) fn at(first: &[u8]) -> Option<Self> {
+        let Record { seq, event: Event::Segment(head), .. } = serde_json::from_slice(first).ok()?
+        else {
+            return None;
+        };
+        let roots = head.tree.iter().map(Hex::hash).collect::<Option<Vec<_>>>()?;
+        Some(Self {
+            link: head.after.hash()?,
+            tree: Frontier::new(seq, roots)?,
+            open: head.open.iter().copied().collect(),
+            instance: Some(head.instance),
+        })
+    }
+
+    /// Goes on to the next record; none where it is not the next.
+    pub(super) fn read(&mut self, line: &[u8]) -> Option<Record> {
+        let (link, bytes) = chain::read(line)?;
+        let record: Record = serde_json::from_slice(bytes).ok()?;
+        if record.seq != self.tree.size() || link != chain::link(&self.link, bytes) {
+            return None;
+        }
+        self.follow(&record, link, tree::leaf(bytes));
+        Some(record)
+    }
+
+    /// The link of the last record.
+    pub(super) fn link(&self) -> Hash {
+        self.link
+    }
+
+    /// The root of the tree.
+    pub(super) fn root(&self) -> Hash {
+        self.tree.root()
+    }
+
+    /// How many requests have no outcome.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The name of the log.
+    pub(super) fn instance(&self) -> Option<Uuid> {
+        self.instance
+    }
+
+    /// Goes on to a record that follows.
+    pub(super) fn follow(&mut self, record: &Record, link: Hash, leaf: Hash) {
+        self.link = link;
+        self.tree.push(leaf);
+        match &record.event {
+            Event::Created { instance } => self.instance = Some(*instance),
+            Event::Request(request) if request.ended.is_none() => {
+                self.open.insert(record.seq);
+            }
+            Event::Outcome { of, .. } => {
+                self.open.remove(of);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is there already.
+struct Found {
+    /// The last file; none in a new directory.
+    segment: Option<SegmentFile>,
+    /// Bytes of it that are whole records.
+    length: u64,
+    /// Bytes behind them.
+    torn: u64,
+    state: State,
+}
+
+impl Found {
+    /// Reads the last file of a log.
+    fn read(directory: &Path) -> Result<Self, OpenError> {
+        let at = |error| OpenError::Io { path: directory.to_owned(), error };
+        let mut torn = 0;
+        // A file whose first record was not finished holds nothing.
+        for segment in SegmentFile::all(directory).map_err(at)?.into_iter().rev() {
+            let mut found = Self::in_segment(&segment)?;
+            torn += found.torn;
+            if found.length > 0 || segment.first == 0 {
+                found.torn = torn;
+                return Ok(found);
+            }
+            fs::remove_file(&segment.path).map_err(at)?;
+        }
+        Ok(Self { segment: None, length: 0, torn, state: State::default() })
+    }
+
+    fn in_segment(segment: &SegmentFile) -> Result<Self, OpenError> {
+        let at = |error| OpenError::Io { path: segment.path.clone(), error };
+        let mut found =
+            Self { segment: Some(segment.clone()), length: 0, torn: 0, state: State::default() };
+        let mut lines = segment.lines().map_err(at)?;
+        // The link of the line before, where it does not follow what stands before it.
+        let mut astray: Option<Hash> = None;
+        while let Some(line) = lines.line().map_err(at)? {
+            let read = chain::read(line.bytes).filter(|_| line.whole);
+            if found.torn == 0 {
+                if line.offset == 0 && segment.first > 0 {
+                    found.state =
+                        read.and_then(|(_, record)| State::at(record)).unwrap_or_default();
+                }
+                if line.whole && found.state.read(line.bytes).is_some() {
+                    found.length += line.bytes.len() as u64 + 1;
+                    continue;
+                }
+            }
+            // A crash leaves records that are not whole, and none that follows another.
+            let changed = read.is_some_and(|(link, record)| {
+                astray.is_none_or(|before| link == chain::link(&before, record))
+            });
+            found.torn += line.bytes.len() as u64 + u64::from(line.whole);
+            if found.torn > TORN_MAX || changed {
+                return Err(OpenError::Changed {
+                    path: segment.path.clone(),
+                    offset: found.length,
+                });
+            }
+            astray = Some(read.map_or(chain::START, |(link, _)| link));
+        }
+        Ok(found)
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
+/// Makes the names in a directory durable.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}

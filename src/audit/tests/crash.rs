@@ -1,0 +1,230 @@
+//! What is left of a log when its process or its disk fails.
+
+use std::{
+    fs::{self, OpenOptions},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::audit::{
+    Audit, OpenError, Rotation,
+    log::Log,
+    record::{Decision, Ended, Event, Hex, Outcome, Record, Request, Start},
+    segment::SegmentFile,
+    verify::verify,
+};
+
+pub(super) const ROTATION: Rotation = Rotation { size: 1 << 20, age: Duration::from_secs(3600) };
+
+pub(super) fn start() -> Start {
+    Start {
+        version: "0".to_owned(),
+        environment: "test".to_owned(),
+        configuration: Some(Hex::from([7; 32])),
+        protection: "mlock".to_owned(),
+    }
+}
+
+pub(super) fn request(id: u64) -> Request {
+    Request {
+        request_id: format!("request-{id}"),
+        caller: "app".to_owned(),
+        action: "Sign".to_owned(),
+        decision: Decision::Permitted,
+        policies: vec!["app-signs".to_owned()],
+        ..Request::default()
+    }
+}
+
+pub(super) fn records(directory: &Path) -> Vec<Record> {
+    let mut records = Vec::new();
+    for segment in SegmentFile::all(directory).unwrap() {
+        let text = fs::read_to_string(segment.path).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(&line[65..]).unwrap());
+        records.extend(lines);
+    }
+    records
+}
+
+fn outcomes(directory: &Path) -> Vec<(u64, Outcome)> {
+    let outcomes = records(directory).into_iter().filter_map(|record| match record.event {
+        Event::Outcome { of, ended } => Some((of, ended.outcome)),
+        _ => None,
+    });
+    outcomes.collect()
+}
+
+#[tokio::test]
+async fn every_request_has_one_outcome() {
+    let directory = TempDir::new().unwrap();
+    let (audit, writing) = Audit::open(directory.path(), ROTATION, start()).unwrap();
+    let mut signed = audit.begin(request(0), Instant::now());
+    signed.durable().await.unwrap();
+    let on_disk = records(directory.path());
+    assert!(matches!(on_disk.last().unwrap().event, Event::Request(_)), "{on_disk:?}");
+    signed.end(Ended::with(Outcome::Signed));
+    drop(audit.begin(request(1), Instant::now()));
+    let stream = audit.begin(request(2), Instant::now());
+    let frame = Request { ended: Some(Ended::with(Outcome::Signed)), ..request(2) };
+    audit.record(frame, Some(&stream)).await.unwrap();
+    stream.end(Ended::with(Outcome::Done));
+    for _ in 0..3 {
+        audit.refused(Some("app".into()), "OVERLOADED");
+    }
+    writing.stop();
+
+    let report = verify(directory.path()).unwrap();
+    assert!(report.findings.is_empty() && report.open == 0, "{report:?}");
+    let records = records(directory.path());
+    let begun: Vec<_> = records
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::Request(request) if request.ended.is_none() => Some(record.seq),
+            _ => None,
+        })
+        .collect();
+    let [signed, dropped, stream] = *begun else { panic!("{begun:?}") };
+    let expected =
+        [(signed, Outcome::Signed), (dropped, Outcome::Cancelled), (stream, Outcome::Done)];
+    assert_eq!(outcomes(directory.path()), expected);
+    let frames = records.iter().filter_map(|record| match &record.event {
+        Event::Request(request) => request.stream,
+        _ => None,
+    });
+    assert_eq!(frames.collect::<Vec<_>>(), [stream]);
+    let refused = records.iter().filter_map(|record| match &record.event {
+        Event::Refused(refused) => Some(refused.count),
+        _ => None,
+    });
+    assert_eq!(refused.sum::<u64>(), 3);
+    assert_eq!(records.last().unwrap().event, Event::Stopped);
+}
+
+/// Wherever a crash cuts the file: what is whole stays, what is not is cut off and said,
+/// and what was open is closed.
+#[test]
+fn a_torn_end_is_cut_back_and_recorded() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    let mut log = Log::open(path, ROTATION, start()).unwrap();
+    log.append([Event::Request(Box::new(request(0)))]).unwrap();
+    let kept = fs::metadata(SegmentFile::at(path, 0).path).unwrap().len();
+    log.append([Event::Request(Box::new(request(1)))]).unwrap();
+    drop(log);
+    let file = SegmentFile::at(path, 0).path;
+    let whole = fs::read(&file).unwrap();
+    for end in kept..=whole.len() as u64 {
+        fs::write(&file, &whole[..end as usize]).unwrap();
+        let torn = end - kept;
+        let complete = end == whole.len() as u64;
+        drop(Log::open(path, ROTATION, start()).unwrap());
+        let report = verify(path).unwrap();
+        assert!(report.findings.is_empty() && report.open == 0, "{end}: {report:?}");
+        let cut = records(path).into_iter().find_map(|record| match record.event {
+            Event::Cut { bytes } => Some(bytes),
+            _ => None,
+        });
+        assert_eq!(cut, (torn > 0 && !complete).then_some(torn), "{end}");
+        let open = if complete { 2 } else { 1 };
+        let outcomes = outcomes(path);
+        assert_eq!(outcomes.len(), open);
+        assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Indeterminate));
+    }
+}
+
+#[test]
+fn one_process_writes_a_log() {
+    let directory = TempDir::new().unwrap();
+    let first = Log::open(directory.path(), ROTATION, start()).unwrap();
+    let second = Log::open(directory.path(), ROTATION, start());
+    assert!(matches!(second, Err(OpenError::Locked(_))));
+    drop(first);
+    Log::open(directory.path(), ROTATION, start()).unwrap();
+}
+
+/// A log that was changed is neither written nor cut.
+#[test]
+fn a_changed_log_is_not_opened() {
+    let directory = TempDir::new().unwrap();
+    let mut log = Log::open(directory.path(), ROTATION, start()).unwrap();
+    log.append((0..5).map(|id| Event::Request(Box::new(request(id))))).unwrap();
+    drop(log);
+    let file = SegmentFile::at(directory.path(), 0).path;
+    let text = fs::read_to_string(&file).unwrap();
+    for id in 0..5 {
+        let changed = text.replace(&format!("request-{id}"), "request-x");
+        fs::write(&file, &changed).unwrap();
+        let error = Log::open(directory.path(), ROTATION, start()).err().unwrap();
+        assert!(matches!(error, OpenError::Changed { .. }), "{id}: {error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), changed);
+    }
+}
+
+#[test]
+fn files_follow_one_another() {
+    let directory = TempDir::new().unwrap();
+    let rotation = Rotation { size: 1000, ..ROTATION };
+    for _ in 0..3 {
+        let mut log = Log::open(directory.path(), rotation, start()).unwrap();
+        for id in 0..20 {
+            log.next().unwrap();
+            log.append([Event::Request(Box::new(request(id)))]).unwrap();
+        }
+    }
+    assert!(SegmentFile::all(directory.path()).unwrap().len() > 10);
+    let report = verify(directory.path()).unwrap();
+    assert!(report.findings.is_empty() && report.root.is_some(), "{report:?}");
+    assert_eq!(report.size, records(directory.path()).len() as u64);
+    // The beginning may be retired: the rest is a log by itself, with the same root.
+    let all = SegmentFile::all(directory.path()).unwrap();
+    fs::remove_file(&all[0].path).unwrap();
+    let rest = verify(directory.path()).unwrap();
+    assert_eq!((rest.first, rest.root, rest.findings), (all[1].first, report.root, Vec::new()));
+}
+
+/// A full disk, as `/dev/full` is one: nobody is told that a record is durable; when
+/// there is room again, what must be written is, in a new file, and the gap is said.
+#[tokio::test]
+async fn what_fails_is_made_good() {
+    let directory = TempDir::new().unwrap();
+    let mut log = Log::open(directory.path(), ROTATION, start()).unwrap();
+    log.append([Event::Request(Box::new(request(0)))]).unwrap();
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    log.replace_file(full());
+    log.append([Event::Request(Box::new(request(1)))]).unwrap_err();
+    log.reopen().unwrap();
+    log.next().unwrap();
+    log.append([Event::Request(Box::new(request(2)))]).unwrap();
+    drop(log);
+    let report = verify(directory.path()).unwrap();
+    assert!(report.findings.is_empty(), "{report:?}");
+    assert_eq!(SegmentFile::all(directory.path()).unwrap().len(), 2);
+    let ids: Vec<_> = records(directory.path())
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::Request(request) => Some(request.request_id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ids, ["request-0", "request-2"]);
+
+    let mut log = Log::open(directory.path(), ROTATION, start()).unwrap();
+    log.replace_file(full());
+    let (audit, writing) = Audit::over(log).unwrap();
+    let first = audit.begin(request(3), Instant::now()).durable().await;
+    assert!(first.is_err());
+    let mut entry = audit.begin(request(4), Instant::now());
+    entry.durable().await.unwrap();
+    assert!(audit.is_writable());
+    entry.end(Ended::with(Outcome::Signed));
+    writing.stop();
+    let report = verify(directory.path()).unwrap();
+    assert!(report.findings.is_empty() && report.open == 0, "{report:?}");
+    let gaps = records(directory.path()).into_iter().filter_map(|record| match record.event {
+        Event::Gap(gap) => Some(gap.refused),
+        _ => None,
+    });
+    assert_eq!(gaps.collect::<Vec<_>>(), [1]);
+}

@@ -1,0 +1,207 @@
+//! Verification: whether a log is what was written, and if not, where it is not and what
+//! was done. It needs nothing but the directory, and changes nothing.
+//!
+//! Whoever can write the files can also chain them anew: against that, compare
+//! [`Report::root`] with one that left the machine before.
+
+use std::{fmt, io, path::Path};
+
+use uuid::Uuid;
+
+use super::{
+    chain,
+    log::State,
+    record::Record,
+    segment::SegmentFile,
+    tree::{self, Hash},
+};
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The name of the log, where its beginning is there.
+    pub instance: Option<Uuid>,
+    /// The `seq` of the first record that is there: 0 unless files were retired.
+    pub first: u64,
+    /// How many records there are, those that were retired included.
+    pub size: u64,
+    /// The root of the tree of all of them; none where it is not known.
+    pub root: Option<Hash>,
+    /// Requests without an outcome.
+    pub open: usize,
+    /// What is not as it was written, in order.
+    pub findings: Vec<Finding>,
+}
+
+/// A place that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The name of the file.
+    pub file: String,
+    /// Bytes from its beginning.
+    pub offset: u64,
+    /// What was done.
+    pub change: Change,
+}
+
+/// What was done to a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A record, or its link, has other bytes.
+    Edited {
+        /// Which.
+        seq: u64,
+    },
+    /// A line is no record at all.
+    Unreadable {
+        /// Which record should stand there.
+        seq: u64,
+    },
+    /// Records are not there, or elsewhere.
+    Removed {
+        /// The first of them.
+        from: u64,
+        /// The one after the last of them.
+        to: u64,
+    },
+    /// A record stands where another should: moved, repeated or put in.
+    Misplaced {
+        /// Which.
+        seq: u64,
+    },
+    /// A file does not begin with what the records before it come to.
+    Forked {
+        /// Its first record.
+        seq: u64,
+    },
+    /// The end of the last file is not whole. A crash does that, and the next start
+    /// cuts it off.
+    Torn {
+        /// How many bytes.
+        bytes: u64,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, offset, change } = self;
+        write!(f, "{file}, byte {offset}: {change}")
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Edited { seq } => write!(f, "record {seq} was edited"),
+            Self::Unreadable { seq } => write!(f, "what should be record {seq} is no record"),
+            Self::Removed { from, to } if from + 1 == *to => write!(f, "record {from} was removed"),
+            Self::Removed { from, to } => write!(f, "records {from} to {} were removed", to - 1),
+            Self::Misplaced { seq } => write!(f, "record {seq} does not belong here"),
+            Self::Forked { seq } => {
+                write!(f, "the file from record {seq} does not follow from what is before it")
+            }
+            Self::Torn { bytes } => write!(f, "the last {bytes} bytes are no whole record"),
+        }
+    }
+}
+
+impl Report {
+    /// Whether the log is as it was written. A torn end is: a crash left it.
+    pub fn is_intact(&self) -> bool {
+        self.findings.iter().all(|finding| matches!(finding.change, Change::Torn { .. }))
+    }
+}
+
+/// Reads a log from its first record to its last.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn verify(directory: &Path) -> io::Result<Report> {
+    let segments = SegmentFile::all(directory)?;
+    let mut walk = Walk::default();
+    let first = segments.first().map_or(0, |segment| segment.first);
+    let last = segments.len().saturating_sub(1);
+    for (index, segment) in segments.iter().enumerate() {
+        walk.segment(segment, index == 0, index == last)?;
+    }
+    let Walk { state, next, known, findings } = walk;
+    Ok(Report {
+        instance: state.instance(),
+        first,
+        size: next,
+        root: known.then(|| state.root()),
+        open: state.open(),
+        findings,
+    })
+}
+
+#[derive(Default)]
+struct Walk {
+    state: State,
+    /// The `seq` of the next record.
+    next: u64,
+    /// Whether the tree is that of all records up to here.
+    known: bool,
+    findings: Vec<Finding>,
+}
+
+impl Walk {
+    fn segment(&mut self, segment: &SegmentFile, first: bool, last: bool) -> io::Result<()> {
+        let file = segment.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut lines = segment.lines()?;
+        if first {
+            (self.next, self.known) = (segment.first, segment.first == 0);
+        }
+        while let Some(line) = lines.line()? {
+            let offset = line.offset;
+            let change = match self.line(line.bytes, offset == 0, first) {
+                Ok(()) => continue,
+                Err(change) => change,
+            };
+            let bytes = line.bytes.len() as u64;
+            let change = if last && !line.whole { Change::Torn { bytes } } else { change };
+            self.findings.push(Finding { file: file.clone(), offset, change });
+        }
+        Ok(())
+    }
+
+    /// Goes on by one line, also behind a change.
+    fn line(&mut self, line: &[u8], begins_file: bool, first_file: bool) -> Result<(), Change> {
+        let unreadable = Change::Unreadable { seq: self.next };
+        let Some((link, bytes)) = chain::read(line) else { return Err(unreadable) };
+        let record = serde_json::from_slice::<Record>(bytes).map_err(|_| unreadable)?;
+        let seq = record.seq;
+        if begins_file && let Some(head) = State::at(bytes) {
+            // Of a log whose beginning was retired this is all that is known.
+            let retired = first_file && seq == self.next;
+            let broken = !retired && self.known && head != self.state;
+            if retired || !self.known {
+                // From here on the tree is known again, if the head is right.
+                (self.state, self.known) = (head, true);
+            }
+            if broken && seq == self.next {
+                self.follow(&record, link, bytes);
+                return Err(Change::Forked { seq });
+            }
+        }
+        let right = link == chain::link(&self.state.link(), bytes);
+        let change = match seq.cmp(&self.next) {
+            std::cmp::Ordering::Equal if right => {
+                self.follow(&record, link, bytes);
+                return Ok(());
+            }
+            std::cmp::Ordering::Equal => Change::Edited { seq },
+            std::cmp::Ordering::Greater => Change::Removed { from: self.next, to: seq },
+            // What comes next is still to come.
+            std::cmp::Ordering::Less => return Err(Change::Misplaced { seq }),
+        };
+        self.known = false;
+        self.follow(&record, link, bytes);
+        Err(change)
+    }
+
+    fn follow(&mut self, record: &Record, link: Hash, bytes: &[u8]) {
+        self.state.follow(record, link, tree::leaf(bytes));
+        self.next = record.seq + 1;
+    }
+}
