@@ -362,7 +362,7 @@ async fn policy_lowers_the_limits_of_a_stream() {
             @id("shorter") @max_operations("3")
             permit (principal, action == Action::"UseShare", resource);
             @id("of no concern") @max_operations("1")
-            permit (principal, action == Action::"Sign", resource);"#,
+            permit (principal == Caller::"other", action == Action::"UseShare", resource);"#,
         ..Setup::default()
     })
     .await;

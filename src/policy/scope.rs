@@ -79,7 +79,7 @@ impl Scope<'_> {
                 named == *self.resource.type_name() && self.is_in(self.resource, &group)
             }
         };
-        principal && resource && (names(policy, self.action) || is_for_any_action(policy))
+        principal && resource && covers(policy, self.action)
     }
 
     fn is_in(&self, entity: &EntityUid, group: &EntityUid) -> bool {
@@ -96,6 +96,7 @@ pub(super) fn names(policy: &Policy, action: &EntityUid) -> bool {
     }
 }
 
-fn is_for_any_action(policy: &Policy) -> bool {
-    policy.action_constraint() == ActionConstraint::Any
+/// Whether the scope of a policy names the action, or none.
+pub(super) fn covers(policy: &Policy, action: &EntityUid) -> bool {
+    names(policy, action) || policy.action_constraint() == ActionConstraint::Any
 }

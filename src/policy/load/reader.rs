@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use cedar_policy::{
-    Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning,
-    Validator,
+    Effect, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode,
+    ValidationWarning, Validator,
 };
 use miette::Diagnostic;
 
@@ -12,7 +12,7 @@ use super::{
     PolicyProblem,
     place::{File, Place, message},
 };
-use crate::policy::{StreamLimits, literal, word};
+use crate::policy::{ActionName, StreamLimits, literal, scope, word};
 
 /// The annotations that are read. Others are the author's own, unless they look like
 /// one of these: a limit that is misspelt limits nothing.
@@ -65,8 +65,13 @@ impl<'a> Reader<'a> {
                 self.problem(whole.clone(), misspelt);
             }
         }
-        if let Err(wrong) = StreamLimits::of(policy) {
-            self.problem(whole.clone(), wrong);
+        match StreamLimits::of(policy) {
+            Err(wrong) => self.problem(whole.clone(), wrong),
+            Ok(limits) if limits == StreamLimits::default() || permits_streams(policy) => {}
+            Ok(_) => self.problem(
+                whole.clone(),
+                "has a limit for streams and permits none: put it on a policy that permits UseShare",
+            ),
         }
         // What has no name of its own is validated under that of its place.
         let id = match place.id() {
@@ -115,6 +120,10 @@ impl<'a> Reader<'a> {
     fn problem(&mut self, place: String, problem: impl Into<String>) {
         self.problems.push(PolicyProblem { place, problem: problem.into() });
     }
+}
+
+fn permits_streams(policy: &Policy) -> bool {
+    policy.effect() == Effect::Permit && scope::covers(policy, &ActionName::UseShare.uid())
 }
 
 /// What the validator finds.

@@ -48,6 +48,13 @@ fn a_misspelt_annotation_is_refused_and_an_own_one_is_not() {
             format!("a.cedar:1, policy a: has an annotation @{misspelt}: did you mean @{known}?");
         assert_eq!(problems(&policy(misspelt)), [problem]);
     }
+    for policy in [
+        r#"@id("a") @max_idle("1s") permit (principal, action == Action::"Sign", resource);"#,
+        r#"@id("a") @max_operations("1") forbid (principal, action, resource);"#,
+    ] {
+        let [one] = &*problems(policy) else { panic!("{policy}") };
+        assert!(one.starts_with("a.cedar:1, policy a: has a limit for streams and permits none"));
+    }
     for own in ["owner", "ticket", "max_operations"] {
         assert!(Policy::parse([("a.cedar", &*policy(own))]).is_ok(), "{own}");
     }
