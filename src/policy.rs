@@ -24,6 +24,7 @@ mod asked;
 mod attributes;
 mod context;
 mod explain;
+mod expression;
 mod known;
 mod literal;
 mod load;

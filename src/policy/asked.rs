@@ -11,6 +11,7 @@ use cedar_policy::{Policy, PolicySet};
 use serde_json::Value;
 
 use super::{
+    expression,
     path::{Path, Step},
     subject::Type,
 };
@@ -57,20 +58,16 @@ impl Asked {
         // The one entity that is a request's own can be named without the context.
         let own =
             policy.entity_literals().iter().any(|named| *named.type_name() == *Type::Fields.name());
-        match policy.to_json() {
-            Ok(json) if !own => {
-                if let Some(conditions) = json.get("conditions") {
-                    self.walk(conditions);
-                }
-            }
-            // A policy that was parsed has a JSON form.
+        match expression::conditions(policy) {
+            Some(conditions) if !own => self.read(&conditions),
             _ => *self = Self::All,
         }
     }
 
-    /// Adds what an expression of Cedar's JSON policy format asks for.
-    fn walk(&mut self, json: &Value) {
-        if let Some(path) = Path::of(json) {
+    /// Adds what an expression asks for.
+    fn read(&mut self, expression: &Value) {
+        expression::walk(expression, &mut |json| {
+            let Some(path) = Path::of(json) else { return true };
             if path.variable == "context" {
                 // Of an entity's tags it is asked which there are.
                 let attributes = path.steps.iter().map_while(|step| match step {
@@ -79,13 +76,8 @@ impl Asked {
                 });
                 self.add(attributes, json.get("has").is_none());
             }
-            return;
-        }
-        match json {
-            Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
-            Value::Object(members) => members.values().for_each(|value| self.walk(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
+            false
+        });
     }
 
     /// Adds what is at the end of a path, or only whether it is there.

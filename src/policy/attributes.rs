@@ -55,8 +55,8 @@ impl<'a> Attributes<'a> {
     }
 
     pub(super) fn texts<T: Display>(self, name: &str, values: impl IntoIterator<Item = T>) -> Self {
-        let texts = |values: T| Value::new_string(values.to_string());
-        self.value(name, |_| Some(Value::new_set(values.into_iter().map(texts))))
+        let text = |value: T| Value::new_string(value.to_string());
+        self.value(name, |_| Some(Value::new_set(values.into_iter().map(text))))
     }
 
     /// A set of records: compared as a whole, and so all that is in them is asked for.

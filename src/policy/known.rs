@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use cedar_policy::Policy;
 use serde_json::Value;
 
-use super::{path::Path, subject::Type};
+use super::{expression, path::Path, subject::Type};
 
 /// What policies may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,8 +38,16 @@ impl Known {
             }
         }
         let mut limits = BTreeSet::new();
-        let json = policy.to_json().unwrap_or_default();
-        limits_in(json.get("conditions").unwrap_or(&Value::Null), &mut limits);
+        let conditions = expression::conditions(policy).unwrap_or_default();
+        expression::walk(&conditions, &mut |json| {
+            for (operator, left, right) in expression::binary(json) {
+                let asked = matches!(operator, "contains" | "containsAll" | "containsAny");
+                if asked && is_within(left) {
+                    texts_in(right, &mut limits);
+                }
+            }
+            true
+        });
         found.extend(limits.difference(&self.limits).map(|limit| {
             format!("names the amount limit \"{limit}\", which the configuration lacks")
         }));
@@ -47,23 +55,7 @@ impl Known {
     }
 }
 
-/// The texts that are looked for in `context.within`.
-fn limits_in(json: &Value, found: &mut BTreeSet<String>) {
-    match json {
-        Value::Array(items) => items.iter().for_each(|item| limits_in(item, found)),
-        Value::Object(members) => {
-            for (operator, operands) in members {
-                let asked = matches!(&**operator, "contains" | "containsAll" | "containsAny");
-                if asked && operands.get("left").is_some_and(is_within) {
-                    texts_in(operands.get("right").unwrap_or(&Value::Null), found);
-                }
-                limits_in(operands, found);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
+/// Whether an expression is the limits that a payload stays within.
 fn is_within(json: &Value) -> bool {
     Path::of(json).is_some_and(|path| path.to_string() == "context.within")
 }

@@ -7,7 +7,7 @@ use alloy_primitives::Address;
 use cedar_policy::Policy;
 use serde_json::Value;
 
-use super::subject::Type;
+use super::{expression, subject::Type};
 use crate::key::ShareId;
 
 /// Digits of an Ethereum address.
@@ -24,22 +24,16 @@ pub(super) fn misspelt(policy: &Policy) -> Vec<String> {
             Some(format!("names Share::\"{id}\", which never matches: {wrong}"))
         })
         .collect();
-    // A policy that was parsed has a JSON form.
-    if let Ok(json) = policy.to_json() {
-        walk(json.get("conditions").unwrap_or(&Value::Null), &mut found);
-    }
+    let conditions = expression::conditions(policy).unwrap_or_default();
+    expression::walk(&conditions, &mut |json| {
+        if let Value::String(text) = json {
+            found.extend(correction(text).map(|right| {
+                format!("compares with \"{text}\", which never matches: write \"{right}\"")
+            }));
+        }
+        true
+    });
     found
-}
-
-fn walk(json: &Value, found: &mut Vec<String>) {
-    match json {
-        Value::String(text) => found.extend(correction(text).map(|right| {
-            format!("compares with \"{text}\", which never matches: write \"{right}\"")
-        })),
-        Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
-        Value::Object(members) => members.values().for_each(|value| walk(value, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 /// The one spelling, of text that is another.

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, fmt};
 
 use serde_json::Value;
 
+use super::expression;
+
 /// An attribute or a tag, from its variable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Path {
@@ -34,9 +36,14 @@ impl Path {
     /// longer one: it shows the other.
     pub(super) fn all_in(policy: &cedar_policy::Policy) -> Vec<Self> {
         let mut named = BTreeSet::new();
-        // A policy that was parsed has a JSON form.
-        let json = policy.to_json().unwrap_or_default();
-        collect(json.get("conditions").unwrap_or(&Value::Null), &mut named);
+        let conditions = expression::conditions(policy).unwrap_or_default();
+        expression::walk(&conditions, &mut |json| {
+            let Some(path) = Self::of(json) else { return true };
+            if !path.steps.is_empty() {
+                named.insert(path);
+            }
+            false
+        });
         let longest = named.iter().filter(|path| !named.iter().any(|other| other.extends(path)));
         longest.cloned().collect()
     }
@@ -77,20 +84,6 @@ impl fmt::Display for Path {
             Step::Attribute(name) => write!(f, ".{name}"),
             Step::Tag(name) => write!(f, ".getTag({name:?})"),
         })
-    }
-}
-
-fn collect(json: &Value, named: &mut BTreeSet<Path>) {
-    if let Some(path) = Path::of(json) {
-        if !path.steps.is_empty() {
-            named.insert(path);
-        }
-        return;
-    }
-    match json {
-        Value::Array(items) => items.iter().for_each(|item| collect(item, named)),
-        Value::Object(members) => members.values().for_each(|value| collect(value, named)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

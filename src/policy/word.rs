@@ -5,7 +5,7 @@
 use cedar_policy::Policy;
 use serde_json::Value;
 
-use super::{context::WEEKDAYS, path::Path};
+use super::{context::WEEKDAYS, expression, path::Path};
 use crate::{
     key::Algorithm,
     memory::Level,
@@ -19,10 +19,21 @@ use crate::{
 /// What a policy compares with a word that is never seen, and which there are.
 pub(super) fn unknown(policy: &Policy) -> Vec<String> {
     let mut found = Vec::new();
-    // A policy that was parsed has a JSON form.
-    if let Ok(json) = policy.to_json() {
-        walk(json.get("conditions").unwrap_or(&Value::Null), &mut found);
-    }
+    let conditions = expression::conditions(policy).unwrap_or_default();
+    expression::walk(&conditions, &mut |json| {
+        for (operator, left, right) in expression::binary(json) {
+            match operator {
+                "==" | "!=" => {
+                    compare(left, right, &mut found);
+                    compare(right, left, &mut found);
+                }
+                // `["a", "b"].contains(context.word)`
+                "contains" => compare(right, left, &mut found),
+                _ => {}
+            }
+        }
+        true
+    });
     found
 }
 
@@ -38,29 +49,6 @@ fn words(attribute: &str) -> Option<Vec<&'static str>> {
         "resource.algorithm" => Algorithm::ALL.map(Algorithm::as_str).into(),
         _ => return None,
     })
-}
-
-fn walk(json: &Value, found: &mut Vec<String>) {
-    match json {
-        Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
-        Value::Object(members) => {
-            for (operator, operands) in members {
-                if let (Some(left), Some(right)) = (operands.get("left"), operands.get("right")) {
-                    match operator.as_str() {
-                        "==" | "!=" => {
-                            compare(left, right, found);
-                            compare(right, left, found);
-                        }
-                        // `["a", "b"].contains(context.word)`
-                        "contains" => compare(right, left, found),
-                        _ => {}
-                    }
-                }
-                walk(operands, found);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 fn compare(attribute: &Value, with: &Value, found: &mut Vec<String>) {
