@@ -51,19 +51,13 @@ use writer::{Job, Ticket, Writer};
 pub struct Audit {
     jobs: mpsc::Sender<Job>,
     tickets: Arc<AtomicU64>,
-    status: Arc<Status>,
+    failing: Arc<AtomicBool>,
 }
 
 /// The thread that writes the log.
 pub struct Writing {
     jobs: mpsc::Sender<Job>,
     thread: JoinHandle<()>,
-}
-
-/// Whether the log can be written.
-#[derive(Debug, Default)]
-pub struct Status {
-    failing: AtomicBool,
 }
 
 /// The record of a request could not be made durable: nothing may be released.
@@ -97,11 +91,11 @@ impl Audit {
 
     fn over(log: Log) -> io::Result<(Self, Writing)> {
         let (jobs, received) = mpsc::channel();
-        let status = Arc::<Status>::default();
-        let writer = Writer::new(log, Arc::clone(&status));
+        let failing = Arc::<AtomicBool>::default();
+        let writer = Writer::new(log, Arc::clone(&failing));
         let thread = thread::Builder::new().name("audit".to_owned());
         let thread = thread.spawn(move || writer.run(&received))?;
-        let audit = Self { jobs: jobs.clone(), tickets: Arc::default(), status };
+        let audit = Self { jobs: jobs.clone(), tickets: Arc::default(), failing };
         Ok((audit, Writing { jobs, thread }))
     }
 
@@ -137,7 +131,7 @@ impl Audit {
 
     /// Whether the log can be written.
     pub fn is_writable(&self) -> bool {
-        !self.status.failing.load(Ordering::Relaxed)
+        !self.failing.load(Ordering::Relaxed)
     }
 
     fn send(

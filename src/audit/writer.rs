@@ -8,7 +8,7 @@ use std::{
     io, mem,
     sync::{
         Arc,
-        atomic::Ordering,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -17,7 +17,6 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Status,
     log::Log,
     record::{Ended, Event, Gap, Refused, Request, Time},
 };
@@ -56,26 +55,28 @@ pub(super) enum Job {
 /// The thread's own.
 pub(super) struct Writer {
     log: Log,
-    status: Arc<Status>,
+    /// For those who want to know whether there is a gap.
+    failing: Arc<AtomicBool>,
     /// The numbers of the requests that have no outcome.
     numbers: HashMap<Ticket, u64>,
     /// What must be written, however long it takes.
     waiting: Vec<Job>,
     refusals: BTreeMap<(Option<Arc<str>>, &'static str), u64>,
     refusals_since: Instant,
-    failing: Option<Gap>,
+    /// Since the log fails, if it does.
+    gap: Option<Gap>,
 }
 
 impl Writer {
-    pub(super) fn new(log: Log, status: Arc<Status>) -> Self {
+    pub(super) fn new(log: Log, failing: Arc<AtomicBool>) -> Self {
         Self {
             log,
-            status,
+            failing,
             numbers: HashMap::new(),
             waiting: Vec::new(),
             refusals: BTreeMap::new(),
             refusals_since: Instant::now(),
-            failing: None,
+            gap: None,
         }
     }
 
@@ -107,7 +108,7 @@ impl Writer {
 
     fn receive(&self, jobs: &Receiver<Job>) -> Result<Job, RecvTimeoutError> {
         let refusals = REFUSALS.saturating_sub(self.refusals_since.elapsed());
-        match (&self.failing, self.refusals.is_empty()) {
+        match (&self.gap, self.refusals.is_empty()) {
             (Some(_), _) => jobs.recv_timeout(RETRY),
             (None, false) => jobs.recv_timeout(refusals),
             (None, true) => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -140,7 +141,7 @@ impl Writer {
 
     /// Writes what waits; at a failure keeps what must be written.
     fn write(&mut self) {
-        if self.waiting.is_empty() && self.failing.is_none() {
+        if self.waiting.is_empty() && self.gap.is_none() {
             return;
         }
         let group = mem::take(&mut self.waiting);
@@ -151,10 +152,10 @@ impl Writer {
     }
 
     fn append(&mut self, group: &[Job]) -> io::Result<()> {
-        if self.failing.is_some() {
+        if self.gap.is_some() {
             self.log.reopen()?;
         }
-        let gap = self.failing.clone().map(Event::Gap);
+        let gap = self.gap.clone().map(Event::Gap);
         let mut seq = self.log.next()? + u64::from(gap.is_some());
         // Of this very group.
         let mut numbers = HashMap::new();
@@ -189,9 +190,9 @@ impl Writer {
     }
 
     fn written(&mut self, group: Vec<Job>) {
-        if let Some(gap) = self.failing.take() {
+        if let Some(gap) = self.gap.take() {
             tracing::info!(refused = gap.refused, "The audit log is written again");
-            self.status.failing.store(false, Ordering::Relaxed);
+            self.failing.store(false, Ordering::Relaxed);
         }
         for job in group {
             match job {
@@ -204,11 +205,11 @@ impl Writer {
     }
 
     fn failed(&mut self, error: &io::Error, group: Vec<Job>) {
-        if self.failing.is_none() {
+        if self.gap.is_none() {
             tracing::error!(%error, "The audit log cannot be written: nothing is signed");
-            self.status.failing.store(true, Ordering::Relaxed);
+            self.failing.store(true, Ordering::Relaxed);
         }
-        let gap = self.failing.get_or_insert_with(|| Gap {
+        let gap = self.gap.get_or_insert_with(|| Gap {
             since: Time::now(),
             error: error.to_string(),
             refused: 0,
