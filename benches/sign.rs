@@ -48,11 +48,13 @@ impl Bench {
             policy.directory = "{at}/policies"
             store = {{ kind = "sqlite", path = "{at}/shares.db" }}
             kms = {{ kind = "local", kek_file = "{at}/kek" }}
+            audit = {{ directory = "{at}/audit" }}
             "#
         );
         let config = Config::parse(&config).unwrap();
         let enclave = app::enclave(&config).unwrap();
-        let signing = runtime.block_on(app::signing(&config, enclave)).unwrap();
+        let (audit, _writing) = app::audit(&config).unwrap();
+        let signing = runtime.block_on(app::signing(&config, enclave, audit)).unwrap();
         let caller = Caller {
             name: "bench".into(),
             uid: Some(1000),
@@ -60,13 +62,11 @@ impl Bench {
             groups: Box::default(),
             rate: None,
         };
+        let now = Instant::now();
+        let hour = Duration::from_secs(3600);
         Self {
             signing,
-            call: Call {
-                caller: Arc::new(caller),
-                request_id: RequestId::random(),
-                deadline: Instant::now() + Duration::from_secs(3600),
-            },
+            call: Call::new(Arc::new(caller), RequestId::random(), now, now + hour),
             kek: std::fs::read(home.join("kek")).unwrap().try_into().unwrap(),
         }
     }

@@ -8,9 +8,10 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tonic::service::Routes;
 
 use crate::{
-    config::{Config, KmsConfig, Limits, StoreConfig, TlsConfig},
+    audit::{Audit, OpenError, Place, Writing, record::Start},
+    config::{AuditConfig, Config, KmsConfig, Limits, StoreConfig, TlsConfig},
     custody::Custody,
-    enclave::{Enclave, EnclaveError, SecretPool},
+    enclave::{self, Enclave, EnclaveError, SecretPool},
     grpc::{
         self, Admission, Connections, Credentials, FileProblem, Gate, Health, MESSAGE_LIMIT,
         Material, ShareCustody, SigningEnclave, Socket, SocketError, TlsListener,
@@ -71,6 +72,9 @@ pub enum StartError {
     /// The KEK file cannot be used.
     #[error("{0}: {1}")]
     KekFile(std::path::PathBuf, KekFileError),
+    /// The audit log cannot be opened.
+    #[error("audit.directory: {0}")]
+    Audit(#[from] OpenError),
     /// A socket cannot be bound.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -111,12 +115,37 @@ pub fn tls(config: &Config) -> Result<Option<Material>, StartError> {
     tls.map(|tls| Material::load(&tls.files)).transpose().map_err(StartError::TlsFiles)
 }
 
+/// The audit log of a configuration, and the thread that writes it: stopped last, when
+/// nobody is left who could have something to say.
+///
+/// # Errors
+/// `Audit`.
+pub fn audit(config: &Config) -> Result<(Audit, Writing), StartError> {
+    let AuditConfig { directory, rotation } = &config.audit;
+    let place = match config.environment.is_production() {
+        true => Place::Disk,
+        false => Place::Anywhere,
+    };
+    let start = Start {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        environment: config.environment.to_string(),
+        configuration: Some(config.fingerprint.into()),
+        protection: enclave::level().0.as_str().to_owned(),
+    };
+    Ok(Audit::open(directory, place, *rotation, start)?)
+}
+
 /// Puts together what signing needs, in the order of a request.
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn signing(config: &Config, enclave: Enclave) -> Result<Signing, StartError> {
+pub async fn signing(
+    config: &Config,
+    enclave: Enclave,
+    audit: Audit,
+) -> Result<Signing, StartError> {
     let policy = Policies::load(&config.policies, config.facts()).map_err(StartError::Policy)?;
+    audit.note(policy.event());
     let store = store(&config.store).await?;
     let kms = kms(&config.kms, &config.environment, enclave.pool())?;
     let metrics = match config.listen.tls {
@@ -126,6 +155,7 @@ pub async fn signing(config: &Config, enclave: Enclave) -> Result<Signing, Start
     Ok(Signing {
         environment: config.environment.clone(),
         policy: Arc::new(policy),
+        audit,
         store,
         kms,
         enclave,
@@ -134,14 +164,22 @@ pub async fn signing(config: &Config, enclave: Enclave) -> Result<Signing, Start
     })
 }
 
-async fn store(config: &StoreConfig) -> Result<Arc<dyn ShareStore>, StartError> {
+/// The store of a configuration.
+///
+/// # Errors
+/// `Store`.
+pub async fn store(config: &StoreConfig) -> Result<Arc<dyn ShareStore>, StartError> {
     Ok(match config {
         StoreConfig::Sqlite { path } => Arc::new(Sqlite::open(path)?),
         StoreConfig::Postgres(settings) => Arc::new(Postgres::open(settings.clone()).await?),
     })
 }
 
-fn kms(
+/// The KMS of a configuration.
+///
+/// # Errors
+/// `Vault` and `KekFile`.
+pub fn kms(
     config: &KmsConfig,
     environment: &Environment,
     pool: &SecretPool,
@@ -166,9 +204,10 @@ impl App {
     pub async fn build(
         config: Config,
         enclave: Enclave,
+        audit: Audit,
         tls: Option<Material>,
     ) -> Result<Self, StartError> {
-        let signing = signing(&config, enclave).await?;
+        let signing = signing(&config, enclave, audit).await?;
         Self::over(signing, config, tls).await
     }
 
@@ -267,6 +306,7 @@ impl App {
         }
         let policies = refresh::watch(
             Arc::clone(&signing.policy),
+            signing.audit.clone(),
             credentials,
             reloading,
             health.of_policies(),
@@ -295,5 +335,6 @@ fn gate(config: &Config, signing: &Signing) -> Gate {
         unary: Admission::new(unary),
         streams: Admission::new(streams),
         metrics: signing.metrics.clone(),
+        audit: signing.audit.clone(),
     }
 }

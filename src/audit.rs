@@ -12,12 +12,12 @@
 //!   a crash leaves without an outcome is closed at the next start as indeterminate.
 //! - **Tamper-evident**: every record is chained to the one before, and is a leaf of a
 //!   Merkle tree (RFC 6962) whose roots stand at the beginning of every file.
-//!
-//! Under construction: no story writes it yet.
 #![forbid(unsafe_code)]
 
 pub mod chain;
+mod entry;
 mod log;
+pub mod reader;
 pub mod record;
 pub mod segment;
 #[cfg(test)]
@@ -27,10 +27,11 @@ pub mod verify;
 mod writer;
 
 use std::{
-    io,
+    collections::BTreeMap,
+    io, mem,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -40,24 +41,24 @@ use std::{
 
 use tokio::sync::oneshot;
 
-pub use log::{OpenError, Rotation};
+pub use entry::{Entry, FrameEntry, Recorded};
+pub use log::{OpenError, Place, Rotation, make};
 
 use log::Log;
-use record::{Ended, Event, Outcome, Request, Start};
+use record::{Event, Refused, Request, Start};
 use writer::{Job, Ticket, Writer};
 
 /// The log, for those who have something to say. Cheap to clone.
 #[derive(Clone)]
 pub struct Audit {
     jobs: mpsc::Sender<Job>,
-    tickets: Arc<AtomicU64>,
-    failing: Arc<AtomicBool>,
+    shared: Arc<Shared>,
 }
 
-/// The thread that writes the log.
+/// The thread that writes the log. Stops it when it is dropped.
 pub struct Writing {
     jobs: mpsc::Sender<Job>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// The record of a request could not be made durable: nothing may be released.
@@ -65,15 +66,17 @@ pub struct Writing {
 #[error("the audit log cannot be written")]
 pub struct NotRecorded;
 
-/// A request whose record is on its way, and whose outcome is to follow. Dropped without
-/// one, it says that the request was cancelled.
-pub struct Entry {
-    audit: Audit,
-    ticket: Ticket,
-    arrived: Instant,
-    durable: Option<oneshot::Receiver<bool>>,
-    ended: bool,
+/// What those who write and those who have something to say both know.
+#[derive(Default)]
+struct Shared {
+    tickets: AtomicU64,
+    failing: AtomicBool,
+    /// Added up here, so that a flood of them takes no room.
+    refusals: Mutex<Refusals>,
 }
+
+/// How many requests of whom were refused before policy, by reason.
+type Refusals = BTreeMap<(Option<Box<str>>, &'static str), u64>;
 
 impl Audit {
     /// Opens the log of a directory, or makes one, and starts its thread.
@@ -82,46 +85,48 @@ impl Audit {
     /// [`OpenError`].
     pub fn open(
         directory: &Path,
+        place: Place,
         rotation: Rotation,
         start: Start,
     ) -> Result<(Self, Writing), OpenError> {
-        let log = Log::open(directory, rotation, start)?;
+        let log = Log::open(directory, place, rotation, start)?;
         Self::over(log).map_err(|error| OpenError::Io { path: directory.to_owned(), error })
     }
 
     fn over(log: Log) -> io::Result<(Self, Writing)> {
-        let (jobs, received) = mpsc::channel();
-        let failing = Arc::<AtomicBool>::default();
-        let writer = Writer::new(log, Arc::clone(&failing));
+        let (audit, received) = Self::unwritten();
+        let writer = Writer::new(log, Arc::clone(&audit.shared));
         let thread = thread::Builder::new().name("audit".to_owned());
-        let thread = thread.spawn(move || writer.run(&received))?;
-        let audit = Self { jobs: jobs.clone(), tickets: Arc::default(), failing };
+        let thread = Some(thread.spawn(move || writer.run(&received))?);
+        let jobs = audit.jobs.clone();
         Ok((audit, Writing { jobs, thread }))
+    }
+
+    fn unwritten() -> (Self, mpsc::Receiver<Job>) {
+        let (jobs, received) = mpsc::channel();
+        (Self { jobs, shared: Arc::default() }, received)
     }
 
     /// Records a request that is to go on, which `arrived` then. The outcome follows.
     pub fn begin(&self, request: Request, arrived: Instant) -> Entry {
-        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        let durable = self.send(request, Some(ticket), None);
-        Entry { audit: self.clone(), ticket, arrived, durable: Some(durable), ended: false }
+        let ticket = self.shared.tickets.fetch_add(1, Ordering::Relaxed);
+        let told = self.send(request, Some(ticket), None);
+        Entry::new(self.clone(), ticket, arrived, told)
     }
 
-    /// Records a request with its outcome; of a frame, with the stream it came by.
-    /// Resolves when the record is durable.
-    ///
-    /// # Errors
-    /// [`NotRecorded`].
-    pub async fn record(
-        &self,
-        request: Request,
-        stream: Option<&Entry>,
-    ) -> Result<(), NotRecorded> {
-        durable(self.send(request, None, stream.map(|stream| stream.ticket))).await
+    /// Records a request with its outcome.
+    pub fn record(&self, request: Request) -> Recorded {
+        self.send(request, None, None)
     }
 
     /// Counts a request that was refused before policy.
-    pub fn refused(&self, caller: Option<Arc<str>>, reason: &'static str) {
-        self.tell(Job::Refused { caller, reason });
+    pub fn refused(&self, caller: Option<&str>, reason: &'static str) {
+        let mut refusals = self.shared.refusals();
+        let first = refusals.is_empty();
+        *refusals.entry((caller.map(Box::from), reason)).or_default() += 1;
+        if first {
+            self.tell(Job::Refusals);
+        }
     }
 
     /// Records something else that happened.
@@ -131,18 +136,13 @@ impl Audit {
 
     /// Whether the log can be written.
     pub fn is_writable(&self) -> bool {
-        !self.failing.load(Ordering::Relaxed)
+        !self.shared.failing.load(Ordering::Relaxed)
     }
 
-    fn send(
-        &self,
-        request: Request,
-        ticket: Option<Ticket>,
-        stream: Option<Ticket>,
-    ) -> oneshot::Receiver<bool> {
+    fn send(&self, request: Request, ticket: Option<Ticket>, stream: Option<Ticket>) -> Recorded {
         let (durable, told) = oneshot::channel();
         self.tell(Job::Request { request: Box::new(request), ticket, stream, durable });
-        told
+        Recorded(told)
     }
 
     /// Where the thread is gone, whoever waits for it learns that by itself.
@@ -151,48 +151,38 @@ impl Audit {
     }
 }
 
+impl Shared {
+    fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
+    }
+
+    fn take_refusals(&self) -> impl Iterator<Item = Refused> + use<> {
+        let refusals = mem::take(&mut *self.refusals());
+        refusals.into_iter().map(|((caller, reason), count)| {
+            let caller = caller.map(String::from);
+            Refused { caller, reason: reason.to_owned(), count }
+        })
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        // A count is whole at every moment.
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Writing {
     /// Writes what was said before, and that the process stopped in order.
     pub fn stop(self) {
-        let _ = self.jobs.send(Job::Stop);
-        // A panic of the thread was told to everybody who waited for it.
-        let _ = self.thread.join();
+        drop(self);
     }
 }
 
-impl Entry {
-    /// Resolves when the record of the request is durable.
-    ///
-    /// # Errors
-    /// [`NotRecorded`].
-    pub async fn durable(&mut self) -> Result<(), NotRecorded> {
-        match self.durable.take() {
-            Some(told) => durable(told).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Says what became of the request, and when.
-    pub fn end(mut self, ended: Ended) {
-        self.say(ended);
-    }
-
-    fn say(&mut self, ended: Ended) {
-        let micros = u64::try_from(self.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let ended = Ended { duration_us: Some(micros), ..ended };
-        self.audit.tell(Job::Outcome { ticket: self.ticket, ended });
-        self.ended = true;
-    }
-}
-
-impl Drop for Entry {
+impl Drop for Writing {
     fn drop(&mut self) {
-        if !self.ended {
-            self.say(Ended::with(Outcome::Cancelled));
+        let _ = self.jobs.send(Job::Stop);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was told to everybody who waited for it.
+            let _ = thread.join();
         }
     }
-}
-
-async fn durable(told: oneshot::Receiver<bool>) -> Result<(), NotRecorded> {
-    if told.await.unwrap_or_default() { Ok(()) } else { Err(NotRecorded) }
 }

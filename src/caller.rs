@@ -7,7 +7,10 @@ mod spiffe_id;
 use std::{
     collections::HashMap,
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::time::Instant;
@@ -51,14 +54,46 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// The call's name.
     pub request_id: RequestId,
+    /// When it arrived.
+    pub arrived: Instant,
     /// When its answer is no longer wanted.
     pub deadline: Instant,
+    /// Whether the audit log has a record of its own for it.
+    pub recorded: Flag,
+}
+
+/// What is set once, and seen by who shares it.
+#[derive(Clone, Debug, Default)]
+pub struct Flag(Arc<AtomicBool>);
+
+impl Flag {
+    /// Sets it.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was set.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// By its name, which no two callers share.
 impl Hash for Caller {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
+    }
+}
+
+impl Call {
+    /// A call that no one has recorded yet.
+    pub fn new(
+        caller: Arc<Caller>,
+        request_id: RequestId,
+        arrived: Instant,
+        deadline: Instant,
+    ) -> Self {
+        Self { caller, request_id, arrived, deadline, recorded: Flag::default() }
     }
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
+mod audit;
 mod bench;
 mod check;
 mod demo;
@@ -56,6 +57,8 @@ enum Command {
     #[command(subcommand)]
     Payload(payload::Payload),
     #[command(subcommand)]
+    Audit(audit::Audit),
+    #[command(subcommand)]
     Vault(vault::Vault),
     Proto(proto::Proto),
     Bench(bench::Bench),
@@ -74,6 +77,7 @@ pub fn run() -> ExitCode {
         Command::Sign(sign) => sign.run(),
         Command::Policy(policy) => policy.run(),
         Command::Payload(payload) => payload.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Vault(vault) => vault.run(),
         Command::Proto(proto) => proto.run(),
         Command::Bench(bench) => bench.run(),

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod amount;
+mod audit;
 pub(crate) mod callers;
 pub(crate) mod document;
 mod kms;
@@ -20,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
 use tracing::Level;
 
 use crate::{
@@ -32,6 +34,7 @@ use crate::{
     policy::{Facts, Known, Tags, amount::AmountLimits},
 };
 
+pub use audit::AuditConfig;
 pub use document::Problem;
 use document::Table;
 pub use kms::KmsConfig;
@@ -58,6 +61,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// What wraps DEKs.
     pub kms: KmsConfig,
+    /// Where requests are recorded.
+    pub audit: AuditConfig,
     /// What may be in flight, and for how long.
     pub limits: Limits,
     /// What is logged.
@@ -68,6 +73,8 @@ pub struct Config {
     pub workers: usize,
     /// What must protect secret memory at least.
     pub require: memory::Level,
+    /// SHA-256 of the text that it was read from.
+    pub fingerprint: [u8; 32],
 }
 
 /// Shares of more than 4 KiB that are open at once: few keys are so long.
@@ -155,7 +162,8 @@ impl Config {
     /// # Errors
     /// Every problem that it has.
     pub fn parse(source: &str) -> Result<Self, Vec<Problem>> {
-        document::parse(source, read)
+        let fingerprint = Sha256::digest(source).into();
+        document::parse(source, |root| read(root, fingerprint))
     }
 }
 
@@ -178,7 +186,7 @@ pub(crate) fn load<T>(
 }
 
 /// Reads everything before giving up on anything.
-fn read(root: Table<'_>) -> Option<Config> {
+fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
     let environment: Option<Environment> =
         root.name_of("environment", "the name of this environment, such as \"staging\"");
     let listen = listen(root.table("listen"));
@@ -190,6 +198,7 @@ fn read(root: Table<'_>) -> Option<Config> {
     let tags = tags::read(root.tables("tags"));
     let store = store::read(root.table("store"));
     let kms = kms::read(root.table("kms"), root.table("vault"), environment.as_ref());
+    let audit = audit::read(root.table("audit"));
     let limits = limits::read(root.table("limits"), root.table("session"));
     let log_level = log_level(root.table("log"));
     let metrics = metrics(root.table("metrics"));
@@ -205,11 +214,13 @@ fn read(root: Table<'_>) -> Option<Config> {
         tags: tags?,
         store: store?,
         kms: kms?,
+        audit: audit?,
         limits: limits?,
         log_level: log_level?,
         metrics: metrics?,
         workers: workers?,
         require: require?,
+        fingerprint,
     })
 }
 

@@ -4,12 +4,14 @@
 use std::{sync::Arc, time::SystemTime};
 
 use crate::{
+    audit::Entry,
     caller::Call,
     enclave::Generated,
     envelope::{Envelope, Identity, KekContext},
+    grant::{self, Grant},
     key::{AccountAddress, Algorithm, RecordVersion, Revision, ShareId, ShareState, WalletId},
     policy::{
-        Action, Denied, DisableShare, EnableShare, GenerateShare, GetShare, ListShares, NewShare,
+        Action, DisableShare, EnableShare, GenerateShare, GetShare, ListShares, NewShare, Permit,
         ShareSubject,
     },
     record::{ShareDescription, ShareRecord},
@@ -43,23 +45,34 @@ impl Custody {
         wallet: WalletId,
         algorithm: Algorithm,
     ) -> Result<ShareDescription, Refusal> {
-        let Signing { environment, policy, store, kms, enclave, .. } = &self.0;
-        let subject = NewShare { environment: environment.clone(), wallet, share, algorithm };
-        let policy = policy.current();
-        let permit = policy.authorize(&call.caller, subject, GenerateShare { algorithm })?;
-        drop(policy);
+        let environment = self.0.environment.clone();
+        let subject = NewShare { environment, wallet, share, algorithm };
+        let Grant { permit, mut entry } =
+            self.0.grant(call, subject, GenerateShare { algorithm }).await?;
+        let made = self.make(call, &permit, &mut entry).await;
+        grant::release(entry, made).await
+    }
+
+    async fn make(
+        &self,
+        call: &Call,
+        permit: &Permit<GenerateShare>,
+        entry: &mut Entry,
+    ) -> Result<ShareDescription, Refusal> {
+        let Signing { store, kms, enclave, .. } = &self.0;
         let new = permit.subject();
+        let share = new.share;
         if let Some(existing) = store.describe(share).await? {
             return Err(already_there(new, existing));
         }
 
-        let generated = enclave.generate(&permit, kms.kek().clone(), |public_key| Identity {
-            environment: environment.clone(),
+        let generated = enclave.generate(permit, kms.kek().clone(), |public_key| Identity {
+            environment: new.environment.clone(),
             wallet: new.wallet.clone(),
             share,
             version: RecordVersion::FIRST,
             address: AccountAddress::of(public_key),
-            algorithm,
+            algorithm: new.algorithm,
         })?;
         let Generated { dek, header, sealed, public_key } = generated;
         let context = KekContext::of(&header.identity);
@@ -67,6 +80,8 @@ impl Custody {
 
         let envelope = Envelope::new(header, wrapped, sealed);
         let record = ShareRecord::new(&envelope, public_key, SystemTime::now());
+        // No share comes to be that the log does not know of.
+        entry.durable().await?;
         match store.put(&record, None).await {
             Ok(_) => Ok(record.description),
             // Somebody made it while we did: answer as for a repeat.
@@ -90,9 +105,9 @@ impl Custody {
         limit: usize,
     ) -> Result<Page, Refusal> {
         let environment = self.0.environment.clone();
-        let permit = self.0.policy.current().authorize(&call.caller, environment, ListShares)?;
-        let environment = permit.into_subject();
-        let mut shares = self.0.store.list(&environment, wallet, after, limit + 1).await?;
+        let Grant { permit, entry } = self.0.grant(call, environment, ListShares).await?;
+        let listed = self.0.store.list(permit.subject(), wallet, after, limit + 1).await;
+        let mut shares = grant::release(entry, listed.map_err(Refusal::from)).await?;
         let more = shares.len() > limit;
         shares.truncate(limit);
         let next = shares.last().map(|share| share.identity.share);
@@ -105,7 +120,8 @@ impl Custody {
     /// A [`Refusal`]; the same for a share that the caller may not see as for
     /// one that does not exist.
     pub async fn show(&self, call: &Call, share: ShareId) -> Result<ShareSubject, Refusal> {
-        self.permitted(call, share, GetShare).await
+        let Grant { permit, entry } = self.granted(call, share, GetShare).await?;
+        grant::release(entry, Ok(permit.into_subject())).await
     }
 
     /// Stops every use of a share.
@@ -118,8 +134,8 @@ impl Custody {
         share: ShareId,
         expected: Option<Revision>,
     ) -> Result<ShareDescription, Refusal> {
-        let share = self.permitted(call, share, DisableShare).await?;
-        self.set_state(share, ShareState::Disabled, expected).await
+        let grant = self.granted(call, share, DisableShare).await?;
+        self.set_state(grant, ShareState::Disabled, expected).await
     }
 
     /// Allows the use of a share again.
@@ -132,36 +148,49 @@ impl Custody {
         share: ShareId,
         expected: Option<Revision>,
     ) -> Result<ShareDescription, Refusal> {
-        let share = self.permitted(call, share, EnableShare).await?;
-        self.set_state(share, ShareState::Enabled, expected).await
+        let grant = self.granted(call, share, EnableShare).await?;
+        self.set_state(grant, ShareState::Enabled, expected).await
     }
 
-    async fn permitted<A: Action<Subject = ShareSubject>>(
+    async fn granted<A: Action<Subject = ShareSubject>>(
         &self,
         call: &Call,
         share: ShareId,
         action: A,
-    ) -> Result<ShareSubject, Refusal> {
+    ) -> Result<Grant<A>, Refusal> {
         let described = self.0.store.describe(share).await?;
-        let share = described
-            .filter(|share| share.identity.environment == self.0.environment)
-            .ok_or_else(Denied::unknown_share)?;
-        let permit = self.0.policy.current().authorize(&call.caller, Arc::new(share), action)?;
-        Ok(permit.into_subject())
+        let described = described.filter(|share| share.identity.environment == self.0.environment);
+        match described {
+            Some(described) => self.0.grant(call, Arc::new(described), action).await,
+            None => Err(self.0.unknown(call, &share, &action).await),
+        }
     }
 
-    async fn set_state(
+    async fn set_state<A: Action<Subject = ShareSubject>>(
         &self,
-        share: ShareSubject,
+        Grant { permit, mut entry }: Grant<A>,
         state: ShareState,
         expected: Option<Revision>,
+    ) -> Result<ShareDescription, Refusal> {
+        let changed = self.change_state(permit.share(), state, expected, &mut entry).await;
+        grant::release(entry, changed).await
+    }
+
+    async fn change_state(
+        &self,
+        share: &ShareDescription,
+        state: ShareState,
+        expected: Option<Revision>,
+        entry: &mut Entry,
     ) -> Result<ShareDescription, Refusal> {
         if expected.is_some_and(|expected| expected != share.revision) {
             return Err(Refusal::RevisionMismatch { recorded: share.revision });
         }
-        let mut changed = ShareDescription::clone(&share);
+        let mut changed = share.clone();
         if share.state != state {
             let id = share.identity.share;
+            // No state changes that the log does not know of.
+            entry.durable().await?;
             changed.revision = self.0.store.set_state(id, state, share.revision).await?;
             changed.state = state;
         }

@@ -15,6 +15,7 @@
 //!    │ └─ payload           decoded once: what policy sees, what is signed
 //!    ▼ sign.rs              store.describe(share): public metadata only
 //!    ▼ policy               authorize(caller, share, payload) → Permit       PERMISSION_DENIED
+//!    ▼ grant.rs             audit.begin(request): flushed while the rest goes on
 //!    ▼ rate                 one token of the share's bucket                 RESOURCE_EXHAUSTED
 //!    ▼ store                fetch(permit.opening()) → ShareRecord            UNAVAILABLE
 //!    ▼ permitted            PermittedEnvelope: header = permit, field by field   DATA_LOSS
@@ -22,6 +23,7 @@
 //!    │                      the last .await                                  FAILED_PRECONDITION
 //!    ▼ enclave              section: open ▸ derive ▸ sign ▸ verify ▸ wipe     DATA_LOSS
 //!    │ └─ signature         what verifies: public values only, outside the boundary
+//!    ▼ audit                the record is durable, the outcome follows        INTERNAL
 //!    ▼ grpc/message.rs      domain types → message; errors leave only through grpc/status.rs
 //! ```
 //! `session.rs` is the same story for a stream, `custody.rs` for operators.
@@ -44,8 +46,8 @@
 //!    complete row is caught only by the caller's minimum version.
 //! 6. Secret types have no `Debug`, `Clone`, `Serialize` or `PartialEq`; reading
 //!    one is one greppable call, `reveal`.
-//! 7. No signature leaves before its audit record is durable.
-//!    *Holds from: audit.*
+//! 7. No signature leaves before its audit record is durable. Every request that reached
+//!    policy has one, and one outcome, whatever becomes of it.
 //! 8. TLS below 1.3, and TCP without a verified client certificate for any gRPC
 //!    listener, do not exist as options. Custody has no TCP listener, and the
 //!    application's is on loopback unless the configuration says otherwise in so
@@ -74,6 +76,7 @@ pub mod rate;
 pub mod refusal;
 
 pub mod custody;
+mod grant;
 pub mod session;
 pub mod sign;
 

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use crate::{
+    audit::Audit,
     grpc::{Credentials, PolicyHealth},
     policy::{Policies, Reload},
     shutdown::Draining,
@@ -35,6 +36,7 @@ impl Reloading {
 /// Looks until shutdown. `credentials` are those of the TLS listener, if there is one.
 pub async fn watch(
     policies: Arc<Policies>,
+    audit: Audit,
     credentials: Option<Arc<Credentials>>,
     reloading: Reloading,
     health: PolicyHealth,
@@ -70,6 +72,7 @@ pub async fn watch(
                 let fingerprint = hex::encode(policies.fingerprint());
                 let count = policies.current().count();
                 tracing::info!(count, fingerprint, "Policies loaded");
+                audit.note(policies.event());
                 log_warnings(&policies);
                 true
             }

@@ -9,6 +9,7 @@ mod enclave_error;
 mod reason;
 
 use crate::{
+    audit::NotRecorded,
     caller::Peer,
     key::{AccountAddress, Malformed, PublicKey, RecordVersion, Revision},
     kms::KmsError,
@@ -104,6 +105,9 @@ pub enum Refusal {
     /// The enclave failed.
     #[error("enclave: {0}")]
     Enclave(EnclaveError),
+    /// The request could not be recorded.
+    #[error("audit: {0}")]
+    Audit(NotRecorded),
     /// Too many requests are in flight, in all or for this caller.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
@@ -179,6 +183,12 @@ impl From<KmsError> for Refusal {
 impl From<EnclaveError> for Refusal {
     fn from(error: EnclaveError) -> Self {
         Self::Enclave(error)
+    }
+}
+
+impl From<NotRecorded> for Refusal {
+    fn from(error: NotRecorded) -> Self {
+        Self::Audit(error)
     }
 }
 

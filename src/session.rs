@@ -1,9 +1,9 @@
 //! The story of `UseShare`: one share, open for as long as one stream.
 //!
 //! ```text
-//!  frames ─▶ open ─▶ (describe, authorize, unwrap, open) ─▶ opened
-//!         ─▶ sign … ─▶ authorize … ─▶ sections on any worker ─┐
-//!         ─▶ sign … ─▶ authorize … ─▶ sections on any worker ─┤ in order ─▶ answers
+//!  frames ─▶ open ─▶ (describe, authorize, unwrap, open, record) ─▶ opened
+//!         ─▶ sign … ─▶ authorize … ─▶ sections on any worker ─▶ records ─┐
+//!         ─▶ sign … ─▶ authorize … ─▶ sections on any worker ─▶ records ─┤ in order ─▶ answers
 //!         ─▶ half-close │ idle │ lifetime │ operations │ bad frame │ shutdown ─▶ status
 //! ```
 //! The session runs as a task of its own, not inside the response body: a client
@@ -12,7 +12,8 @@
 //! closes and the task ends at once; the share is wiped with it, as soon as the
 //! sections that are running on it, if any, return. What was accepted and not
 //! begun does not begin then: only the session keeps the share, batches borrow
-//! it for one section at a time.
+//! it for one section at a time. Each frame has a record of its own, and is answered
+//! when that is durable.
 #![forbid(unsafe_code)]
 
 mod in_flight;
@@ -28,8 +29,10 @@ use tokio::{
 };
 
 use crate::{
+    audit::{Entry, FrameEntry},
     caller::Call,
     enclave::OpenShare,
+    grant::{self, Decided, Grant},
     key::ShareState,
     payload::Payload,
     policy::{Permit, ShareSubject, Sign, StreamLimits, UseShare},
@@ -98,6 +101,14 @@ pub enum Answer {
     },
 }
 
+/// A share that one stream holds open, and the entry of that stream in the audit log.
+struct Opened<'c> {
+    call: &'c Call,
+    share: Arc<OpenShare>,
+    entry: Entry,
+    limits: SessionLimits,
+}
+
 /// Where answers go; the last one may be a refusal, which ends the stream.
 pub type Answers = mpsc::Sender<Result<Answer, Refusal>>;
 
@@ -157,12 +168,58 @@ impl Signing {
             Ok(Some(Ok(Frame::Open(target)))) => target,
         };
         let open_by = call.deadline.min(Instant::now() + limits.open_within);
-        let (share, lowered) = timeout_at(open_by, self.open(call, &target, open_by))
-            .await
-            .map_err(|_| Refusal::Deadline)??;
-        let limits = limits.lowered_by(lowered);
-        let opened = Answer::Opened(Arc::clone(share.permit().subject()), limits);
-        let _ = answers.send(Ok(opened)).await;
+        let opened = timeout_at(open_by, self.open(call, &target, limits, open_by));
+        let opened = opened.await.map_err(|_| Refusal::Deadline)??;
+        let ended = self.hold(&opened, frames, answers, draining).await;
+        grant::release(opened.entry, ended).await
+    }
+
+    async fn open<'c>(
+        &self,
+        call: &'c Call,
+        target: &Target,
+        limits: SessionLimits,
+        deadline: Instant,
+    ) -> Result<Opened<'c>, Refusal> {
+        let share = self.describe(call, target, &UseShare).await?;
+        let policy = self.policy.current();
+        let decided = Decided::by(&policy, call, share, UseShare);
+        // Those of the set that permits: it may be replaced while the DEK is unwrapped.
+        let lowered = decided.permit.as_ref().ok().map(|permit| policy.stream_limits(permit));
+        let limits = limits.lowered_by(lowered.unwrap_or_default());
+        drop(policy);
+        let Grant { permit, mut entry } = self.enter(call, decided).await?;
+        match self.open_permitted(target, permit, deadline, &mut entry).await {
+            Ok(share) => Ok(Opened { call, share: Arc::new(share), entry, limits }),
+            Err(refusal) => grant::release(entry, Err(refusal)).await,
+        }
+    }
+
+    async fn open_permitted(
+        &self,
+        target: &Target,
+        permit: Permit<UseShare>,
+        deadline: Instant,
+        entry: &mut Entry,
+    ) -> Result<OpenShare, Refusal> {
+        target.accepts(permit.share())?;
+        let (envelope, dek) = self.unwrap(permit, deadline, entry).await?;
+        // Before the share is open, so that it is not open for nothing.
+        entry.durable().await?;
+        Ok(self.enclave.open(envelope, dek)?)
+    }
+
+    /// Keeps the share open until one of the stream's ends.
+    async fn hold(
+        &self,
+        opened: &Opened<'_>,
+        frames: impl Stream<Item = Result<Frame, Refusal>> + Unpin,
+        answers: &Answers,
+        mut draining: impl Future<Output = ()> + Unpin,
+    ) -> Result<(), Refusal> {
+        let Opened { call, share, limits, .. } = opened;
+        let told = Answer::Opened(Arc::clone(share.permit().subject()), *limits);
+        let _ = answers.send(Ok(told)).await;
 
         let ends_at = Instant::now() + limits.lifetime;
         let (end, at) = if call.deadline < ends_at {
@@ -174,8 +231,8 @@ impl Signing {
         let ended = tokio::select! {
             () = &mut draining => Err(Refusal::ShuttingDown),
             () = sleep_until(at) => Err(end),
-            refusal = self.lose_right(&share) => Err(refusal),
-            ended = self.operate(&share, limits, frames, answers, &mut in_flight) => ended,
+            refusal = self.lose_right(share) => Err(refusal),
+            ended = self.operate(opened, frames, answers, &mut in_flight) => ended,
         };
         // What was accepted is answered, in order, before the end is told. With
         // the last of it the share is wiped.
@@ -183,23 +240,6 @@ impl Signing {
             finished.send()?;
         }
         ended
-    }
-
-    async fn open(
-        &self,
-        call: &Call,
-        target: &Target,
-        deadline: Instant,
-    ) -> Result<(Arc<OpenShare>, StreamLimits), Refusal> {
-        let share = self.describe(target).await?;
-        let policy = self.policy.current();
-        let permit = policy.authorize(&call.caller, share, UseShare)?;
-        // Those of the set that permits: it may be replaced while the DEK is unwrapped.
-        let limits = policy.stream_limits(&permit);
-        drop(policy);
-        target.accepts(permit.share())?;
-        let (envelope, dek) = self.unwrap(permit, deadline).await?;
-        Ok((Arc::new(self.enclave.open(envelope, dek)?), limits))
     }
 
     /// Resolves when the share may no longer be used: disabled, changed or gone, its
@@ -239,12 +279,12 @@ impl Signing {
     /// a limit ends it. Cancelling it leaves what is in flight in `in_flight`.
     async fn operate(
         &self,
-        share: &Arc<OpenShare>,
-        limits: SessionLimits,
+        opened: &Opened<'_>,
         mut frames: impl Stream<Item = Result<Frame, Refusal>> + Unpin,
         answers: &Answers,
         in_flight: &mut InFlight,
     ) -> Result<(), Refusal> {
+        let Opened { share, limits, .. } = opened;
         let workers = Handle::current().metrics().num_workers();
         let mut operations = 0;
         let mut idle_since = Instant::now();
@@ -278,7 +318,7 @@ impl Signing {
                     let mut next = Some((frame, place));
                     let end = loop {
                         let Some((frame, place)) = next else { break None };
-                        match self.accept(share, frame, limits, &mut operations) {
+                        match self.accept(opened, frame, &mut operations).await {
                             Ok(Some(operation)) => batch.push(operation, place),
                             Ok(None) => break Some(Ok(())),
                             Err(refusal) => break Some(Err(refusal)),
@@ -309,11 +349,10 @@ impl Signing {
     }
 
     /// Decides one frame; none at the half-close.
-    fn accept(
+    async fn accept(
         &self,
-        share: &Arc<OpenShare>,
+        opened: &Opened<'_>,
         frame: Option<Result<Frame, Refusal>>,
-        limits: SessionLimits,
         operations: &mut u32,
     ) -> Result<Option<Operation>, Refusal> {
         let Some(frame) = frame.transpose()? else {
@@ -323,25 +362,40 @@ impl Signing {
             return Err(Refusal::Stream(StreamEnd::SecondOpen));
         };
         *operations += 1;
-        if *operations > limits.operations {
+        if *operations > opened.limits.operations {
             return Err(Refusal::Stream(StreamEnd::Operations));
         }
-        let permit =
-            self.permit(share, payload, encoding).map_err(|refusal| refusal.in_frame(id))?;
-        Ok(Some(Operation { id, permit, encoding }))
+        let (permit, entry) =
+            self.permit(opened, payload, encoding).await.map_err(|refusal| refusal.in_frame(id))?;
+        Ok(Some(Operation { id, permit, encoding, entry }))
     }
 
-    fn permit(
+    /// Waits only where it refuses, for the record of that.
+    async fn permit(
         &self,
-        share: &OpenShare,
+        Opened { call, share, entry, .. }: &Opened<'_>,
         payload: Payload,
         encoding: Encoding,
-    ) -> Result<Permit<Sign>, Refusal> {
+    ) -> Result<(Permit<Sign>, FrameEntry), Refusal> {
+        let open = share.permit();
         // What the gate does for a call: a stream is no way around a rate.
-        self.rates.take_call(share.permit().caller())?;
-        let permit = self.policy.current().authorize_frame(share.permit(), Sign { payload })?;
-        require_signable(permit.share(), &permit.action().payload, encoding)?;
-        self.rates.take_signature(permit.share().identity.share)?;
-        Ok(permit)
+        self.rates.take_call(open.caller())?;
+        let subject = Arc::clone(open.subject());
+        let Decided { request, permit } =
+            Decided::by(&self.policy.current(), call, subject, Sign { payload });
+        let entry = entry.frame(request);
+        let permitted = permit.map_err(Refusal::from).and_then(|permit| {
+            require_signable(permit.share(), &permit.action().payload, encoding)?;
+            self.rates.take_signature(permit.share().identity.share)?;
+            Ok(permit)
+        });
+        match permitted {
+            Ok(permit) => Ok((permit, entry)),
+            Err(refusal) => {
+                let reason = refusal.reason().as_str();
+                entry.end(grant::outcome(&refusal), Some(reason)).durable().await?;
+                Err(refusal)
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! The story of `Sign`: describe, authorize, fetch, unwrap, and one section that
-//! opens, signs, verifies and wipes.
+//! The story of `Sign`: describe, authorize, begin the record, fetch, unwrap, and one
+//! section that opens, signs, verifies and wipes. The record is flushed meanwhile, and the
+//! signature leaves when it is durable.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -7,13 +8,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
+    audit::{Audit, Entry},
     caller::Call,
     enclave::{Dek, Enclave},
+    grant::{self, Grant},
     key::{Algorithm, Environment, ShareId, ShareState, WalletId},
     kms::Kms,
     payload::Payload,
     permitted::PermittedEnvelope,
-    policy::{Denied, GetPublicKey, Opens, Permit, Policies, ShareSubject, Sign},
+    policy::{Action, GetPublicKey, Opens, Permit, Policies, ShareSubject, Sign},
     rate::Rates,
     record::ShareDescription,
     refusal::Refusal,
@@ -29,6 +32,8 @@ pub struct Signing {
     pub environment: Environment,
     /// Who may do what.
     pub policy: Arc<Policies>,
+    /// Where every request is recorded that reaches policy.
+    pub audit: Audit,
     /// Where records are.
     pub store: Arc<dyn ShareStore>,
     /// What unwraps DEKs.
@@ -69,7 +74,7 @@ impl Signing {
     /// # Errors
     /// A [`Refusal`]; nothing is fetched before policy permits, nothing is
     /// unwrapped before the envelope fits the permit, and no signature leaves
-    /// unverified.
+    /// unverified or unrecorded.
     pub async fn sign(
         &self,
         call: &Call,
@@ -77,18 +82,33 @@ impl Signing {
         payload: Payload,
         encoding: Encoding,
     ) -> Result<Signed, Refusal> {
-        let share = self.describe(target).await?;
-        let permit = self.policy.current().authorize(&call.caller, share, Sign { payload })?;
+        let action = Sign { payload };
+        let share = self.describe(call, target, &action).await?;
+        let Grant { permit, mut entry } = self.grant(call, share, action).await?;
+        let signed = self.make(call, target, permit, encoding, &mut entry).await;
+        grant::release(entry, signed).await
+    }
+
+    async fn make(
+        &self,
+        call: &Call,
+        target: &Target,
+        permit: Permit<Sign>,
+        encoding: Encoding,
+        entry: &mut Entry,
+    ) -> Result<Signed, Refusal> {
         target.accepts(permit.share())?;
         require_signable(permit.share(), &permit.action().payload, encoding)?;
         // After policy, so that a caller that it denies can neither use up the
         // share's rate nor learn how the share is used.
         self.rates.take_signature(permit.share().identity.share)?;
 
-        let (envelope, dek) = self.unwrap(permit, call.deadline).await?;
+        let (envelope, dek) = self.unwrap(permit, call.deadline, entry).await?;
         // From here to the signature nothing is awaited: a request that is
         // cancelled cannot leave an open share behind.
-        Ok(self.enclave.sign(envelope, dek)?)
+        let signed = self.enclave.sign(envelope, dek)?;
+        entry.signed(&signed.signature.bytes);
+        Ok(signed)
     }
 
     /// The public half of a share. Nothing is fetched or opened.
@@ -97,20 +117,27 @@ impl Signing {
     /// A [`Refusal`]; the same for a share that the caller may not see as for
     /// one that does not exist.
     pub async fn public_key(&self, call: &Call, target: &Target) -> Result<ShareSubject, Refusal> {
-        let share = self.describe(target).await?;
-        let permit = self.policy.current().authorize(&call.caller, share, GetPublicKey)?;
-        Ok(permit.into_subject())
+        let share = self.describe(call, target, &GetPublicKey).await?;
+        let Grant { permit, entry } = self.grant(call, share, GetPublicKey).await?;
+        grant::release(entry, Ok(permit.into_subject())).await
     }
 
     /// The public metadata that policy decides on. A share of another wallet or
     /// environment is as unknown as one that does not exist.
-    pub(crate) async fn describe(&self, target: &Target) -> Result<ShareSubject, Refusal> {
+    pub(crate) async fn describe(
+        &self,
+        call: &Call,
+        target: &Target,
+        action: &impl Action,
+    ) -> Result<ShareSubject, Refusal> {
         let described = self.store.describe(target.share).await?;
-        described
+        let described = described
             .filter(|share| share.identity.wallet == target.wallet)
-            .filter(|share| share.identity.environment == self.environment)
-            .map(Arc::new)
-            .ok_or_else(|| Denied::unknown_share().into())
+            .filter(|share| share.identity.environment == self.environment);
+        match described {
+            Some(share) => Ok(Arc::new(share)),
+            None => Err(self.unknown(call, target, action).await),
+        }
     }
 
     /// Fetches what a permit opens and has its DEK unwrapped. The slot is
@@ -119,6 +146,7 @@ impl Signing {
         &self,
         permit: Permit<A>,
         deadline: Instant,
+        entry: &mut Entry,
     ) -> Result<(PermittedEnvelope<A>, Dek), Refusal> {
         let record = self.store.fetch(permit.opening()).await?;
         let record = record.ok_or(Refusal::ShareChanged("it is gone"))?;
@@ -126,7 +154,9 @@ impl Signing {
         let (ciphertext, _) = envelope.envelope().sealed().parts();
         let slot = self.enclave.reserve(ciphertext.len())?;
         let unwrapped = self.kms.unwrap(envelope.dek(), slot, deadline).await?;
-        tracing::Span::current().record("kms_request_id", unwrapped.request_id.as_deref());
+        let request_id = unwrapped.request_id.as_deref();
+        tracing::Span::current().record("kms_request_id", request_id);
+        entry.unwrapped(request_id, envelope.dek().wrapped().kek_version());
         Ok((envelope, unwrapped.dek))
     }
 }

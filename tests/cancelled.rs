@@ -123,11 +123,8 @@ async fn all_slots_free(enclave: &Enclave) {
 }
 
 fn call() -> Call {
-    Call {
-        caller: Arc::new(app_caller()),
-        request_id: RequestId::random(),
-        deadline: Instant::now() + Duration::from_secs(20),
-    }
+    let now = Instant::now();
+    Call::new(Arc::new(app_caller()), RequestId::random(), now, now + Duration::from_secs(20))
 }
 
 fn target(share: &Share) -> Target {

@@ -29,6 +29,9 @@ path = "/var/lib/countersign/shares.db"
 [kms]
 kind = "local"
 kek_file = "/var/lib/countersign/kek"
+
+[audit]
+directory = "/var/lib/countersign/audit"
 "#;
 
 /// The problems of a document, as "line: message".
@@ -207,7 +210,7 @@ fn mistakes_with_vault_say_what_to_write() {
         (
             "[vault]\n",
             "[vault]\nkey = \"countersign-production\"\n",
-            "line 22: `vault.key` must be a name that ends with \"-staging\"",
+            "line 25: `vault.key` must be a name that ends with \"-staging\"",
         ),
         ("role = \"countersign-signer\"", "", "`vault.signer.role` is missing"),
         ("secret_id_file", "secret_id", "`vault.custodian.secret_id_file` is missing"),
@@ -230,23 +233,23 @@ fn what_vault_cannot_be_asked_with_is_found() {
     let addresses = "addresses = [\"https://vault-0:8200\", \"https://vault-1:8200\"]";
     let approle = "method = \"approle\"";
     let cases = [
-        (addresses, "addresses = \"https://vault:8200\"", 22, "addresses"),
-        (addresses, "addresses = [\"http://vault:8200\"]", 22, "addresses"),
+        (addresses, "addresses = \"https://vault:8200\"", 25, "addresses"),
+        (addresses, "addresses = [\"http://vault:8200\"]", 25, "addresses"),
         (
             addresses,
             "addresses = [\"https://vault:8200\",\n\"https://vault:8200/ui\"]",
-            22,
+            25,
             "addresses",
         ),
-        (addresses, "addresses = [\"vault:8200\"]", 22, "addresses"),
-        (addresses, "addresses = [8200]", 22, "addresses"),
-        ("[vault]\n", "[vault]\nmount = \"../sys\"\n", 22, "mount"),
-        ("[vault]\n", "[vault]\nmount = \"\"\n", 22, "mount"),
-        ("[vault]\n", "[vault]\nnamespace = \"a\\nb\"\n", 22, "namespace"),
-        ("[vault]\n", "[vault]\nkey = \"a/b-staging\"\n", 22, "key"),
-        ("[vault]\n", "[vault]\nkey = \"staging\"\n", 22, "key"),
-        (approle, "method = \"approle\"\nmount = \"/approle\"", 29, "custodian.mount"),
-        ("role = \"countersign-signer\"", "role = \"r\"\nmount = \"a b\"", 27, "signer.mount"),
+        (addresses, "addresses = [\"vault:8200\"]", 25, "addresses"),
+        (addresses, "addresses = [8200]", 25, "addresses"),
+        ("[vault]\n", "[vault]\nmount = \"../sys\"\n", 25, "mount"),
+        ("[vault]\n", "[vault]\nmount = \"\"\n", 25, "mount"),
+        ("[vault]\n", "[vault]\nnamespace = \"a\\nb\"\n", 25, "namespace"),
+        ("[vault]\n", "[vault]\nkey = \"a/b-staging\"\n", 25, "key"),
+        ("[vault]\n", "[vault]\nkey = \"staging\"\n", 25, "key"),
+        (approle, "method = \"approle\"\nmount = \"/approle\"", 32, "custodian.mount"),
+        ("role = \"countersign-signer\"", "role = \"r\"\nmount = \"a b\"", 30, "signer.mount"),
     ];
     for (from, to, line, key) in cases {
         let source = with_vault();
@@ -273,12 +276,12 @@ fn an_unknown_kind_hides_nothing() {
     let expected = [
         "line 19: `kms.kind` must be \"vault-transit\" or \"local\"",
         "line 20: unknown key `kekfile` in [kms]; did you mean `kek_file`?",
-        "line 23: `vault.addresses` must be ",
-        "line 26: `vault.signer.method` must be ",
-        "line 27: `vault.signer.mount` must be ",
-        "line 28: unknown key `rolle` in [vault.signer]; did you mean `role`?",
-        "line 29: `vault.custodian.role_id` is missing",
-        "line 31: unknown key `roleid` in [vault.custodian]",
+        "line 26: `vault.addresses` must be ",
+        "line 29: `vault.signer.method` must be ",
+        "line 30: `vault.signer.mount` must be ",
+        "line 31: unknown key `rolle` in [vault.signer]; did you mean `role`?",
+        "line 32: `vault.custodian.role_id` is missing",
+        "line 34: unknown key `roleid` in [vault.custodian]",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
@@ -330,7 +333,7 @@ fn production_requires_memory_that_nobody_reads() {
 /// There is no third level, and no switch for the section.
 #[test]
 fn mistakes_with_memory_say_what_to_write() {
-    let must = "line 23: `memory.require` must be \"memfd_secret\" or \"mlock\"";
+    let must = "line 26: `memory.require` must be \"memfd_secret\" or \"mlock\"";
     let cases = [
         ("require = \"none\"", must),
         ("require = \"\"", must),
@@ -340,9 +343,9 @@ fn mistakes_with_memory_say_what_to_write() {
         ("require = [\"mlock\"]", must),
         (
             "requires = \"mlock\"",
-            "line 23: unknown key `requires` in [memory]; did you mean `require`?",
+            "line 26: unknown key `requires` in [memory]; did you mean `require`?",
         ),
-        ("section = false", "line 23: unknown key `section` in [memory]; known here: require"),
+        ("section = false", "line 26: unknown key `section` in [memory]; known here: require"),
     ];
     for (mistake, expected) in cases {
         let found = problems(&format!("{GOOD}\n[memory]\n{mistake}\n"));

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod audit;
 mod boundary;
 mod budget;
 mod cancelled;

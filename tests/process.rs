@@ -53,6 +53,8 @@ impl Home {
             [kms]
             kind = "local"
             kek_file = "{at}/kek"
+            [audit]
+            directory = "{at}/audit"
             [metrics]
             listen = "127.0.0.1:0"
             [runtime]

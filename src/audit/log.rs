@@ -1,15 +1,15 @@
 //! The log: the files of one instance, written by one thread of one process.
 //!
-//! A group of records is one write and one flush. When either fails, nothing is known
-//! of what is on disk behind the last flush: [`Log::reopen`] cuts that off and goes on
-//! in a new file, because the old one's next flush could succeed without having kept
-//! what the failed one was to keep.
+//! A group of records is one write and one flush, a group that nobody waits for a write
+//! alone. When either fails, nothing is known of what is on disk behind the last flush:
+//! [`Log::reopen`] cuts that off and goes on in a new file, because the old one's next
+//! flush could succeed without having kept what the failed one was to keep.
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{
     chain,
-    record::{Ended, Event, Hex, Outcome, Record, Segment, Start, Time},
+    record::{self, Ended, Event, Hex, Outcome, Record, Segment, Start, Time},
     segment::SegmentFile,
     tree::{self, Frontier, Hash},
 };
@@ -30,6 +30,15 @@ const TORN_MAX: u64 = 64 * 1024 * 1024;
 
 /// Whose file says that a process writes here.
 const LOCK: &str = "lock";
+
+/// Where a log may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where it outlives the machine's power.
+    Disk,
+    /// In memory, too.
+    Anywhere,
+}
 
 /// When a file has had enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +56,20 @@ pub(super) struct Log {
     rotation: Rotation,
     segment: SegmentFile,
     file: File,
-    /// Bytes of the file that are on disk.
-    length: u64,
     since: Instant,
-    state: State,
+    written: Position,
+    /// What a failure goes back to.
+    flushed: Position,
     /// Held for as long as the log is open.
     _lock: File,
+}
+
+/// How far a log is.
+#[derive(Clone)]
+struct Position {
+    /// Bytes of its last file.
+    length: u64,
+    state: State,
 }
 
 /// Where a log stands: all that the next record depends on.
@@ -68,6 +85,9 @@ pub(super) struct State {
 /// Why a log is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// What is in memory alone is no log.
+    #[error("{path}: this file system is in memory, and the environment a production one: use a directory on a disk", path = .0.display())]
+    InMemory(PathBuf),
     /// The directory or a file in it cannot be used.
     #[error("{path}: {error}", path = path.display())]
     Io {
@@ -96,11 +116,15 @@ impl Log {
     /// [`OpenError`]; nothing is changed where the log is not what was written.
     pub(super) fn open(
         directory: &Path,
+        place: Place,
         rotation: Rotation,
         start: Start,
     ) -> Result<Self, OpenError> {
         let at = |error| OpenError::Io { path: directory.to_owned(), error };
-        fs::create_dir_all(directory).map_err(at)?;
+        make(directory)?;
+        if place == Place::Disk && is_in_memory(directory).map_err(at)? {
+            return Err(OpenError::InMemory(directory.to_owned()));
+        }
         let path = directory.join(LOCK);
         let lock =
             OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(at)?;
@@ -132,18 +156,19 @@ impl Log {
         // Whatever a crash left behind the last whole record.
         file.set_len(found.length).map_err(here)?;
         sync_directory(directory).map_err(at)?;
+        let position = Position { length: found.length, state: found.state };
         let mut log = Self {
             directory: directory.to_owned(),
             boot,
             rotation,
             segment: segment.clone(),
             file,
-            length: found.length,
             since: Instant::now(),
-            state: found.state,
+            written: position.clone(),
+            flushed: position,
             _lock: lock,
         };
-        log.append(beginning).map_err(here)?;
+        log.write(&beginning).and_then(|()| log.flush()).map_err(here)?;
         Ok(log)
     }
 
@@ -151,34 +176,54 @@ impl Log {
     /// where the old one has had enough.
     ///
     /// # Errors
-    /// As [`Log::append`].
+    /// As [`Log::write`].
     pub(super) fn next(&mut self) -> io::Result<u64> {
-        let full = self.length >= self.rotation.size || self.since.elapsed() >= self.rotation.age;
-        if full && self.length > 0 {
+        let length = self.written.length;
+        let full = length >= self.rotation.size || self.since.elapsed() >= self.rotation.age;
+        if full && length > 0 {
+            self.flush()?;
             self.begin_segment()?;
         }
-        Ok(self.state.tree.size() + u64::from(self.head().is_some()))
+        Ok(self.written.state.tree.size() + u64::from(self.head().is_some()))
     }
 
-    /// Writes and flushes a group, whose first event has the `seq` of [`Log::next`].
+    /// Writes a group, whose first event has the `seq` of [`Log::next`].
     ///
     /// # Errors
-    /// Nothing of it counts, and nothing may be written before [`Log::reopen`].
-    pub(super) fn append(&mut self, events: impl IntoIterator<Item = Event>) -> io::Result<()> {
-        let mut state = self.state.clone();
+    /// Nothing since the last flush counts, and nothing may be written before
+    /// [`Log::reopen`].
+    pub(super) fn write<'e>(
+        &mut self,
+        events: impl IntoIterator<Item = &'e Event>,
+    ) -> io::Result<()> {
         let mut lines = Vec::new();
-        for event in self.head().into_iter().chain(events) {
-            let seq = state.tree.size();
-            let record = Record { seq, time: Time::now(), boot: self.boot, event };
-            let bytes = record.to_bytes();
-            let link = chain::link(&state.link, &bytes);
-            chain::write(&mut lines, &link, &bytes);
-            state.follow(&record, link, tree::leaf(&bytes));
+        if let Some(head) = self.head() {
+            self.add(&mut lines, &head);
+        }
+        for event in events {
+            self.add(&mut lines, event);
         }
         self.file.write_all(&lines)?;
+        self.written.length += lines.len() as u64;
+        Ok(())
+    }
+
+    fn add(&mut self, lines: &mut Vec<u8>, event: &Event) {
+        let state = &mut self.written.state;
+        let (seq, time) = (state.tree.size(), Time::now());
+        let bytes = record::Written { seq, time, boot: self.boot, event }.to_bytes();
+        let link = chain::link(&state.link, &bytes);
+        chain::write(lines, &link, &bytes);
+        state.follow(seq, event, link, tree::leaf(&bytes));
+    }
+
+    /// Makes durable what was written.
+    ///
+    /// # Errors
+    /// As [`Log::write`].
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
-        self.length += lines.len() as u64;
-        self.state = state;
+        self.flushed.clone_from(&self.written);
         Ok(())
     }
 
@@ -190,7 +235,8 @@ impl Log {
 
     /// What a new file begins with; none at the beginning of the log.
     fn head(&self) -> Option<Event> {
-        (self.length == 0).then(|| self.state.head()).flatten().map(Event::Segment)
+        let Position { length, state } = &self.written;
+        (*length == 0).then(|| state.head()).flatten().map(Event::Segment)
     }
 
     /// After a failure: verifies what is on disk, cuts off what is not known to be, and
@@ -199,13 +245,15 @@ impl Log {
     /// # Errors
     /// It still fails.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
-        if self.length > 0 {
+        self.written.clone_from(&self.flushed);
+        let Position { length, state } = &self.flushed;
+        if *length > 0 {
             let old = append(&self.segment.path)?;
-            old.set_len(self.length)?;
+            old.set_len(*length)?;
             old.sync_all()?;
             let found = Found::read(&self.directory);
             let found = found.map_err(|error| io::Error::other(error.to_string()))?;
-            if found.state.link != self.state.link || found.length != self.length {
+            if found.state.link != state.link || found.length != *length {
                 return Err(io::Error::other("the file is not what was written"));
             }
         }
@@ -214,13 +262,14 @@ impl Log {
 
     /// Makes the next file. What a failed attempt may have left there counts for nothing.
     fn begin_segment(&mut self) -> io::Result<()> {
-        let segment = SegmentFile::at(&self.directory, self.state.tree.size());
+        let segment = SegmentFile::at(&self.directory, self.flushed.state.tree.size());
         match fs::remove_file(&segment.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         self.file = append(&segment.path)?;
-        (self.segment, self.length, self.since) = (segment, 0, Instant::now());
+        (self.segment, self.since) = (segment, Instant::now());
+        (self.written.length, self.flushed.length) = (0, 0);
         sync_directory(&self.directory)
     }
 }
@@ -258,7 +307,7 @@ impl State {
         if record.seq != self.tree.size() || link != chain::link(&self.link, bytes) {
             return None;
         }
-        self.follow(&record, link, tree::leaf(bytes));
+        self.follow(record.seq, &record.event, link, tree::leaf(bytes));
         Some(record)
     }
 
@@ -283,13 +332,13 @@ impl State {
     }
 
     /// Goes on to a record that follows.
-    pub(super) fn follow(&mut self, record: &Record, link: Hash, leaf: Hash) {
+    pub(super) fn follow(&mut self, seq: u64, event: &Event, link: Hash, leaf: Hash) {
         self.link = link;
         self.tree.push(leaf);
-        match &record.event {
+        match event {
             Event::Created { instance } => self.instance = Some(*instance),
             Event::Request(request) if request.ended.is_none() => {
-                self.open.insert(record.seq);
+                self.open.insert(seq);
             }
             Event::Outcome { of, .. } => {
                 self.open.remove(of);
@@ -366,6 +415,23 @@ impl Found {
 
 fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
+/// Makes the directory of a log, where it is not there.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make(directory: &Path) -> Result<(), OpenError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| OpenError::Io { path: directory.to_owned(), error })
+}
+
+/// Whether a directory's file system forgets it without power.
+fn is_in_memory(directory: &Path) -> io::Result<bool> {
+    /// `linux/magic.h`: tmpfs, ramfs.
+    const MAGIC: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+    let file_system = rustix::fs::statfs(directory)?.f_type;
+    Ok(MAGIC.contains(&file_system))
 }
 
 /// Makes the names in a directory durable.

@@ -69,7 +69,7 @@ pub enum Event {
 }
 
 /// What a process begins with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// The program's version.
     pub version: String,
@@ -146,7 +146,7 @@ pub enum Decision {
 }
 
 /// What became of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// In a word.
     pub outcome: Outcome,
@@ -156,6 +156,9 @@ pub struct Ended {
     /// The KMS's own id of the unwrapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_request_id: Option<String>,
+    /// The version of the KEK that had wrapped the DEK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kek_version: Option<u32>,
     /// SHA-256 of the signature's 64 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<Hex>,
@@ -165,7 +168,7 @@ pub struct Ended {
 }
 
 /// What became of a request, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// A signature was made.
@@ -177,9 +180,34 @@ pub enum Outcome {
     /// Policy said yes, and something else said no.
     Failed,
     /// The caller went away, or its deadline passed.
+    #[default]
     Cancelled,
     /// The process died before it could say.
     Indeterminate,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] = [
+        Self::Signed,
+        Self::Done,
+        Self::Denied,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Indeterminate,
+    ];
+
+    /// The word in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Done => "done",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Indeterminate => "indeterminate",
+        }
+    }
 }
 
 /// Refusals before policy, added up over a second.
@@ -211,7 +239,7 @@ pub struct Gap {
 pub struct Time(String);
 
 /// Bytes in lower-case hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Hex(String);
 
@@ -224,6 +252,11 @@ impl Time {
     /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The moment; none where the text is no time.
+    pub fn moment(&self) -> Option<SystemTime> {
+        humantime::parse_rfc3339(&self.0).ok()
     }
 }
 
@@ -245,11 +278,21 @@ impl Hex {
 impl Ended {
     /// With nothing but the word.
     pub fn with(outcome: Outcome) -> Self {
-        Self { outcome, reason: None, kms_request_id: None, signature: None, duration_us: None }
+        Self { outcome, ..Self::default() }
     }
 }
 
-impl Record {
+/// A [`Record`] that is to be written.
+#[derive(Serialize)]
+pub(super) struct Written<'e> {
+    pub(super) seq: u64,
+    pub(super) time: Time,
+    pub(super) boot: Uuid,
+    #[serde(flatten)]
+    pub(super) event: &'e Event,
+}
+
+impl Written<'_> {
     /// The bytes that are hashed and written.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         // Texts and numbers alone have a JSON form.

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -94,5 +94,14 @@ impl Lines {
         self.offset += read as u64;
         let whole = self.line.pop_if(|last| *last == b'\n').is_some();
         Ok(Some(Line { offset, bytes: &self.line, whole }))
+    }
+
+    /// Goes back to where a line begins.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn go_back(&mut self, offset: u64) -> io::Result<()> {
+        self.offset = offset;
+        self.reader.seek(SeekFrom::Start(offset)).map(|_| ())
     }
 }

@@ -112,17 +112,17 @@ impl Report {
     }
 }
 
-/// Reads a log from its first record to its last.
+/// Reads a log from its first record to its last. `progress` is told the number of each.
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn verify(directory: &Path) -> io::Result<Report> {
+pub fn verify(directory: &Path, mut progress: impl FnMut(u64)) -> io::Result<Report> {
     let segments = SegmentFile::all(directory)?;
     let mut walk = Walk::default();
     let first = segments.first().map_or(0, |segment| segment.first);
     let last = segments.len().saturating_sub(1);
     for (index, segment) in segments.iter().enumerate() {
-        walk.segment(segment, index == 0, index == last)?;
+        walk.segment(segment, index == 0, index == last, &mut progress)?;
     }
     let Walk { state, next, known, findings } = walk;
     Ok(Report {
@@ -146,13 +146,20 @@ struct Walk {
 }
 
 impl Walk {
-    fn segment(&mut self, segment: &SegmentFile, first: bool, last: bool) -> io::Result<()> {
+    fn segment(
+        &mut self,
+        segment: &SegmentFile,
+        first: bool,
+        last: bool,
+        progress: &mut impl FnMut(u64),
+    ) -> io::Result<()> {
         let file = segment.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut lines = segment.lines()?;
         if first {
             (self.next, self.known) = (segment.first, segment.first == 0);
         }
         while let Some(line) = lines.line()? {
+            progress(self.next);
             let offset = line.offset;
             let change = match self.line(line.bytes, offset == 0, first) {
                 Ok(()) => continue,
@@ -201,7 +208,7 @@ impl Walk {
     }
 
     fn follow(&mut self, record: &Record, link: Hash, bytes: &[u8]) {
-        self.state.follow(record, link, tree::leaf(bytes));
+        self.state.follow(record.seq, &record.event, link, tree::leaf(bytes));
         self.next = record.seq + 1;
     }
 }

@@ -1,14 +1,15 @@
 //! The writer: one thread that makes records durable in groups.
 //!
-//! Without a timer: what waits is written at once, and what arrives during the flush is
-//! the next group. So one request alone waits for one flush, and many share one.
+//! Without a timer: a request that waits is written and flushed at once, and what arrives
+//! during the flush is the next group. So one request alone waits for one flush, and many
+//! share one. An outcome that nobody waits for is written at once, which a killed process
+//! cannot take back, and flushed with the next group, or [`LINGER`] later.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     io, mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -17,14 +18,17 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
+    Shared,
     log::Log,
-    record::{Ended, Event, Gap, Refused, Request, Time},
+    record::{Ended, Event, Gap, Request, Time},
 };
 
 /// The most records of a group.
-const GROUP: usize = 256;
+pub(super) const GROUP: usize = 256;
 /// How often a log that fails is tried again.
-const RETRY: Duration = Duration::from_millis(250);
+pub(super) const RETRY: Duration = Duration::from_millis(250);
+/// What nobody waits for is flushed after so long.
+const LINGER: Duration = Duration::from_secs(1);
 /// Refusals before policy are added up for so long.
 const REFUSALS: Duration = Duration::from_secs(1);
 
@@ -46,36 +50,65 @@ pub(super) enum Job {
     Outcome { ticket: Ticket, ended: Ended },
     /// Something else that happened.
     Event(Event),
-    /// One refusal before policy.
-    Refused { caller: Option<Arc<str>>, reason: &'static str },
+    /// There are refusals to add up.
+    Refusals,
     /// The process ends.
     Stop,
+}
+
+/// An event that is not known to be on disk.
+struct Pending {
+    event: Event,
+    /// By which what follows names it.
+    ticket: Option<Ticket>,
+    durable: Option<oneshot::Sender<bool>>,
 }
 
 /// The thread's own.
 pub(super) struct Writer {
     log: Log,
-    /// For those who want to know whether there is a gap.
-    failing: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     /// The numbers of the requests that have no outcome.
     numbers: HashMap<Ticket, u64>,
-    /// What must be written, however long it takes.
-    waiting: Vec<Job>,
-    refusals: BTreeMap<(Option<Arc<str>>, &'static str), u64>,
-    refusals_since: Instant,
-    /// Since the log fails, if it does.
-    gap: Option<Gap>,
+    /// The next group.
+    waiting: Vec<Pending>,
+    /// Written, not flushed, and since when.
+    written: Vec<Pending>,
+    written_since: Instant,
+    /// Since when there are refusals, if there are.
+    refusals_since: Option<Instant>,
+    /// Since the log fails, if it does, and when it was last tried.
+    gap: Option<(Gap, Instant)>,
+}
+
+impl Pending {
+    fn event(event: Event) -> Self {
+        Self { event, ticket: None, durable: None }
+    }
+
+    /// Whether a flush must not wait for another reason.
+    fn is_urgent(&self) -> bool {
+        !matches!(self.event, Event::Outcome { .. } | Event::Refused(_))
+    }
+}
+
+/// Whoever is told something after its end waits for nothing that comes.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.set_failing(true);
+    }
 }
 
 impl Writer {
-    pub(super) fn new(log: Log, failing: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(log: Log, shared: Arc<Shared>) -> Self {
         Self {
             log,
-            failing,
+            shared,
             numbers: HashMap::new(),
             waiting: Vec::new(),
-            refusals: BTreeMap::new(),
-            refusals_since: Instant::now(),
+            written: Vec::new(),
+            written_since: Instant::now(),
+            refusals_since: None,
             gap: None,
         }
     }
@@ -93,25 +126,29 @@ impl Writer {
                 let Ok(job) = jobs.try_recv() else { break };
                 stop |= self.take(job);
             }
-            if stop || self.refusals_since.elapsed() >= REFUSALS {
-                self.add_refusals();
+            if self.refusals_since.is_some_and(|since| stop || since.elapsed() >= REFUSALS) {
+                self.refusals_since = None;
+                let refused = self.shared.take_refusals();
+                self.waiting.extend(refused.map(|refused| Pending::event(Event::Refused(refused))));
             }
             if stop {
-                self.waiting.push(Job::Event(Event::Stopped));
+                self.waiting.push(Pending::event(Event::Stopped));
             }
-            self.write();
+            self.write(stop);
             if stop {
                 return;
             }
         }
     }
 
+    /// The next job, as far as nothing else is due.
     fn receive(&self, jobs: &Receiver<Job>) -> Result<Job, RecvTimeoutError> {
-        let refusals = REFUSALS.saturating_sub(self.refusals_since.elapsed());
-        match (&self.gap, self.refusals.is_empty()) {
-            (Some(_), _) => jobs.recv_timeout(RETRY),
-            (None, false) => jobs.recv_timeout(refusals),
-            (None, true) => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        let retry = self.gap.as_ref().map(|(_, tried)| *tried + RETRY);
+        let flush = (!self.written.is_empty()).then(|| self.written_since + LINGER);
+        let refusals = self.refusals_since.map(|since| since + REFUSALS);
+        match [retry, flush, refusals].into_iter().flatten().min() {
+            Some(due) => jobs.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
@@ -119,110 +156,113 @@ impl Writer {
     fn take(&mut self, job: Job) -> bool {
         match job {
             Job::Stop => return true,
-            Job::Refused { caller, reason } => {
-                if self.refusals.is_empty() {
-                    self.refusals_since = Instant::now();
-                }
-                *self.refusals.entry((caller, reason)).or_default() += 1;
+            Job::Refusals => self.refusals_since = Some(Instant::now()),
+            Job::Event(event) => self.waiting.push(Pending::event(event)),
+            Job::Request { mut request, ticket, stream, durable } => {
+                // A stream is opened only when its record has a number.
+                request.stream = stream.and_then(|stream| self.numbers.get(&stream).copied());
+                let durable = Some(durable);
+                self.waiting.push(Pending { event: Event::Request(request), ticket, durable });
             }
-            job => self.waiting.push(job),
+            Job::Outcome { ticket, ended } => self.outcome(ticket, ended),
         }
         false
     }
 
-    fn add_refusals(&mut self) {
-        let refused = mem::take(&mut self.refusals).into_iter().map(|((caller, reason), count)| {
-            let caller = caller.map(|caller| caller.to_string());
-            Job::Event(Event::Refused(Refused { caller, reason: reason.to_owned(), count }))
-        });
-        self.waiting.extend(refused);
-        self.refusals_since = Instant::now();
+    /// Into the record of its request where that still waits, after it where not.
+    fn outcome(&mut self, ticket: Ticket, ended: Ended) {
+        let same = |pending: &&mut Pending| pending.ticket == Some(ticket);
+        if let Some(of) = self.numbers.remove(&ticket) {
+            self.waiting.push(Pending::event(Event::Outcome { of, ended }));
+        } else if let Some(pending) = self.waiting.iter_mut().rev().find(same)
+            && let Event::Request(request) = &mut pending.event
+        {
+            request.ended = Some(ended);
+            pending.ticket = None;
+        }
+        // Without a record there is no outcome either.
     }
 
-    /// Writes what waits; at a failure keeps what must be written.
-    fn write(&mut self) {
-        if self.waiting.is_empty() && self.gap.is_none() {
+    /// Writes what waits, and flushes where somebody waits for that; at a failure keeps
+    /// what must be written.
+    fn write(&mut self, stop: bool) {
+        let again = self.gap.as_ref().is_none_or(|(_, tried)| stop || tried.elapsed() >= RETRY);
+        if !again {
+            return self.fail();
+        }
+        if self.waiting.is_empty() && self.written.is_empty() && self.gap.is_none() {
             return;
         }
-        let group = mem::take(&mut self.waiting);
-        match self.append(&group) {
-            Ok(()) => self.written(group),
-            Err(error) => self.failed(&error, group),
+        match self.try_write() {
+            Ok(()) => {}
+            Err(error) => self.failed(&error),
         }
     }
 
-    fn append(&mut self, group: &[Job]) -> io::Result<()> {
-        if self.gap.is_some() {
+    fn try_write(&mut self) -> io::Result<()> {
+        let gap = self.gap.as_ref().map(|(gap, _)| Event::Gap(gap.clone()));
+        if gap.is_some() {
             self.log.reopen()?;
         }
-        let gap = self.gap.clone().map(Event::Gap);
-        let mut seq = self.log.next()? + u64::from(gap.is_some());
-        // Of this very group.
-        let mut numbers = HashMap::new();
-        let mut events: Vec<_> = gap.into_iter().collect();
-        for job in group {
-            let number =
-                |ticket: &Ticket| numbers.get(ticket).or_else(|| self.numbers.get(ticket)).copied();
-            let event = match job {
-                Job::Request { request, stream, .. } => {
-                    let stream = stream.as_ref().and_then(number);
-                    Event::Request(Box::new(Request { stream, ..(**request).clone() }))
-                }
-                // Its record was never written: neither is this.
-                Job::Outcome { ticket, ended } => match number(ticket) {
-                    Some(of) => Event::Outcome { of, ended: ended.clone() },
-                    None => continue,
-                },
-                Job::Event(event) => event.clone(),
-                Job::Refused { .. } | Job::Stop => continue,
-            };
-            if let Job::Request { ticket: Some(ticket), .. } = job {
-                numbers.insert(*ticket, seq);
+        if gap.is_some() || !self.waiting.is_empty() {
+            let first = self.log.next()? + u64::from(gap.is_some());
+            let events = self.waiting.iter().map(|pending| &pending.event);
+            self.log.write(gap.iter().chain(events))?;
+            for (pending, seq) in self.waiting.iter().zip(first..) {
+                self.numbers.extend(pending.ticket.map(|ticket| (ticket, seq)));
             }
-            seq += 1;
-            events.push(event);
         }
-        if !events.is_empty() {
-            self.log.append(events)?;
+        if self.written.is_empty() {
+            self.written_since = Instant::now();
         }
-        self.numbers.extend(numbers);
+        self.written.append(&mut self.waiting);
+        let due = self.written.len() >= GROUP || self.written_since.elapsed() >= LINGER;
+        if gap.is_some() || due || self.written.iter().any(Pending::is_urgent) {
+            self.log.flush()?;
+            self.flushed();
+        }
         Ok(())
     }
 
-    fn written(&mut self, group: Vec<Job>) {
-        if let Some(gap) = self.gap.take() {
+    fn flushed(&mut self) {
+        if let Some((gap, _)) = self.gap.take() {
             tracing::info!(refused = gap.refused, "The audit log is written again");
-            self.failing.store(false, Ordering::Relaxed);
+            self.shared.set_failing(false);
         }
-        for job in group {
-            match job {
-                // Whoever no longer waits was cancelled, and says so.
-                Job::Request { durable, .. } => drop(durable.send(true)),
-                Job::Outcome { ticket, .. } => drop(self.numbers.remove(&ticket)),
-                Job::Event(_) | Job::Refused { .. } | Job::Stop => {}
-            }
+        for durable in self.written.drain(..).filter_map(|pending| pending.durable) {
+            // Whoever no longer waits was cancelled, and says so.
+            let _ = durable.send(true);
         }
     }
 
-    fn failed(&mut self, error: &io::Error, group: Vec<Job>) {
-        if self.gap.is_none() {
-            tracing::error!(%error, "The audit log cannot be written: nothing is signed");
-            self.failing.store(true, Ordering::Relaxed);
+    fn failed(&mut self, error: &io::Error) {
+        let error = error.to_string();
+        match &mut self.gap {
+            Some((_, tried)) => *tried = Instant::now(),
+            None => {
+                tracing::error!(%error, "The audit log cannot be written: nothing is signed");
+                self.shared.set_failing(true);
+                let gap = Gap { since: Time::now(), error, refused: 0 };
+                self.gap = Some((gap, Instant::now()));
+            }
         }
-        let gap = self.gap.get_or_insert_with(|| Gap {
-            since: Time::now(),
-            error: error.to_string(),
-            refused: 0,
-        });
-        for job in group {
-            match job {
-                Job::Request { durable, .. } => {
+        self.fail();
+    }
+
+    /// Lets those know who wait; keeps the rest for when the log can be written again.
+    fn fail(&mut self) {
+        let Some((gap, _)) = &mut self.gap else { return };
+        let mut kept = mem::take(&mut self.written);
+        kept.append(&mut self.waiting);
+        for Pending { event, ticket, durable } in kept {
+            match durable {
+                None => self.waiting.push(Pending::event(event)),
+                Some(durable) => {
                     gap.refused += 1;
+                    ticket.map(|ticket| self.numbers.remove(&ticket));
                     // Nobody waits for one that was cancelled.
                     let _ = durable.send(false);
                 }
-                Job::Outcome { ticket, .. } if !self.numbers.contains_key(&ticket) => {}
-                job => self.waiting.push(job),
             }
         }
     }

@@ -139,12 +139,14 @@ impl On<'_> {
 
     async fn default(&self, config: Config) -> Result<Vec<Section>, Failure> {
         let listen = config.listen.clone();
-        let signing = app::signing(&config, self.enclave.clone()).await?;
+        let (audit, writing) = app::audit(&config)?;
+        let signing = app::signing(&config, self.enclave.clone(), audit).await?;
         let running = embedded::start(signing, config).await?;
         let share = generate(listen.custody.as_deref()).await?;
         let comparison = self.compare(&listen.enclave, &share);
         let sections = vec![comparison.unary().await?, comparison.stream().await?];
         running.stop().await;
+        writing.stop();
         Ok(sections)
     }
 
@@ -172,9 +174,11 @@ impl On<'_> {
         config.listen.custody = Some(dir.join("configured-custody.sock"));
         config.listen.tls = None;
         config.metrics = None;
+        config.audit.directory = dir.join("configured-audit");
 
         let listen = config.listen.clone();
-        let signing = app::signing(&config, self.enclave.clone()).await?;
+        let (audit, writing) = app::audit(&config)?;
+        let signing = app::signing(&config, self.enclave.clone(), audit).await?;
         let running = embedded::start(signing.clone(), config).await?;
         let share = generate(listen.custody.as_deref()).await?;
         let opened = permitted(&signing, caller, &share).await?;
@@ -182,6 +186,7 @@ impl On<'_> {
         let sections = direct.section(&comparison, &settings, &opened).await;
         disable(listen.custody.as_deref(), &share).await?;
         running.stop().await;
+        writing.stop();
         sections
     }
 }

@@ -76,16 +76,18 @@ impl Check {
             let enclave = app::enclave(&config)?;
             let landlock = confine(&reach)?;
             block_on_threads(1, async {
-                let signing = app::signing(&config, enclave).await?;
+                // Not the audit log: the server may be writing it.
+                let store = app::store(&config.store).await?;
+                let kms = app::kms(&config.kms, &config.environment, enclave.pool())?;
                 confinement(&mut out, &landlock, filter()?)?;
-                let store = tokio::time::timeout(PATIENCE, signing.store.status()).await;
+                let store = tokio::time::timeout(PATIENCE, store.status()).await;
                 let store = store.map_err(|_| Failure::new("store: no answer"))?;
                 store.map_err(|error| Failure::new(format!("store: {error}")))?;
                 writeln!(out, "store          answers")?;
-                let kms = signing.kms.status(Instant::now() + PATIENCE).await;
-                kms.map_err(|error| Failure::new(format!("kms: {error}")))?;
-                writeln!(out, "kms            answers, {}", signing.kms.kek())?;
-                signing.kms.close().await;
+                let status = kms.status(Instant::now() + PATIENCE).await;
+                status.map_err(|error| Failure::new(format!("kms: {error}")))?;
+                writeln!(out, "kms            answers, {}", kms.kek())?;
+                kms.close().await;
                 Ok(())
             })?;
         } else {

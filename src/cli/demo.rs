@@ -36,8 +36,9 @@ impl Demo {
         let config = Config::load(&embedded::prepare(&dir)?)?;
 
         let enclave = app::enclave(&config)?;
+        let (audit, _writing) = app::audit(&config)?;
         block_on_threads(config.workers, async {
-            let signing = app::signing(&config, enclave).await?;
+            let signing = app::signing(&config, enclave, audit).await?;
             let running = embedded::start(signing.clone(), config.clone()).await?;
 
             // The same enclave for a world in which nobody knows this uid.

@@ -79,6 +79,9 @@ path = {shares}
 kind = "local"
 kek_file = {kek}
 
+[audit]
+directory = {audit}
+
 [limits]
 grace = "2s"
 
@@ -91,5 +94,6 @@ level = "warn"
         policies = path("policies")?,
         shares = path("shares.db")?,
         kek = path("kek")?,
+        audit = path("audit")?,
     ))
 }

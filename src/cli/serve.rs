@@ -6,7 +6,8 @@ use tokio::task::JoinError;
 
 use super::{block_on_threads, failure::Failure};
 use crate::{
-    app::{self, App, PartFailed},
+    app::{self, App, PartFailed, StartError},
+    audit,
     config::Config,
     enclave,
     harden::{Enforcement, Landlock, Reach, confine, filter, harden},
@@ -44,11 +45,14 @@ impl Serve {
         }
         let enclave = app::enclave(&config)?;
         let tls = app::tls(&config)?;
+        // What is not there yet is out of reach afterwards.
+        audit::make(&config.audit.directory).map_err(StartError::Audit)?;
         let landlock = confine(&Reach::of(&config, &self.config))?;
         // From here on there are other threads.
-        block_on_threads(config.workers, async {
+        let (audit, writing) = app::audit(&config)?;
+        let served = block_on_threads(config.workers, async {
             let listen = config.listen.clone();
-            let app = App::build(config, enclave, tls).await?;
+            let app = App::build(config, enclave, audit, tls).await?;
             report(&landlock, filter()?);
             tracing::info!(
                 enclave = %listen.enclave.display(),
@@ -79,7 +83,10 @@ impl Serve {
             }
             kms.close().await;
             Ok(())
-        })
+        });
+        // Every task is gone, and has said what became of its request.
+        writing.stop();
+        served
     }
 }
 

@@ -69,6 +69,14 @@ impl WrappedDek {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The version of the KEK that wrapped it, where the text says it as Vault Transit's
+    /// does: `provider:v<version>:…`.
+    pub fn kek_version(&self) -> Option<u32> {
+        let text = str::from_utf8(&self.0).ok()?;
+        let (_, rest) = text.split_once(":v")?;
+        rest.split_once(':')?.0.parse().ok()
+    }
 }
 
 impl SealedShare {

@@ -5,6 +5,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -13,10 +14,17 @@ use http::{HeaderMap, Response};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
+use tonic_types::StatusExt;
 use tracing::Span;
 
 use super::{admission::Admitted, status};
-use crate::{key::RequestId, refusal::Refusal, telemetry::Metrics};
+use crate::{
+    audit::Audit,
+    caller::{Call, Caller, Flag},
+    key::RequestId,
+    refusal::{Reason, Refusal},
+    telemetry::Metrics,
+};
 
 /// The guard of one request. Written to log and metrics when it is dropped: at
 /// the end of the body, or when the client went away before.
@@ -27,6 +35,12 @@ pub struct Guarded {
     started: Instant,
     request_id: RequestId,
     code: Option<Code>,
+    reason: Option<Reason>,
+    audit: Audit,
+    /// Whose call it is, once that is known.
+    caller: Option<Arc<Caller>>,
+    /// Whether the audit log has a record of it.
+    recorded: Flag,
     admitted: Option<Admitted>,
 }
 
@@ -39,15 +53,39 @@ impl Guarded {
     pub(super) fn new(
         span: Span,
         metrics: Metrics,
+        audit: Audit,
         method: &'static str,
         started: Instant,
         request_id: RequestId,
     ) -> Self {
-        Self { span, metrics, method, started, request_id, code: None, admitted: None }
+        Self {
+            span,
+            metrics,
+            method,
+            started,
+            request_id,
+            code: None,
+            reason: None,
+            audit,
+            caller: None,
+            recorded: Flag::default(),
+            admitted: None,
+        }
     }
 
-    /// Keeps the request's room.
-    pub(super) fn hold(&mut self, admitted: Admitted) {
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Whose call it is.
+    pub(super) fn of(&mut self, caller: &Arc<Caller>) {
+        self.span.record("caller", &*caller.name);
+        self.caller = Some(Arc::clone(caller));
+    }
+
+    /// Keeps the request's room, and what the audit log has of it.
+    pub(super) fn hold(&mut self, call: &Call, admitted: Admitted) {
+        self.recorded = call.recorded.clone();
         self.admitted = Some(admitted);
     }
 
@@ -58,8 +96,11 @@ impl Guarded {
     }
 
     fn note(&mut self, headers: &HeaderMap) {
-        let code = headers.get("grpc-status");
-        self.code = code.map(|code| Code::from_bytes(code.as_bytes())).or(self.code);
+        if let Some(status) = Status::from_header_map(headers) {
+            self.code = Some(status.code());
+            self.reason =
+                status.get_details_error_info().and_then(|info| Reason::named(&info.reason));
+        }
     }
 }
 
@@ -68,6 +109,11 @@ impl Drop for Guarded {
         // No status left with the body: the client went away before the end.
         let code = self.code.unwrap_or(Code::Cancelled);
         let elapsed = self.started.elapsed();
+        // What policy saw, the stories recorded.
+        if let Some(reason) = self.reason.filter(|_| !self.recorded.is_set()) {
+            let caller = self.caller.as_ref().map(|caller| &*caller.name);
+            self.audit.refused(caller, reason.as_str());
+        }
         let name = status::code_name(code);
         self.metrics.answered(self.method, name, elapsed);
         let duration_ms = elapsed.as_secs_f64() * 1000.0;

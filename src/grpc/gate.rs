@@ -24,6 +24,7 @@ use super::{
     deadline, status,
 };
 use crate::{
+    audit::Audit,
     caller::{Call, Callers, Party, Peer},
     key::RequestId,
     rate::Rates,
@@ -53,6 +54,8 @@ pub struct Gate {
     pub streams: Admission,
     /// Where outcomes are counted.
     pub metrics: Metrics,
+    /// Where refusals are counted that policy never saw.
+    pub audit: Audit,
 }
 
 /// A service behind the gate.
@@ -76,19 +79,21 @@ impl Gate {
         method: &'static str,
         request_id: &RequestId,
         started: Instant,
-        span: &Span,
+        guard: &mut Guarded,
     ) -> Result<(Call, Admitted), Refusal> {
         // 3. Caller identity: before anything that a stranger could use up.
         let peer = request.extensions().get::<Peer>();
         let peer = peer.unwrap_or(&Peer::Nobody("no transport vouches for it"));
         match peer {
-            Peer::User(uid) => drop(span.record("uid", uid)),
-            Peer::Workload(spiffe_id) => drop(span.record("spiffe_id", spiffe_id.as_str())),
+            Peer::User(uid) => _ = guard.span().record("uid", uid),
+            Peer::Workload(spiffe_id) => {
+                _ = guard.span().record("spiffe_id", spiffe_id.as_str());
+            }
             Peer::Nobody(_) => {}
         }
         let caller = self.callers.find(peer);
         let caller = caller.ok_or_else(|| Refusal::CallerUnknown(peer.clone()))?;
-        span.record("caller", &*caller.name);
+        guard.of(&caller);
 
         // 4. Deadline: before admission, so that a request whose time is over
         //    takes no room.
@@ -108,7 +113,7 @@ impl Gate {
         // 6. In-flight limits: last, because only what passed the rest deserves
         //    room. Held until the body of the answer ends.
         let admitted = room.admit(Party::Caller(Arc::clone(&caller)))?;
-        let call = Call { caller, request_id: request_id.clone(), deadline: started + allowed };
+        let call = Call::new(caller, request_id.clone(), started, started + allowed);
         Ok((call, admitted))
     }
 }
@@ -147,14 +152,15 @@ where
             reason = field::Empty,
             detail = field::Empty,
         );
+        let (metrics, audit) = (gate.metrics.clone(), gate.audit.clone());
         let mut guard =
-            Guarded::new(span.clone(), gate.metrics.clone(), method, started, request_id.clone());
+            Guarded::new(span.clone(), metrics, audit, method, started, request_id.clone());
         let refuse = |refusal: &Refusal| {
             span.in_scope(|| status::refuse(refusal, &request_id).into_http::<Body>())
         };
 
         // 3. to 6. Caller identity, deadline, rate, in-flight limits.
-        let admitted = gate.admit(&request, method, &request_id, started, &span);
+        let admitted = gate.admit(&request, method, &request_id, started, &mut guard);
         let admitted = match malformed_id {
             // A stranger is told that it is one, whatever else it sent.
             true => {
@@ -166,7 +172,7 @@ where
             Ok(admitted) => admitted,
             Err(refusal) => return guard.around(named(refuse(&refusal), &request_id)),
         };
-        guard.hold(admitted);
+        guard.hold(&call, admitted);
 
         // 7. The service, with panics caught: a fault in one request must not
         //    take the connection, and with it other requests, down. The body is

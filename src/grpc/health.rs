@@ -1,5 +1,5 @@
 //! `grpc.health.v1`: `liveness` is the event loop, `readiness` is whether store
-//! and KMS answer. The empty service name and the contract's services are
+//! and KMS answer and the audit log can be written. The empty service name and the contract's services are
 //! readiness, too.
 
 use std::{sync::atomic::Ordering, time::Duration};
@@ -135,11 +135,14 @@ fn serving(is_so: bool) -> ServingStatus {
     if is_so { ServingStatus::Serving } else { ServingStatus::NotServing }
 }
 
-/// Whether store and KMS answer; if not, the reason code of the first that does
-/// not.
+/// Whether the audit log can be written and store and KMS answer; if not, the reason
+/// code of the first that does not.
 async fn answers(signing: &Signing) -> Result<(), &'static str> {
     use crate::refusal::{Reason, Refusal};
 
+    if !signing.audit.is_writable() {
+        return Err(Reason::AuditFailed.as_str());
+    }
     let store = timeout(PATIENCE, signing.store.status()).await;
     store
         .map_err(|_| Reason::StoreUnavailable.as_str())?

@@ -92,6 +92,9 @@ pub fn told(reason: Reason) -> Told {
         Reason::KmsRejected => never(DataLoss, "the KMS cannot unwrap this record"),
         Reason::KmsOtherKek => never(FailedPrecondition, "another KEK wraps this record"),
         Reason::KmsProtocol => never(FailedPrecondition, "the KMS's answer makes no sense"),
+        Reason::AuditFailed => {
+            after(Internal, "the request cannot be recorded: nothing was released", 1000)
+        }
         Reason::Overloaded => after(ResourceExhausted, "too many requests are in flight", 100),
         Reason::CallerRate => after(ResourceExhausted, "the caller's rate is exceeded", 1),
         Reason::ShareRate => after(ResourceExhausted, "the share's rate is exceeded", 1),

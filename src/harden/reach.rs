@@ -52,6 +52,7 @@ impl Reach {
                 reach.read(file);
             }
         }
+        reach.writes.insert(absolute(&config.audit.directory));
         match &config.store {
             StoreConfig::Sqlite { path } => reach.write(path),
             StoreConfig::Postgres(settings) => {

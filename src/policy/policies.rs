@@ -12,6 +12,7 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 
 use super::{Facts, Policy, PolicyProblem, load::Sources};
+use crate::audit::record::Event;
 
 /// The policies in force.
 pub struct Policies {
@@ -78,6 +79,11 @@ impl Policies {
     /// SHA-256 over the names and texts of the set in force.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.seen().in_force
+    }
+
+    /// What the audit log says of the set in force.
+    pub fn event(&self) -> Event {
+        Event::Policies { count: self.current().count(), fingerprint: self.fingerprint().into() }
     }
 
     fn look(&self, at_once: bool) -> Reload {

@@ -49,6 +49,7 @@ pub enum Reason {
     KmsRejected,
     KmsOtherKek,
     KmsProtocol,
+    AuditFailed,
     Overloaded,
     CallerRate,
     ShareRate,
@@ -62,7 +63,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::InvalidRequest,
         Self::PayloadUnfit,
         Self::Unsupported,
@@ -101,6 +102,7 @@ impl Reason {
         Self::KmsRejected,
         Self::KmsOtherKek,
         Self::KmsProtocol,
+        Self::AuditFailed,
         Self::Overloaded,
         Self::CallerRate,
         Self::ShareRate,
@@ -111,6 +113,11 @@ impl Reason {
         Self::StreamOperations,
         Self::Internal,
     ];
+
+    /// The reason with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
 
     /// The name on the wire and in logs.
     pub fn as_str(self) -> &'static str {
@@ -153,6 +160,7 @@ impl Reason {
             Self::KmsRejected => "KMS_REJECTED",
             Self::KmsOtherKek => "KMS_OTHER_KEK",
             Self::KmsProtocol => "KMS_PROTOCOL",
+            Self::AuditFailed => "AUDIT_FAILED",
             Self::Overloaded => "OVERLOADED",
             Self::CallerRate => "CALLER_RATE",
             Self::ShareRate => "SHARE_RATE",
@@ -191,6 +199,7 @@ impl Refusal {
             Self::Store(error) => store_reason(error.kind),
             Self::Kms(error) => kms_reason(error.kind),
             Self::Enclave(error) => enclave_reason(*error),
+            Self::Audit(_) => Reason::AuditFailed,
             Self::Overloaded(_) => Reason::Overloaded,
             Self::TooFast(too_fast) => match too_fast.limit {
                 Limit::Caller => Reason::CallerRate,

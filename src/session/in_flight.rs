@@ -1,5 +1,5 @@
 //! What a stream has accepted and not answered: batches of operations, each
-//! signed by a task, answered in the order of the frames.
+//! signed and recorded by a task, answered in the order of the frames.
 
 use std::sync::Arc;
 
@@ -8,7 +8,9 @@ use tokio::{sync::mpsc, task};
 
 use super::Answer;
 use crate::{
-    enclave::{EnclaveError, OpenShare},
+    audit::{FrameEntry, Recorded},
+    enclave::OpenShare,
+    grant,
     policy::{Permit, Sign},
     refusal::Refusal,
     sign::Encoding,
@@ -33,6 +35,7 @@ pub(super) struct Operation {
     pub(super) id: u64,
     pub(super) permit: Permit<Sign>,
     pub(super) encoding: Encoding,
+    pub(super) entry: FrameEntry,
 }
 
 /// Operations that one task signs, and the places of their answers.
@@ -51,17 +54,35 @@ pub(super) struct InFlight {
 
 /// A batch that is finished, and the places that were kept for its answers.
 pub(super) struct Finished {
-    answers: Result<Vec<Result<Answer, EnclaveError>>, task::JoinError>,
+    answers: Result<Vec<Result<Answer, Refusal>>, task::JoinError>,
     places: Vec<Place>,
 }
 
 impl Operation {
-    fn sign(self, share: &OpenShare) -> Result<Answer, EnclaveError> {
-        Ok(Answer::Signed {
-            id: self.id,
-            signed: share.sign(self.permit)?,
-            encoding: self.encoding,
-        })
+    fn sign(self, share: &OpenShare) -> Unreleased {
+        let Self { id, permit, encoding, entry } = self;
+        let signed = share.sign(permit).map_err(Refusal::from);
+        let recorded = match &signed {
+            Ok(signed) => entry.signed(&signed.signature.bytes),
+            Err(refusal) => entry.end(grant::outcome(refusal), Some(refusal.reason().as_str())),
+        };
+        Unreleased {
+            answer: signed.map(|signed| Answer::Signed { id, signed, encoding }),
+            recorded,
+        }
+    }
+}
+
+/// An answer whose record is on its way.
+struct Unreleased {
+    answer: Result<Answer, Refusal>,
+    recorded: Recorded,
+}
+
+impl Unreleased {
+    async fn release(self) -> Result<Answer, Refusal> {
+        self.recorded.durable().await?;
+        self.answer
     }
 }
 
@@ -94,10 +115,15 @@ impl InFlight {
         self.operations += operations.len();
         let share = Arc::downgrade(share);
         let signing = task::spawn(async move {
-            let signed = operations
+            let signed: Vec<_> = operations
                 .into_iter()
-                .map_while(|operation| Some(operation.sign(&*share.upgrade()?)));
-            signed.collect()
+                .map_while(|operation| Some(operation.sign(&*share.upgrade()?)))
+                .collect();
+            let mut answers = Vec::with_capacity(signed.len());
+            for unreleased in signed {
+                answers.push(unreleased.release().await);
+            }
+            answers
         });
         self.batches
             .push_back(Box::pin(async move { Finished { answers: signing.await, places } }));
@@ -117,7 +143,7 @@ impl Finished {
         let answers = answers.map_err(|_| Refusal::Panicked.in_frame(first))?;
         for (place, answer) in places.into_iter().zip(answers) {
             let Place { id, reserved } = place;
-            reserved.send(Ok(answer.map_err(|error| Refusal::from(error).in_frame(id))?));
+            reserved.send(Ok(answer.map_err(|refusal| refusal.in_frame(id))?));
         }
         Ok(())
     }

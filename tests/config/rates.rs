@@ -75,7 +75,7 @@ fn mistakes_with_rates_say_what_to_write() {
     for bad in bad {
         for key in ["caller_rate", "share_rate"] {
             let found = problems(&limits(&format!("{key} = {bad}")));
-            assert_eq!(found, [format!("line 23: `limits.{key}` must be {must}")], "{bad}");
+            assert_eq!(found, [format!("line 26: `limits.{key}` must be {must}")], "{bad}");
         }
         let found = problems(&caller(&format!("rate = {bad}")));
         assert_eq!(found, [format!("line 10: `caller.rate` must be {must}")], "{bad}");
@@ -85,7 +85,7 @@ fn mistakes_with_rates_say_what_to_write() {
         for key in ["caller_burst", "share_burst"] {
             let rate = key.replace("burst", "rate");
             let found = problems(&limits(&format!("{rate} = \"1/s\"\n{key} = {bad}")));
-            assert_eq!(found, [format!("line 24: `limits.{key}` must be {must}")], "{bad}");
+            assert_eq!(found, [format!("line 27: `limits.{key}` must be {must}")], "{bad}");
         }
         let found = problems(&caller(&format!("rate = \"1/s\"\nburst = {bad}")));
         assert_eq!(found, [format!("line 11: `caller.burst` must be {must}")], "{bad}");
@@ -99,7 +99,7 @@ fn a_burst_needs_a_rate() {
     };
     let found = problems(&limits("caller_burst = 5\nshare_burst = 5"));
     let expected = [without("caller_burst", "caller_rate"), without("share_burst", "share_rate")];
-    assert_eq!(found, expected.map(|problem| format!("line 22: {problem}")));
+    assert_eq!(found, expected.map(|problem| format!("line 25: {problem}")));
     // Also where the rate of all would be the caller's.
     let found = problems(&format!("{}\n[limits]\ncaller_rate = \"1/s\"\n", caller("burst = 5")));
     assert_eq!(found, [format!("line 7: {}", without("burst", "rate"))]);
@@ -114,9 +114,9 @@ fn mistakes_with_rates_hide_no_others() {
         "line 10: `caller.rate` must be",
         "line 11: `caller.burst` must be",
         "line 12: unknown key `colour` in [caller]",
-        "line 27: `limits.caller_burst` must be",
-        "line 28: `limits.share_rate` must be",
-        "line 29: unknown key `share_burts` in [limits]; did you mean `share_burst`?",
+        "line 30: `limits.caller_burst` must be",
+        "line 31: `limits.share_rate` must be",
+        "line 32: unknown key `share_burts` in [limits]; did you mean `share_burst`?",
     ];
     let found = problems(&mistakes);
     assert_eq!(found.len(), starts.len(), "{found:#?}");

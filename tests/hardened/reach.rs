@@ -26,7 +26,7 @@ fn the_examples_reach_their_own_directories() {
     let postgres = example("postgres-vault.toml");
     assert_eq!(postgres.connects, BTreeSet::from([53, 5432, 8200]));
     assert_eq!(postgres.listens, BTreeSet::new());
-    assert_eq!(postgres.writes, paths([]));
+    assert_eq!(postgres.writes, paths(["/var/lib/countersign/audit"]));
     let sockets = paths(["/run/countersign", "/run/countersign-custody"]);
     assert_eq!(postgres.sockets, sockets);
     let reads = ["/etc/countersign", "/etc/countersign/policies", "/var/run/secrets/countersign"];
@@ -34,7 +34,8 @@ fn the_examples_reach_their_own_directories() {
 
     let sqlite = example("sqlite-vault.toml");
     assert_eq!(sqlite.connects, BTreeSet::from([53, 8200]));
-    assert_eq!(sqlite.writes, paths(["/var/lib/countersign"]));
+    let writes = ["/var/lib/countersign", "/var/lib/countersign/audit"];
+    assert_eq!(sqlite.writes, paths(writes));
 }
 
 /// The port is to be bound, and the files' directories are to be read: their files are

@@ -203,6 +203,8 @@ fn config(at: &Path, environment: &str, custodian: &Custodian) -> String {
         [store]
         kind = "sqlite"
         path = "{at}/shares.db"
+        [audit]
+        directory = "{at}/audit"
         {kms}
         "#
     )

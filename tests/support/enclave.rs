@@ -14,9 +14,10 @@ use std::{
 use async_trait::async_trait;
 use countersign::{
     app::{self, App},
+    audit::{Rotation, Writing},
     caller::{Caller, Callers},
     client,
-    config::{Config, KmsConfig, Limits, Listen, StoreConfig, TlsConfig},
+    config::{AuditConfig, Config, KmsConfig, Limits, Listen, StoreConfig, TlsConfig},
     enclave::{Dek, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
     grpc::Credentials,
@@ -98,6 +99,7 @@ pub struct Enclave {
     pub credentials: Option<Arc<Credentials>>,
     shutdown: Shutdown,
     running: Option<JoinHandle<Result<(), app::PartFailed>>>,
+    writing: Option<Writing>,
 }
 
 /// A share that was made through custody.
@@ -149,7 +151,8 @@ impl Enclave {
         std::fs::write(config.policies.join("test.cedar"), setup.policy).unwrap();
         let enclave = app::enclave(&config).unwrap();
         let tls = app::tls(&config).unwrap();
-        let mut signing = app::signing(&config, enclave).await.unwrap();
+        let (audit, writing) = app::audit(&config).unwrap();
+        let mut signing = app::signing(&config, enclave, audit).await.unwrap();
         let slots = signing.enclave.pool().free();
         let counts = Arc::new(Counts::default());
         signing.store = Arc::new(CountedStore(signing.store, Arc::clone(&counts)));
@@ -166,6 +169,7 @@ impl Enclave {
             credentials,
             shutdown,
             running: Some(tokio::spawn(app.run(draining))),
+            writing: Some(writing),
         }
     }
 
@@ -206,6 +210,7 @@ impl Enclave {
         if let Some(running) = self.running.take() {
             running.await.unwrap().unwrap();
         }
+        self.writing.take();
     }
 
     pub fn drain(&self) {
@@ -308,11 +313,16 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
             .clone()
             .unwrap_or_else(|| StoreConfig::Sqlite { path: path("shares.db") }),
         kms: setup.kms.clone().unwrap_or_else(|| KmsConfig::Local { kek_file: path("kek") }),
+        audit: AuditConfig {
+            directory: path("audit"),
+            rotation: Rotation { size: 1 << 26, age: Duration::from_secs(3600) },
+        },
         limits: setup.limits,
         log_level: tracing::Level::WARN,
         metrics: None,
         workers: 2,
         require: countersign::memory::Level::Mlock,
+        fingerprint: [0; 32],
     }
 }
 

@@ -85,6 +85,8 @@ impl Home {
             uid = {uid}
             [policy]
             directory = "{at}/config/policies"
+            [audit]
+            directory = "{at}/audit"
             [store]
             {store}
             [metrics]
@@ -252,13 +254,26 @@ impl Served {
         }
     }
 
+    /// SIGKILL; what it leaves is there to be started again.
+    pub fn kill(self) -> Home {
+        self.server.stop(Signal::KILL);
+        fs::remove_file(self.home.path("log")).unwrap();
+        self.home
+    }
+
     /// SIGTERM; the server drains, and has broken no rule until its end.
     pub fn stop(self) {
+        drop(self.stop_keeping());
+    }
+
+    /// The same; what it leaves is there to be looked at.
+    pub fn stop_keeping(self) -> Home {
         self.server.stop(Signal::TERM);
         let log = self.home.log();
         assert!(log.contains("\"Stopped\""), "{log}");
         assert!(!log.contains("allow-list"), "{log}");
         assert!(!self.home.path("run/enclave.sock").exists());
+        self.home
     }
 }
 

@@ -38,6 +38,8 @@ path = "/var/lib/countersign/shares.db"
 [kms]
 kind = "local"
 kek_file = "/var/lib/countersign/kek"
+[audit]
+directory = "/var/lib/countersign/audit"
 "#;
 
 #[test]

@@ -172,6 +172,7 @@ async fn the_most_verbose_program() {
         policy = {{ directory = "{at}/policies" }}
         store = {{ kind = "sqlite", path = "{at}/shares.db" }}
         kms = {{ kind = "vault-transit" }}
+        audit = {{ directory = "{at}/audit" }}
         log = {{ level = "trace" }}
         [vault]
         addresses = ["{url}"]

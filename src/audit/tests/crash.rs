@@ -2,18 +2,22 @@
 
 use std::{
     fs::{self, OpenOptions},
+    io,
     path::Path,
+    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
 use crate::audit::{
-    Audit, OpenError, Rotation,
+    Audit, OpenError, Place, Rotation,
     log::Log,
-    record::{Decision, Ended, Event, Hex, Outcome, Record, Request, Start},
+    record::{Decision, Event, Hex, Outcome, Record, Request, Start},
     segment::SegmentFile,
     verify::verify,
+    writer::Writer,
 };
 
 pub(super) const ROTATION: Rotation = Rotation { size: 1 << 20, age: Duration::from_secs(3600) };
@@ -38,6 +42,13 @@ pub(super) fn request(id: u64) -> Request {
     }
 }
 
+/// Writes requests as a group, and flushes it.
+pub(super) fn append(log: &mut Log, ids: impl IntoIterator<Item = u64>) -> io::Result<()> {
+    let events: Vec<_> = ids.into_iter().map(|id| Event::Request(Box::new(request(id)))).collect();
+    log.write(&events)?;
+    log.flush()
+}
+
 pub(super) fn records(directory: &Path) -> Vec<Record> {
     let mut records = Vec::new();
     for segment in SegmentFile::all(directory).unwrap() {
@@ -59,23 +70,30 @@ fn outcomes(directory: &Path) -> Vec<(u64, Outcome)> {
 #[tokio::test]
 async fn every_request_has_one_outcome() {
     let directory = TempDir::new().unwrap();
-    let (audit, writing) = Audit::open(directory.path(), ROTATION, start()).unwrap();
+    let (audit, writing) =
+        Audit::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
     let mut signed = audit.begin(request(0), Instant::now());
     signed.durable().await.unwrap();
     let on_disk = records(directory.path());
     assert!(matches!(on_disk.last().unwrap().event, Event::Request(_)), "{on_disk:?}");
-    signed.end(Ended::with(Outcome::Signed));
-    drop(audit.begin(request(1), Instant::now()));
-    let stream = audit.begin(request(2), Instant::now());
-    let frame = Request { ended: Some(Ended::with(Outcome::Signed)), ..request(2) };
-    audit.record(frame, Some(&stream)).await.unwrap();
-    stream.end(Ended::with(Outcome::Done));
+    signed.signed(&[7; 64]);
+    let mut cancelled = audit.begin(request(1), Instant::now());
+    cancelled.durable().await.unwrap();
+    drop(cancelled);
+    let mut stream = audit.begin(request(2), Instant::now());
+    stream.durable().await.unwrap();
+    stream.frame(request(2)).signed(&[8; 64]).durable().await.unwrap();
+    drop(stream.frame(request(2)));
+    stream.end(Outcome::Done, None);
+    // Whatever follows an end, it was said.
+    stream.end(Outcome::Failed, Some("INTERNAL"));
+    drop(stream);
     for _ in 0..3 {
-        audit.refused(Some("app".into()), "OVERLOADED");
+        audit.refused(Some("app"), "OVERLOADED");
     }
     writing.stop();
 
-    let report = verify(directory.path()).unwrap();
+    let report = verify(directory.path(), |_| ()).unwrap();
     assert!(report.findings.is_empty() && report.open == 0, "{report:?}");
     let records = records(directory.path());
     let begun: Vec<_> = records
@@ -90,10 +108,11 @@ async fn every_request_has_one_outcome() {
         [(signed, Outcome::Signed), (dropped, Outcome::Cancelled), (stream, Outcome::Done)];
     assert_eq!(outcomes(directory.path()), expected);
     let frames = records.iter().filter_map(|record| match &record.event {
-        Event::Request(request) => request.stream,
+        Event::Request(request) => Some((request.stream?, request.ended.as_ref()?.outcome)),
         _ => None,
     });
-    assert_eq!(frames.collect::<Vec<_>>(), [stream]);
+    let expected = [(stream, Outcome::Signed), (stream, Outcome::Cancelled)];
+    assert_eq!(frames.collect::<Vec<_>>(), expected);
     let refused = records.iter().filter_map(|record| match &record.event {
         Event::Refused(refused) => Some(refused.count),
         _ => None,
@@ -102,16 +121,50 @@ async fn every_request_has_one_outcome() {
     assert_eq!(records.last().unwrap().event, Event::Stopped);
 }
 
+/// What is known before the record is written stands in the record itself; what comes
+/// after it is on its way to the disk at once, whoever waits for that.
+#[tokio::test]
+async fn an_outcome_does_not_wait() {
+    let directory = TempDir::new().unwrap();
+    let log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
+    let (audit, received) = Audit::unwritten();
+    let mut early = audit.begin(request(0), Instant::now());
+    early.signed(&[7; 64]);
+    let mut late = audit.begin(request(1), Instant::now());
+    let writer = Writer::new(log, Arc::clone(&audit.shared));
+    let thread = thread::spawn(move || writer.run(&received));
+    early.durable().await.unwrap();
+    late.durable().await.unwrap();
+    let ended = |id: &str| {
+        records(directory.path()).into_iter().find_map(|record| match record.event {
+            Event::Request(request) if request.request_id == id => Some(request.ended),
+            _ => None,
+        })
+    };
+    assert_eq!(ended("request-0").unwrap().unwrap().outcome, Outcome::Signed);
+    assert_eq!(ended("request-1"), Some(None));
+    late.end(Outcome::Failed, Some("KMS_SEALED"));
+    let began = Instant::now();
+    while outcomes(directory.path()).is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        thread::yield_now();
+    }
+    assert_eq!(outcomes(directory.path()), [(3, Outcome::Failed)]);
+    drop((early, late, audit));
+    thread.join().unwrap();
+    assert!(verify(directory.path(), |_| ()).unwrap().findings.is_empty());
+}
+
 /// Wherever a crash cuts the file: what is whole stays, what is not is cut off and said,
 /// and what was open is closed.
 #[test]
 fn a_torn_end_is_cut_back_and_recorded() {
     let directory = TempDir::new().unwrap();
     let path = directory.path();
-    let mut log = Log::open(path, ROTATION, start()).unwrap();
-    log.append([Event::Request(Box::new(request(0)))]).unwrap();
+    let mut log = Log::open(path, Place::Anywhere, ROTATION, start()).unwrap();
+    append(&mut log, [0]).unwrap();
     let kept = fs::metadata(SegmentFile::at(path, 0).path).unwrap().len();
-    log.append([Event::Request(Box::new(request(1)))]).unwrap();
+    append(&mut log, [1]).unwrap();
     drop(log);
     let file = SegmentFile::at(path, 0).path;
     let whole = fs::read(&file).unwrap();
@@ -119,8 +172,8 @@ fn a_torn_end_is_cut_back_and_recorded() {
         fs::write(&file, &whole[..end as usize]).unwrap();
         let torn = end - kept;
         let complete = end == whole.len() as u64;
-        drop(Log::open(path, ROTATION, start()).unwrap());
-        let report = verify(path).unwrap();
+        drop(Log::open(path, Place::Anywhere, ROTATION, start()).unwrap());
+        let report = verify(path, |_| ()).unwrap();
         assert!(report.findings.is_empty() && report.open == 0, "{end}: {report:?}");
         let cut = records(path).into_iter().find_map(|record| match record.event {
             Event::Cut { bytes } => Some(bytes),
@@ -137,26 +190,26 @@ fn a_torn_end_is_cut_back_and_recorded() {
 #[test]
 fn one_process_writes_a_log() {
     let directory = TempDir::new().unwrap();
-    let first = Log::open(directory.path(), ROTATION, start()).unwrap();
-    let second = Log::open(directory.path(), ROTATION, start());
+    let first = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
+    let second = Log::open(directory.path(), Place::Anywhere, ROTATION, start());
     assert!(matches!(second, Err(OpenError::Locked(_))));
     drop(first);
-    Log::open(directory.path(), ROTATION, start()).unwrap();
+    Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
 }
 
 /// A log that was changed is neither written nor cut.
 #[test]
 fn a_changed_log_is_not_opened() {
     let directory = TempDir::new().unwrap();
-    let mut log = Log::open(directory.path(), ROTATION, start()).unwrap();
-    log.append((0..5).map(|id| Event::Request(Box::new(request(id))))).unwrap();
+    let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
+    append(&mut log, 0..5).unwrap();
     drop(log);
     let file = SegmentFile::at(directory.path(), 0).path;
     let text = fs::read_to_string(&file).unwrap();
     for id in 0..5 {
         let changed = text.replace(&format!("request-{id}"), "request-x");
         fs::write(&file, &changed).unwrap();
-        let error = Log::open(directory.path(), ROTATION, start()).err().unwrap();
+        let error = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).err().unwrap();
         assert!(matches!(error, OpenError::Changed { .. }), "{id}: {error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), changed);
     }
@@ -167,20 +220,20 @@ fn files_follow_one_another() {
     let directory = TempDir::new().unwrap();
     let rotation = Rotation { size: 1000, ..ROTATION };
     for _ in 0..3 {
-        let mut log = Log::open(directory.path(), rotation, start()).unwrap();
+        let mut log = Log::open(directory.path(), Place::Anywhere, rotation, start()).unwrap();
         for id in 0..20 {
             log.next().unwrap();
-            log.append([Event::Request(Box::new(request(id)))]).unwrap();
+            append(&mut log, [id]).unwrap();
         }
     }
     assert!(SegmentFile::all(directory.path()).unwrap().len() > 10);
-    let report = verify(directory.path()).unwrap();
+    let report = verify(directory.path(), |_| ()).unwrap();
     assert!(report.findings.is_empty() && report.root.is_some(), "{report:?}");
     assert_eq!(report.size, records(directory.path()).len() as u64);
     // The beginning may be retired: the rest is a log by itself, with the same root.
     let all = SegmentFile::all(directory.path()).unwrap();
     fs::remove_file(&all[0].path).unwrap();
-    let rest = verify(directory.path()).unwrap();
+    let rest = verify(directory.path(), |_| ()).unwrap();
     assert_eq!((rest.first, rest.root, rest.findings), (all[1].first, report.root, Vec::new()));
 }
 
@@ -189,16 +242,18 @@ fn files_follow_one_another() {
 #[tokio::test]
 async fn what_fails_is_made_good() {
     let directory = TempDir::new().unwrap();
-    let mut log = Log::open(directory.path(), ROTATION, start()).unwrap();
-    log.append([Event::Request(Box::new(request(0)))]).unwrap();
+    let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
+    append(&mut log, [0]).unwrap();
+    // Written, not flushed: when the next flush fails, nobody knows whether it is there.
+    log.write(&[Event::Request(Box::new(request(1)))]).unwrap();
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
     log.replace_file(full());
-    log.append([Event::Request(Box::new(request(1)))]).unwrap_err();
+    append(&mut log, [1]).unwrap_err();
     log.reopen().unwrap();
     log.next().unwrap();
-    log.append([Event::Request(Box::new(request(2)))]).unwrap();
+    append(&mut log, [2]).unwrap();
     drop(log);
-    let report = verify(directory.path()).unwrap();
+    let report = verify(directory.path(), |_| ()).unwrap();
     assert!(report.findings.is_empty(), "{report:?}");
     assert_eq!(SegmentFile::all(directory.path()).unwrap().len(), 2);
     let ids: Vec<_> = records(directory.path())
@@ -210,21 +265,28 @@ async fn what_fails_is_made_good() {
         .collect();
     assert_eq!(ids, ["request-0", "request-2"]);
 
-    let mut log = Log::open(directory.path(), ROTATION, start()).unwrap();
+    let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
     log.replace_file(full());
     let (audit, writing) = Audit::over(log).unwrap();
     let first = audit.begin(request(3), Instant::now()).durable().await;
-    assert!(first.is_err());
+    assert!(first.is_err() && !audit.is_writable());
+    // Until it is tried again, nobody waits for it.
+    assert!(audit.begin(request(3), Instant::now()).durable().await.is_err());
+    let began = Instant::now();
+    while !audit.is_writable() {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        thread::yield_now();
+    }
     let mut entry = audit.begin(request(4), Instant::now());
     entry.durable().await.unwrap();
     assert!(audit.is_writable());
-    entry.end(Ended::with(Outcome::Signed));
+    entry.signed(&[7; 64]);
     writing.stop();
-    let report = verify(directory.path()).unwrap();
+    let report = verify(directory.path(), |_| ()).unwrap();
     assert!(report.findings.is_empty() && report.open == 0, "{report:?}");
     let gaps = records(directory.path()).into_iter().filter_map(|record| match record.event {
         Event::Gap(gap) => Some(gap.refused),
         _ => None,
     });
-    assert_eq!(gaps.collect::<Vec<_>>(), [1]);
+    assert_eq!(gaps.collect::<Vec<_>>(), [2]);
 }

@@ -11,6 +11,7 @@ use tonic_types::StatusExt;
 
 use super::*;
 use crate::{
+    audit::{Place, Rotation, record::Start},
     caller::{Caller, SpiffeId},
     grpc::Room,
     rate::{Quota, RateLimits},
@@ -39,7 +40,15 @@ fn gate(burst: u32) -> Gate {
         unary: Admission::new(room),
         streams: Admission::new(room),
         metrics,
+        audit: audit(),
     }
+}
+
+/// A log that nobody reads.
+fn audit() -> Audit {
+    let directory = tempfile::tempdir().unwrap();
+    let rotation = Rotation { size: 1 << 20, age: Duration::from_secs(3600) };
+    Audit::open(directory.path(), Place::Anywhere, rotation, Start::default()).unwrap().0
 }
 
 /// What is behind the gate, and how often it was asked.

@@ -1,0 +1,152 @@
+//! Entries: requests that are recorded and not answered yet.
+
+use std::{thread, time::Instant};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+
+use super::{
+    Audit, NotRecorded,
+    record::{Ended, Hex, Outcome, Request},
+    writer::{Job, Ticket},
+};
+
+/// A request whose record is on its way, and whose outcome is to follow. Dropped without
+/// one, it says that the request was cancelled.
+pub struct Entry {
+    audit: Audit,
+    ticket: Ticket,
+    arrived: Instant,
+    recorded: Option<Recorded>,
+    /// What became of it, as far as that is known.
+    ended: Option<Ended>,
+}
+
+/// A frame of a stream, which has one record that says what became of it, too. Dropped
+/// without one, it says that the frame was cancelled.
+pub struct FrameEntry {
+    audit: Audit,
+    stream: Ticket,
+    arrived: Instant,
+    request: Option<Request>,
+}
+
+/// A record that is on its way.
+#[must_use = "what is asked for must not leave before its record is durable"]
+pub struct Recorded(pub(super) oneshot::Receiver<bool>);
+
+impl Recorded {
+    /// Resolves when the record is durable.
+    ///
+    /// # Errors
+    /// [`NotRecorded`].
+    pub async fn durable(self) -> Result<(), NotRecorded> {
+        match self.0.await {
+            Ok(true) => Ok(()),
+            // The thread is gone.
+            Ok(false) | Err(_) => Err(NotRecorded),
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn new(audit: Audit, ticket: Ticket, arrived: Instant, recorded: Recorded) -> Self {
+        Self { audit, ticket, arrived, recorded: Some(recorded), ended: Some(Ended::default()) }
+    }
+
+    /// Resolves when the record of the request is durable.
+    ///
+    /// # Errors
+    /// [`NotRecorded`].
+    pub async fn durable(&mut self) -> Result<(), NotRecorded> {
+        match self.recorded.take() {
+            Some(recorded) => recorded.durable().await,
+            None => Ok(()),
+        }
+    }
+
+    /// A frame of this stream, which arrived now.
+    pub fn frame(&self, request: Request) -> FrameEntry {
+        let (audit, stream) = (self.audit.clone(), self.ticket);
+        FrameEntry { audit, stream, arrived: Instant::now(), request: Some(request) }
+    }
+
+    /// The KMS unwrapped the DEK, and how both name that.
+    pub fn unwrapped(&mut self, request_id: Option<&str>, kek_version: Option<u32>) {
+        if let Some(ended) = &mut self.ended {
+            ended.kms_request_id = request_id.map(ToOwned::to_owned);
+            ended.kek_version = kek_version;
+        }
+    }
+
+    /// A signature was made.
+    pub fn signed(&mut self, signature: &[u8; 64]) {
+        if let Some(ended) = &mut self.ended {
+            ended.signature = Some(digest(signature));
+        }
+        self.end(Outcome::Signed, None);
+    }
+
+    /// Says what became of the request, unless that was said before.
+    pub fn end(&mut self, outcome: Outcome, reason: Option<&str>) {
+        if let Some(ended) = self.ended.take() {
+            let duration_us = Some(micros_since(self.arrived));
+            let reason = reason.map(ToOwned::to_owned);
+            let ended = Ended { outcome, reason, duration_us, ..ended };
+            self.audit.tell(Job::Outcome { ticket: self.ticket, ended });
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let outcome = if thread::panicking() { Outcome::Failed } else { Outcome::Cancelled };
+        self.end(outcome, None);
+    }
+}
+
+impl FrameEntry {
+    /// Records that a signature was made.
+    pub fn signed(self, signature: &[u8; 64]) -> Recorded {
+        self.record(Ended { signature: Some(digest(signature)), ..Ended::with(Outcome::Signed) })
+    }
+
+    /// Records that the frame ended otherwise.
+    pub fn end(self, outcome: Outcome, reason: Option<&str>) -> Recorded {
+        self.record(Ended { reason: reason.map(ToOwned::to_owned), ..Ended::with(outcome) })
+    }
+
+    fn record(mut self, ended: Ended) -> Recorded {
+        let mut request = self.request.take().unwrap_or_default();
+        let duration_us = Some(micros_since(self.arrived));
+        request.ended = Some(Ended { duration_us, ..ended });
+        self.audit.send(request, None, Some(self.stream))
+    }
+}
+
+impl Drop for FrameEntry {
+    fn drop(&mut self) {
+        if let Some(request) = self.request.take() {
+            let duration_us = Some(micros_since(self.arrived));
+            let ended = Ended { duration_us, ..Ended::with(Outcome::Cancelled) };
+            let request = Request { ended: Some(ended), ..request };
+            let Recorded(_) = self.audit.send(request, None, Some(self.stream));
+        }
+    }
+}
+
+impl Ended {
+    /// It ended with a word and a reason, at once.
+    pub fn at_once(outcome: Outcome, reason: &str, arrived: Instant) -> Self {
+        let duration_us = Some(micros_since(arrived));
+        Self { reason: Some(reason.to_owned()), duration_us, ..Self::with(outcome) }
+    }
+}
+
+fn digest(signature: &[u8; 64]) -> Hex {
+    Hex::from(<[u8; 32]>::from(Sha256::digest(signature)))
+}
+
+fn micros_since(arrived: Instant) -> u64 {
+    u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

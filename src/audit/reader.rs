@@ -1,0 +1,82 @@
+//! Reading a log from its first record on, also while it is written. What is read is not
+//! verified: that is [`super::verify`]'s.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    chain::{self, RECORD_MAX},
+    record::Record,
+    segment::{Lines, SegmentFile},
+};
+
+/// A place in a log.
+pub struct Reader {
+    directory: PathBuf,
+    at: Option<(SegmentFile, Lines)>,
+}
+
+/// What stands at a place.
+#[derive(Debug)]
+pub enum Found {
+    /// A record.
+    Record(Box<Record>),
+    /// A line that is none.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Bytes from its beginning.
+        offset: u64,
+    },
+}
+
+impl Reader {
+    /// The beginning of a log.
+    pub fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), at: None }
+    }
+
+    /// What stands next; none where nothing does yet.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn advance(&mut self) -> io::Result<Option<Found>> {
+        loop {
+            if let Some(found) = self.read()? {
+                return Ok(Some(found));
+            }
+            let after = self.at.as_ref().map(|(segment, _)| segment.first);
+            let successor = SegmentFile::all(&self.directory)?
+                .into_iter()
+                .find(|segment| after.is_none_or(|after| segment.first > after));
+            let Some(segment) = successor else { return Ok(None) };
+            // Only now is this file known to be complete.
+            if let Some(found) = self.read()? {
+                return Ok(Some(found));
+            }
+            let lines = segment.lines()?;
+            self.at = Some((segment, lines));
+        }
+    }
+
+    fn read(&mut self) -> io::Result<Option<Found>> {
+        self.at.as_mut().map_or(Ok(None), |(segment, lines)| read(segment, lines))
+    }
+}
+
+fn read(segment: &SegmentFile, lines: &mut Lines) -> io::Result<Option<Found>> {
+    let Some(line) = lines.line()? else { return Ok(None) };
+    let offset = line.offset;
+    if !line.whole && line.bytes.len() < RECORD_MAX {
+        // It is being written.
+        lines.go_back(offset)?;
+        return Ok(None);
+    }
+    let record = chain::read(line.bytes).and_then(|(_, bytes)| serde_json::from_slice(bytes).ok());
+    Ok(Some(match record {
+        Some(record) => Found::Record(Box::new(record)),
+        None => Found::Unreadable { file: segment.path.clone(), offset },
+    }))
+}

@@ -1,0 +1,26 @@
+//! `countersign audit`: what an auditor asks of a log. It needs the directory alone, and
+//! changes nothing.
+
+mod filter;
+mod show;
+mod verify;
+
+use clap::Subcommand;
+
+use super::failure::Failure;
+
+/// Look into the audit log
+#[derive(Subcommand)]
+pub enum Audit {
+    Verify(verify::Verify),
+    Show(show::Show),
+}
+
+impl Audit {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Verify(verify) => verify.run(),
+            Self::Show(show) => show.run(),
+        }
+    }
+}

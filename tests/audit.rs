@@ -1,0 +1,57 @@
+//! The audit log: complete, durable before a signature leaves, and nothing secret in it.
+
+mod full;
+mod killed;
+mod recorded;
+
+use std::{collections::BTreeMap, path::Path};
+
+use countersign::audit::{
+    reader::{Found, Reader},
+    record::{Ended, Event, Record, Request},
+    verify::verify,
+};
+
+/// What a log says of requests.
+#[derive(Default)]
+struct Log {
+    records: Vec<Record>,
+    /// Every request with its outcome, by its number.
+    requests: BTreeMap<u64, (Request, Ended)>,
+}
+
+impl Log {
+    /// Reads a log that is intact, in which every request has exactly one outcome.
+    #[track_caller]
+    fn read(directory: &Path) -> Self {
+        let report = verify(directory, |_| ()).unwrap();
+        assert!(report.findings.is_empty() && report.open == 0, "{report:?}");
+        let mut log = Self::default();
+        let mut reader = Reader::new(directory);
+        let mut begun = BTreeMap::new();
+        while let Some(found) = reader.advance().unwrap() {
+            let Found::Record(record) = found else { panic!("{found:?}") };
+            match &record.event {
+                Event::Request(request) => match request.ended.clone() {
+                    Some(ended) => {
+                        log.requests.insert(record.seq, ((**request).clone(), ended));
+                    }
+                    None => drop(begun.insert(record.seq, (**request).clone())),
+                },
+                Event::Outcome { of, ended } => {
+                    let request = begun.remove(of).unwrap_or_else(|| panic!("{record:?}"));
+                    log.requests.insert(*of, (request, ended.clone()));
+                }
+                _ => {}
+            }
+            log.records.push(*record);
+        }
+        log
+    }
+
+    /// The requests with this id.
+    fn of(&self, request_id: &str) -> Vec<(u64, &Request, &Ended)> {
+        let all = self.requests.iter().map(|(seq, (request, ended))| (*seq, request, ended));
+        all.filter(|(_, request, _)| request.request_id == request_id).collect()
+    }
+}
