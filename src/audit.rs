@@ -45,7 +45,7 @@ pub use entry::{Entry, FrameEntry, Recorded};
 pub use log::{OpenError, Place, Rotation, make};
 
 use log::Log;
-use record::{Event, Refused, Request, Start};
+use record::{Ended, Event, Refused, Request, Start};
 use writer::{Job, Ticket, Writer};
 
 /// The log, for those who have something to say. Cheap to clone.
@@ -114,9 +114,10 @@ impl Audit {
         Entry::new(self.clone(), ticket, arrived, told)
     }
 
-    /// Records a request with its outcome.
-    pub fn record(&self, request: Request) -> Recorded {
-        self.send(request, None, None)
+    /// Records a request, which `arrived` then, with its outcome.
+    pub fn record(&self, request: Request, ended: Ended, arrived: Instant) -> Recorded {
+        let ended = Some(ended.since(arrived));
+        self.send(Request { ended, ..request }, None, None)
     }
 
     /// Counts a request that was refused before policy.

@@ -3,8 +3,6 @@
 //! record is not durable.
 #![forbid(unsafe_code)]
 
-use std::time::Instant;
-
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -103,11 +101,11 @@ impl Signing {
         self.refuse(call, request, Denied::unknown_share()).await
     }
 
-    async fn refuse(&self, call: &Call, mut request: Request, denied: Denied) -> Refusal {
+    async fn refuse(&self, call: &Call, request: Request, denied: Denied) -> Refusal {
         call.recorded.set();
         let refusal = Refusal::from(denied);
-        request.ended = Some(refused(&refusal, call.arrived.into_std()));
-        match self.audit.record(request).durable().await {
+        let arrived = call.arrived.into_std();
+        match self.audit.record(request, ended(&refusal), arrived).durable().await {
             Ok(()) => refusal,
             Err(not_recorded) => not_recorded.into(),
         }
@@ -119,28 +117,25 @@ impl Signing {
 /// # Errors
 /// That of the answer; the record is not durable.
 pub(crate) async fn release<T>(mut entry: Entry, answer: Result<T, Refusal>) -> Result<T, Refusal> {
-    match &answer {
-        Ok(_) => entry.end(Outcome::Done, None),
-        Err(refusal) => entry.end(outcome(refusal), Some(refusal.reason().as_str())),
-    }
+    entry.end(match &answer {
+        Ok(_) => Ended::with(Outcome::Done),
+        Err(refusal) => ended(refusal),
+    });
     entry.durable().await?;
     answer
 }
 
 /// What a refusal is in the log.
-pub(crate) fn outcome(refusal: &Refusal) -> Outcome {
-    match refusal {
+pub(crate) fn ended(refusal: &Refusal) -> Ended {
+    let outcome = match refusal {
         // The stream ends as its frame did.
-        Refusal::Frame { refusal, .. } => outcome(refusal),
+        Refusal::Frame { refusal, .. } => return ended(refusal),
+        Refusal::Gone => return Ended::with(Outcome::Cancelled),
         Refusal::Denied(_) => Outcome::Denied,
         Refusal::Deadline => Outcome::Cancelled,
         _ => Outcome::Failed,
-    }
-}
-
-/// The end of a request that was refused at once.
-fn refused(refusal: &Refusal, arrived: Instant) -> Ended {
-    Ended::at_once(outcome(refusal), refusal.reason().as_str(), arrived)
+    };
+    Ended { reason: Some(refusal.reason().as_str().to_owned()), ..Ended::with(outcome) }
 }
 
 fn request(call: &Call, about: &impl About, action: &impl Action) -> Request {

@@ -117,6 +117,9 @@ pub enum Refusal {
     /// The deadline passed.
     #[error("the deadline passed")]
     Deadline,
+    /// The client went away: nobody reads this.
+    #[error("the client went away")]
+    Gone,
     /// The enclave is shutting down.
     #[error("shutting down")]
     ShuttingDown,

@@ -307,8 +307,7 @@ impl Signing {
                 reserved = answers.clone().reserve_owned(),
                     if place.is_none() && in_flight.operations < limits.in_flight as usize =>
                 {
-                    // Closed: the client is gone, and nobody reads how it ended.
-                    place = Some(reserved.map_err(|_| Refusal::Deadline)?);
+                    place = Some(reserved.map_err(|_| Refusal::Gone)?);
                 }
                 frame = frames.next(), if place.is_some() => {
                     idle_since = Instant::now();
@@ -392,8 +391,7 @@ impl Signing {
         match permitted {
             Ok(permit) => Ok((permit, entry)),
             Err(refusal) => {
-                let reason = refusal.reason().as_str();
-                entry.end(grant::outcome(&refusal), Some(reason)).durable().await?;
+                entry.end(grant::ended(&refusal)).durable().await?;
                 Err(refusal)
             }
         }

@@ -84,15 +84,13 @@ impl Entry {
         if let Some(ended) = &mut self.ended {
             ended.signature = Some(digest(signature));
         }
-        self.end(Outcome::Signed, None);
+        self.end(Ended::with(Outcome::Signed));
     }
 
     /// Says what became of the request, unless that was said before.
-    pub fn end(&mut self, outcome: Outcome, reason: Option<&str>) {
+    pub fn end(&mut self, Ended { outcome, reason, .. }: Ended) {
         if let Some(ended) = self.ended.take() {
-            let duration_us = Some(micros_since(self.arrived));
-            let reason = reason.map(ToOwned::to_owned);
-            let ended = Ended { outcome, reason, duration_us, ..ended };
+            let ended = Ended { outcome, reason, ..ended }.since(self.arrived);
             self.audit.tell(Job::Outcome { ticket: self.ticket, ended });
         }
     }
@@ -101,52 +99,44 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let outcome = if thread::panicking() { Outcome::Failed } else { Outcome::Cancelled };
-        self.end(outcome, None);
+        self.end(Ended::with(outcome));
     }
 }
 
 impl FrameEntry {
     /// Records that a signature was made.
     pub fn signed(self, signature: &[u8; 64]) -> Recorded {
-        self.record(Ended { signature: Some(digest(signature)), ..Ended::with(Outcome::Signed) })
+        self.end(Ended { signature: Some(digest(signature)), ..Ended::with(Outcome::Signed) })
     }
 
     /// Records that the frame ended otherwise.
-    pub fn end(self, outcome: Outcome, reason: Option<&str>) -> Recorded {
-        self.record(Ended { reason: reason.map(ToOwned::to_owned), ..Ended::with(outcome) })
+    pub fn end(mut self, ended: Ended) -> Recorded {
+        let request = self.request.take().unwrap_or_default();
+        self.record(request, ended)
     }
 
-    fn record(mut self, ended: Ended) -> Recorded {
-        let mut request = self.request.take().unwrap_or_default();
-        let duration_us = Some(micros_since(self.arrived));
-        request.ended = Some(Ended { duration_us, ..ended });
-        self.audit.send(request, None, Some(self.stream))
+    fn record(&self, request: Request, ended: Ended) -> Recorded {
+        let ended = Some(ended.since(self.arrived));
+        self.audit.send(Request { ended, ..request }, None, Some(self.stream))
     }
 }
 
 impl Drop for FrameEntry {
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
-            let duration_us = Some(micros_since(self.arrived));
-            let ended = Ended { duration_us, ..Ended::with(Outcome::Cancelled) };
-            let request = Request { ended: Some(ended), ..request };
-            let Recorded(_) = self.audit.send(request, None, Some(self.stream));
+            let Recorded(_) = self.record(request, Ended::with(Outcome::Cancelled));
         }
     }
 }
 
 impl Ended {
-    /// It ended with a word and a reason, at once.
-    pub fn at_once(outcome: Outcome, reason: &str, arrived: Instant) -> Self {
-        let duration_us = Some(micros_since(arrived));
-        Self { reason: Some(reason.to_owned()), duration_us, ..Self::with(outcome) }
+    /// Now, of a request that `arrived` then.
+    pub(super) fn since(self, arrived: Instant) -> Self {
+        let micros = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Self { duration_us: Some(micros), ..self }
     }
 }
 
 fn digest(signature: &[u8; 64]) -> Hex {
     Hex::from(<[u8; 32]>::from(Sha256::digest(signature)))
-}
-
-fn micros_since(arrived: Instant) -> u64 {
-    u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

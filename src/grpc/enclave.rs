@@ -190,8 +190,8 @@ fn broken_frame(error: &Status) -> Refusal {
     match error.code() {
         tonic::Code::OutOfRange => Refusal::invalid("frame", "is longer than 128 KiB"),
         tonic::Code::Internal => Refusal::invalid("frame", "is not a UseShareRequest"),
-        // The client reset the stream; nobody will read this.
-        _ => Refusal::Deadline,
+        // The client reset the stream.
+        _ => Refusal::Gone,
     }
 }
 

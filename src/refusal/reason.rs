@@ -205,7 +205,7 @@ impl Refusal {
                 Limit::Caller => Reason::CallerRate,
                 Limit::Share => Reason::ShareRate,
             },
-            Self::Deadline => Reason::DeadlineExceeded,
+            Self::Deadline | Self::Gone => Reason::DeadlineExceeded,
             Self::ShuttingDown => Reason::ShuttingDown,
             Self::Stream(StreamEnd::Idle) => Reason::StreamIdle,
             Self::Stream(StreamEnd::Lifetime) => Reason::StreamLifetime,

@@ -64,7 +64,7 @@ impl Operation {
         let signed = share.sign(permit).map_err(Refusal::from);
         let recorded = match &signed {
             Ok(signed) => entry.signed(&signed.signature.bytes),
-            Err(refusal) => entry.end(grant::outcome(refusal), Some(refusal.reason().as_str())),
+            Err(refusal) => entry.end(grant::ended(refusal)),
         };
         Unreleased {
             answer: signed.map(|signed| Answer::Signed { id, signed, encoding }),

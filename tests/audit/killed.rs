@@ -74,7 +74,7 @@ async fn what_a_client_holds_is_recorded() {
 
     let log = Log::read(&log);
     let mut by_signature = std::collections::HashMap::new();
-    for (_, (request, ended)) in &log.requests {
+    for (request, ended) in log.requests.values() {
         by_signature
             .entry((&*request.request_id, request.payload_digest.clone()))
             .or_insert_with(Vec::new)

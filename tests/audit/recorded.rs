@@ -1,11 +1,12 @@
 //! Every request that reaches policy has one record and one outcome, whatever becomes of
 //! it, and what does not reach policy is counted.
 
-use std::{fs, sync::atomic::Ordering, time::Duration};
+use std::{fs, sync::atomic::Ordering, thread, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{
     audit::record::{Decision, Event, Outcome},
+    client,
     key::{Algorithm, ShareId},
     proto,
 };
@@ -166,17 +167,23 @@ async fn every_frame_has_a_record() {
     let stream = named("denied", tokio_stream::iter(frames));
     let mut answers = client.use_share(stream).await.unwrap().into_inner();
     while answers.message().await.is_ok_and(|answer| answer.is_some()) {}
-    // Given up while its share is open.
-    let (frames, kept) = tokio::sync::mpsc::channel(1);
-    frames.send(share.open()).await.unwrap();
-    let given_up = named("given-up", tokio_stream::wrappers::ReceiverStream::new(kept));
-    let mut answers = client.use_share(given_up).await.unwrap().into_inner();
-    answers.message().await.unwrap();
-    drop(answers);
+    // Its connection ends while its share is open.
+    let (socket, open) = (enclave.socket(), share.open());
+    let vanishing = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (frames, kept) = tokio::sync::mpsc::channel(1);
+            frames.send(open).await.unwrap();
+            let kept = tokio_stream::wrappers::ReceiverStream::new(kept);
+            let mut client = client::enclave(&socket).await.unwrap();
+            let answers = client.use_share(named("given-up", kept)).await.unwrap();
+            answers.into_inner().message().await.unwrap();
+        });
+    };
+    thread::spawn(vanishing).join().unwrap();
     while enclave.signing.enclave.pool().free() < enclave.slots {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    drop((frames, client));
     enclave.stop().await;
 
     let log = Log::read(&enclave.dir.path().join("audit"));

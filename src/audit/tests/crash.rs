@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::audit::{
     Audit, OpenError, Place, Rotation,
     log::Log,
-    record::{Decision, Event, Hex, Outcome, Record, Request, Start},
+    record::{Decision, Ended, Event, Hex, Outcome, Record, Request, Start},
     segment::SegmentFile,
     verify::verify,
     writer::Writer,
@@ -84,9 +84,9 @@ async fn every_request_has_one_outcome() {
     stream.durable().await.unwrap();
     stream.frame(request(2)).signed(&[8; 64]).durable().await.unwrap();
     drop(stream.frame(request(2)));
-    stream.end(Outcome::Done, None);
+    stream.end(Ended::with(Outcome::Done));
     // Whatever follows an end, it was said.
-    stream.end(Outcome::Failed, Some("INTERNAL"));
+    stream.end(Ended::with(Outcome::Failed));
     drop(stream);
     for _ in 0..3 {
         audit.refused(Some("app"), "OVERLOADED");
@@ -143,7 +143,7 @@ async fn an_outcome_does_not_wait() {
     };
     assert_eq!(ended("request-0").unwrap().unwrap().outcome, Outcome::Signed);
     assert_eq!(ended("request-1"), Some(None));
-    late.end(Outcome::Failed, Some("KMS_SEALED"));
+    late.end(Ended::with(Outcome::Failed));
     let began = Instant::now();
     while outcomes(directory.path()).is_empty() {
         assert!(began.elapsed() < Duration::from_secs(10));
