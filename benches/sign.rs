@@ -53,8 +53,10 @@ impl Bench {
         );
         let config = Config::parse(&config).unwrap();
         let enclave = app::enclave(&config).unwrap();
-        let (audit, _writing) = app::audit(&config).unwrap();
-        let signing = runtime.block_on(app::signing(&config, enclave, audit)).unwrap();
+        let metrics = app::metrics(&config);
+        let (audit, _writing) = app::audit(&config, &metrics).unwrap();
+        let signing = app::signing(&config, enclave, audit, metrics);
+        let signing = runtime.block_on(signing).unwrap();
         let caller = Caller {
             name: "bench".into(),
             uid: Some(1000),

@@ -2,20 +2,21 @@
 //! trait object, and where the parts are put together.
 #![forbid(unsafe_code)]
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tonic::service::Routes;
 
 use crate::{
-    audit::{Audit, OpenError, Place, Writing, record::Start},
-    config::{AuditConfig, Config, KmsConfig, Limits, StoreConfig, TlsConfig},
+    audit::{Audit, OpenError, Writing, record::Start},
+    config::{Config, KmsConfig, Limits, StoreConfig, TlsConfig},
     custody::Custody,
     enclave::{self, Enclave, EnclaveError, SecretPool},
     grpc::{
         self, Admission, Connections, Credentials, FileProblem, Gate, Health, MESSAGE_LIMIT,
         Material, ShareCustody, SigningEnclave, Socket, SocketError, TlsListener,
     },
+    identity::{IdentityError, InstanceKey},
     key::Environment,
     kms::{
         Kms,
@@ -75,6 +76,9 @@ pub enum StartError {
     /// The audit log cannot be opened.
     #[error("audit.directory: {0}")]
     Audit(#[from] OpenError),
+    /// The key that signs the audit log is not this instance's.
+    #[error("audit: {0}")]
+    Identity(#[from] IdentityError),
     /// A socket cannot be bound.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -115,24 +119,27 @@ pub fn tls(config: &Config) -> Result<Option<Material>, StartError> {
     tls.map(|tls| Material::load(&tls.files)).transpose().map_err(StartError::TlsFiles)
 }
 
+/// What is measured of a process with this configuration.
+pub fn metrics(config: &Config) -> Metrics {
+    match config.listen.tls {
+        Some(_) => Metrics::with_tls(),
+        None => Metrics::new(),
+    }
+}
+
 /// The audit log of a configuration, and the thread that writes it: stopped last, when
 /// nobody is left who could have something to say.
 ///
 /// # Errors
 /// `Audit`.
-pub fn audit(config: &Config) -> Result<(Audit, Writing), StartError> {
-    let AuditConfig { directory, rotation } = &config.audit;
-    let place = match config.environment.is_production() {
-        true => Place::Disk,
-        false => Place::Anywhere,
-    };
+pub fn audit(config: &Config, metrics: &Metrics) -> Result<(Audit, Writing), StartError> {
     let start = Start {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         environment: config.environment.to_string(),
         configuration: Some(config.fingerprint.into()),
         protection: enclave::level().0.as_str().to_owned(),
     };
-    Ok(Audit::open(directory, place, *rotation, start)?)
+    Ok(Audit::open(&config.audit, start, metrics.clone())?)
 }
 
 /// Puts together what signing needs, in the order of a request.
@@ -143,26 +150,34 @@ pub async fn signing(
     config: &Config,
     enclave: Enclave,
     audit: Audit,
+    metrics: Metrics,
 ) -> Result<Signing, StartError> {
     let policy = Policies::load(&config.policies, config.facts()).map_err(StartError::Policy)?;
     audit.note(policy.event());
     let store = store(&config.store).await?;
     let kms = kms(&config.kms, &config.environment, enclave.pool())?;
-    let metrics = match config.listen.tls {
-        Some(_) => Metrics::with_tls(),
-        None => Metrics::new(),
-    };
-    Ok(Signing {
+    let signing = Signing {
         environment: config.environment.clone(),
         policy: Arc::new(policy),
         audit,
+        identity: InstanceKey::beside(&config.audit.directory),
         store,
         kms,
         enclave,
         rates: Rates::new(&config.callers, config.limits.rates, metrics.clone()),
         metrics,
-    })
+    };
+    match signing.identity.open(&signing, Instant::now() + PATIENCE).await {
+        Ok(_) => {}
+        // Whoever needs it tries again.
+        Err(IdentityError::Kms(error)) => tracing::warn!(%error, "The log is not signed yet"),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(signing)
 }
+
+/// How long a start waits for a KMS.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The store of a configuration.
 ///
@@ -205,9 +220,10 @@ impl App {
         config: Config,
         enclave: Enclave,
         audit: Audit,
+        metrics: Metrics,
         tls: Option<Material>,
     ) -> Result<Self, StartError> {
-        let signing = signing(&config, enclave, audit).await?;
+        let signing = signing(&config, enclave, audit, metrics).await?;
         Self::over(signing, config, tls).await
     }
 

@@ -17,9 +17,12 @@
 pub mod chain;
 mod entry;
 mod log;
+pub mod note;
 pub mod reader;
+pub mod receipt;
 pub mod record;
 pub mod segment;
+mod shipping;
 #[cfg(test)]
 mod tests;
 pub mod tree;
@@ -29,23 +32,28 @@ mod writer;
 use std::{
     collections::BTreeMap,
     io, mem,
-    path::Path,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 pub use entry::{Entry, FrameEntry, Recorded};
 pub use log::{OpenError, Place, Rotation, make};
+pub use shipping::FILE as CHECKPOINT;
 
+use crate::telemetry::Metrics;
 use log::Log;
+use note::Signer;
 use record::{Ended, Event, Refused, Request, Start};
+use shipping::Shipping;
 use writer::{Job, Ticket, Writer};
 
 /// The log, for those who have something to say. Cheap to clone.
@@ -53,6 +61,20 @@ use writer::{Job, Ticket, Writer};
 pub struct Audit {
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
+    instance: Uuid,
+}
+
+/// What a log is opened with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The directory of this one instance.
+    pub directory: PathBuf,
+    /// Where that may be.
+    pub place: Place,
+    /// When a new file is begun.
+    pub rotation: Rotation,
+    /// How often the head of the tree is shipped, where it grew.
+    pub checkpoints: Duration,
 }
 
 /// The thread that writes the log. Stops it when it is dropped.
@@ -84,27 +106,41 @@ impl Audit {
     /// # Errors
     /// [`OpenError`].
     pub fn open(
-        directory: &Path,
-        place: Place,
-        rotation: Rotation,
+        Settings { directory, place, rotation, checkpoints }: &Settings,
         start: Start,
+        metrics: Metrics,
     ) -> Result<(Self, Writing), OpenError> {
-        let log = Log::open(directory, place, rotation, start)?;
-        Self::over(log).map_err(|error| OpenError::Io { path: directory.to_owned(), error })
+        let log = Log::open(directory, *place, *rotation, start)?;
+        let shipping = Shipping::to(directory, *checkpoints);
+        Self::over(log, shipping, metrics)
+            .map_err(|error| OpenError::Io { path: directory.clone(), error })
     }
 
-    fn over(log: Log) -> io::Result<(Self, Writing)> {
-        let (audit, received) = Self::unwritten();
-        let writer = Writer::new(log, Arc::clone(&audit.shared));
+    fn over(log: Log, shipping: Shipping, metrics: Metrics) -> io::Result<(Self, Writing)> {
+        let (audit, received) = Self::unwritten(log.instance());
+        let writer = Writer::new(log, Arc::clone(&audit.shared), shipping, metrics);
         let thread = thread::Builder::new().name("audit".to_owned());
         let thread = Some(thread.spawn(move || writer.run(&received))?);
         let jobs = audit.jobs.clone();
         Ok((audit, Writing { jobs, thread }))
     }
 
-    fn unwritten() -> (Self, mpsc::Receiver<Job>) {
+    fn unwritten(instance: Uuid) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, received) = mpsc::channel();
-        (Self { jobs, shared: Arc::default() }, received)
+        (Self { jobs, shared: Arc::default(), instance }, received)
+    }
+
+    /// The name of the log.
+    pub fn instance(&self) -> Uuid {
+        self.instance
+    }
+
+    /// Signs the heads of the tree from here on, with a key that is kept for the next
+    /// run or not.
+    pub fn sign_with(&self, signer: Signer, kept: bool) {
+        let key = signer.name().to_string();
+        self.tell(Job::Signer(signer));
+        self.note(Event::Identity { key, kept });
     }
 
     /// Records a request that is to go on, which `arrived` then. The outcome follows.

@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use tracing::Level;
 
 use crate::{
+    audit::Settings,
     caller::Callers,
     enclave,
     grpc::Socket,
@@ -34,7 +35,6 @@ use crate::{
     policy::{Facts, Known, Tags, amount::AmountLimits},
 };
 
-pub use audit::AuditConfig;
 pub use document::Problem;
 use document::Table;
 pub use kms::KmsConfig;
@@ -62,7 +62,7 @@ pub struct Config {
     /// What wraps DEKs.
     pub kms: KmsConfig,
     /// Where requests are recorded.
-    pub audit: AuditConfig,
+    pub audit: Settings,
     /// What may be in flight, and for how long.
     pub limits: Limits,
     /// What is logged.
@@ -132,7 +132,8 @@ impl Config {
             KmsConfig::VaultTransit(_) => (0, 1),
         };
         Budget {
-            slots: self.limits.slots() + kek_slots,
+            // One for the key that signs the audit log.
+            slots: self.limits.slots() + kek_slots + 1,
             large_slots: LARGE_SLOTS,
             // A section occupies a worker, not a request.
             sections: self.workers,
@@ -198,7 +199,7 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
     let tags = tags::read(root.tables("tags"));
     let store = store::read(root.table("store"));
     let kms = kms::read(root.table("kms"), root.table("vault"), environment.as_ref());
-    let audit = audit::read(root.table("audit"));
+    let audit = audit::read(root.table("audit"), environment.as_ref());
     let limits = limits::read(root.table("limits"), root.table("session"));
     let log_level = log_level(root.table("log"));
     let metrics = metrics(root.table("metrics"));

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     audit::{
         Entry,
+        receipt::Receipt,
         record::{Decision, Ended, Hex, Outcome, Request},
     },
     caller::Call,
@@ -79,14 +80,19 @@ impl Signing {
         call: &Call,
         Decided { request, permit }: Decided<A>,
     ) -> Result<Grant<A>, Refusal> {
-        match permit {
-            Ok(permit) => {
-                call.recorded.set();
-                let entry = self.audit.begin(request, call.arrived.into_std());
-                Ok(Grant { permit, entry })
-            }
-            Err(denied) => Err(self.refuse(call, request, denied).await),
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(denied) => return Err(self.refuse(call, request, denied.into()).await),
+        };
+        // Before the record, which is to have a receipt. Open it stays.
+        if A::OPENS
+            && let Err(error) = self.identity.open(self, call.deadline).await
+        {
+            return Err(self.refuse(call, request, error.into()).await);
         }
+        call.recorded.set();
+        let entry = self.audit.begin(request, call.arrived.into_std());
+        Ok(Grant { permit, entry })
     }
 
     /// Records a request for a share that is not there, which is denied like one that the
@@ -98,15 +104,14 @@ impl Signing {
         action: &impl Action,
     ) -> Refusal {
         let request = request(call, about, action);
-        self.refuse(call, request, Denied::unknown_share()).await
+        self.refuse(call, request, Denied::unknown_share().into()).await
     }
 
-    async fn refuse(&self, call: &Call, request: Request, denied: Denied) -> Refusal {
+    async fn refuse(&self, call: &Call, request: Request, refusal: Refusal) -> Refusal {
         call.recorded.set();
-        let refusal = Refusal::from(denied);
         let arrived = call.arrived.into_std();
         match self.audit.record(request, ended(&refusal), arrived).durable().await {
-            Ok(()) => refusal,
+            Ok(_) => refusal,
             Err(not_recorded) => not_recorded.into(),
         }
     }
@@ -116,13 +121,24 @@ impl Signing {
 ///
 /// # Errors
 /// That of the answer; the record is not durable.
-pub(crate) async fn release<T>(mut entry: Entry, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+pub(crate) async fn release<T>(entry: Entry, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+    Ok(release_with_receipt(entry, answer).await?.0)
+}
+
+/// The same, with the receipt for the record.
+///
+/// # Errors
+/// As [`release`].
+pub(crate) async fn release_with_receipt<T>(
+    mut entry: Entry,
+    answer: Result<T, Refusal>,
+) -> Result<(T, Option<Receipt>), Refusal> {
     entry.end(match &answer {
         Ok(_) => Ended::with(Outcome::Done),
         Err(refusal) => ended(refusal),
     });
     entry.durable().await?;
-    answer
+    Ok((answer?, entry.receipt().cloned()))
 }
 
 /// What a refusal is in the log.

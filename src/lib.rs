@@ -83,6 +83,7 @@ pub mod sign;
 pub mod policy;
 
 pub mod audit;
+pub mod identity;
 
 pub mod permitted;
 pub mod record;

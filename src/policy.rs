@@ -25,6 +25,7 @@ mod attributes;
 mod context;
 mod explain;
 mod expression;
+mod instance;
 mod known;
 mod literal;
 mod load;
@@ -54,6 +55,7 @@ pub use action::{
     ListShares, Opens, Sign, UseShare,
 };
 pub use explain::{Considered, Explanation, Verdict, view};
+pub use instance::{INSTANCE_WALLET, instance_wallet};
 pub use known::Known;
 pub use load::{PolicyProblem, SCHEMA};
 pub use permit::{Opening, Permit};
@@ -172,6 +174,9 @@ impl Policy {
         subject: A::Subject,
         action: A,
     ) -> Result<Permit<A>, Denied> {
+        if instance::is_own(&subject) {
+            return Err(Denied::unknown_share());
+        }
         let (name, payload) = (action.name(), action.payload());
         let standing = self.standings.of(caller, &subject, &self.facts.tags)?;
         let slice = standing.slice(&self.policies, name);

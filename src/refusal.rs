@@ -11,6 +11,7 @@ mod reason;
 use crate::{
     audit::NotRecorded,
     caller::Peer,
+    identity::IdentityError,
     key::{AccountAddress, Malformed, PublicKey, RecordVersion, Revision},
     kms::KmsError,
     payload::Unfit,
@@ -108,6 +109,9 @@ pub enum Refusal {
     /// The request could not be recorded.
     #[error("audit: {0}")]
     Audit(NotRecorded),
+    /// The key that signs the audit log is not this instance's.
+    #[error("audit: {0}")]
+    Identity(IdentityError),
     /// Too many requests are in flight, in all or for this caller.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
@@ -192,6 +196,16 @@ impl From<EnclaveError> for Refusal {
 impl From<NotRecorded> for Refusal {
     fn from(error: NotRecorded) -> Self {
         Self::Audit(error)
+    }
+}
+
+impl From<IdentityError> for Refusal {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Kms(error) => Self::Kms(error),
+            IdentityError::Enclave(error) => Self::Enclave(error),
+            error @ (IdentityError::File { .. } | IdentityError::Other(_)) => Self::Identity(error),
+        }
     }
 }
 

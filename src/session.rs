@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use crate::{
-    audit::{Entry, FrameEntry},
+    audit::{Entry, FrameEntry, receipt::Receipt},
     caller::Call,
     enclave::OpenShare,
     grant::{self, Decided, Grant},
@@ -89,7 +89,14 @@ pub enum Frame {
 #[derive(Debug)]
 pub enum Answer {
     /// The share is open.
-    Opened(ShareSubject, SessionLimits),
+    Opened {
+        /// Whose public metadata are told.
+        share: ShareSubject,
+        /// What bounds the stream.
+        limits: SessionLimits,
+        /// For the record of the opening.
+        receipt: Option<Receipt>,
+    },
     /// One signature.
     Signed {
         /// The frame's id.
@@ -98,6 +105,8 @@ pub enum Answer {
         signed: Signed,
         /// How to encode it.
         encoding: Encoding,
+        /// For the record of the frame.
+        receipt: Option<Receipt>,
     },
 }
 
@@ -217,8 +226,12 @@ impl Signing {
         answers: &Answers,
         mut draining: impl Future<Output = ()> + Unpin,
     ) -> Result<(), Refusal> {
-        let Opened { call, share, limits, .. } = opened;
-        let told = Answer::Opened(Arc::clone(share.permit().subject()), *limits);
+        let Opened { call, share, entry, limits } = opened;
+        let told = Answer::Opened {
+            share: Arc::clone(share.permit().subject()),
+            limits: *limits,
+            receipt: entry.receipt().cloned(),
+        };
         let _ = answers.send(Ok(told)).await;
 
         let ends_at = Instant::now() + limits.lifetime;

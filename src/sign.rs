@@ -8,10 +8,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    audit::{Audit, Entry},
+    audit::{Audit, Entry, receipt::Receipt},
     caller::Call,
     enclave::{Dek, Enclave},
     grant::{self, Grant},
+    identity::InstanceKey,
     key::{Algorithm, Environment, ShareId, ShareState, WalletId},
     kms::Kms,
     payload::Payload,
@@ -34,6 +35,8 @@ pub struct Signing {
     pub policy: Arc<Policies>,
     /// Where every request is recorded that reaches policy.
     pub audit: Audit,
+    /// What signs that log.
+    pub identity: InstanceKey,
     /// Where records are.
     pub store: Arc<dyn ShareStore>,
     /// What unwraps DEKs.
@@ -69,7 +72,7 @@ pub enum Encoding {
 }
 
 impl Signing {
-    /// Signs one payload with one share.
+    /// Signs one payload with one share; with the receipt for the record of it.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing is fetched before policy permits, nothing is
@@ -81,12 +84,12 @@ impl Signing {
         target: &Target,
         payload: Payload,
         encoding: Encoding,
-    ) -> Result<Signed, Refusal> {
+    ) -> Result<(Signed, Option<Receipt>), Refusal> {
         let action = Sign { payload };
         let share = self.describe(call, target, &action).await?;
         let Grant { permit, mut entry } = self.grant(call, share, action).await?;
         let signed = self.make(call, target, permit, encoding, &mut entry).await;
-        grant::release(entry, signed).await
+        grant::release_with_receipt(entry, signed).await
     }
 
     async fn make(

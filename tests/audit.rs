@@ -2,6 +2,7 @@
 
 mod full;
 mod killed;
+mod proven;
 mod recorded;
 
 use std::{collections::BTreeMap, path::Path};
@@ -24,7 +25,7 @@ impl Log {
     /// Reads a log that is intact, in which every request has exactly one outcome.
     #[track_caller]
     fn read(directory: &Path) -> Self {
-        let report = verify(directory, |_| ()).unwrap();
+        let report = verify(directory, &[], |_| ()).unwrap();
         assert!(report.findings.is_empty() && report.open == 0, "{report:?}");
         let mut log = Self::default();
         let mut reader = Reader::new(directory);

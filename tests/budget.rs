@@ -30,15 +30,15 @@ const VAULT: &str = "kind = \"vault-transit\"\n[vault]\naddresses = [\"https://l
 
 #[test]
 fn check_prints_what_is_locked() {
-    // Pages of 4 KiB: 256 requests, 64 streams, 8 more, for a local KEK 8 more;
+    // Pages of 4 KiB: 256 requests, 64 streams, 8 more, the log's key, 8 for a local KEK;
     // 2 × 64 KiB; 144 KiB a worker; 1,472 KiB for the client of Vault.
     let cases = [
-        (LOCAL, "[runtime]\nworkers = 1", 1616),
-        (LOCAL, "[runtime]\nworkers = 8", 2624),
-        (VAULT, "[runtime]\nworkers = 1", 3056),
-        (VAULT, "[runtime]\nworkers = 8", 4064),
-        (VAULT, "[runtime]\nworkers = 9", 4208),
-        (VAULT, "[runtime]\nworkers = 8\n[limits]\nin_flight = 900\nstreams = 900", 9984),
+        (LOCAL, "[runtime]\nworkers = 1", 1620),
+        (LOCAL, "[runtime]\nworkers = 8", 2628),
+        (VAULT, "[runtime]\nworkers = 1", 3060),
+        (VAULT, "[runtime]\nworkers = 8", 4068),
+        (VAULT, "[runtime]\nworkers = 9", 4212),
+        (VAULT, "[runtime]\nworkers = 8\n[limits]\nin_flight = 900\nstreams = 900", 9988),
     ];
     let level = level().0.as_str();
     for (kms, tables, kib) in cases {

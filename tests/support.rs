@@ -1,9 +1,10 @@
-//! What the tests share: servers, certificates, policies, Python, Node.js.
+//! What the tests share: servers, certificates, policies, Python, Node.js, Go.
 
 pub mod accepted;
 pub mod child;
 pub mod custody;
 pub mod enclave;
+pub mod go;
 pub mod https;
 pub mod jwt;
 pub mod kernel;
@@ -16,6 +17,7 @@ pub mod python;
 pub mod refused;
 pub mod served;
 pub mod supervisor;
+pub mod tlog;
 pub mod tls;
 pub mod token_review;
 pub mod vault;

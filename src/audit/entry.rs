@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Audit, NotRecorded,
+    receipt::Receipt,
     record::{Ended, Hex, Outcome, Request},
     writer::{Job, Ticket},
 };
@@ -18,6 +19,7 @@ pub struct Entry {
     ticket: Ticket,
     arrived: Instant,
     recorded: Option<Recorded>,
+    receipt: Option<Receipt>,
     /// What became of it, as far as that is known.
     ended: Option<Ended>,
 }
@@ -33,25 +35,23 @@ pub struct FrameEntry {
 
 /// A record that is on its way.
 #[must_use = "what is asked for must not leave before its record is durable"]
-pub struct Recorded(pub(super) oneshot::Receiver<bool>);
+pub struct Recorded(pub(super) oneshot::Receiver<Result<Option<Receipt>, NotRecorded>>);
 
 impl Recorded {
-    /// Resolves when the record is durable.
+    /// Resolves when the record is durable; with its receipt where the log is signed.
     ///
     /// # Errors
     /// [`NotRecorded`].
-    pub async fn durable(self) -> Result<(), NotRecorded> {
-        match self.0.await {
-            Ok(true) => Ok(()),
-            // The thread is gone.
-            Ok(false) | Err(_) => Err(NotRecorded),
-        }
+    pub async fn durable(self) -> Result<Option<Receipt>, NotRecorded> {
+        // Without an answer the thread is gone.
+        self.0.await.unwrap_or(Err(NotRecorded))
     }
 }
 
 impl Entry {
     pub(super) fn new(audit: Audit, ticket: Ticket, arrived: Instant, recorded: Recorded) -> Self {
-        Self { audit, ticket, arrived, recorded: Some(recorded), ended: Some(Ended::default()) }
+        let (recorded, ended) = (Some(recorded), Some(Ended::default()));
+        Self { audit, ticket, arrived, recorded, receipt: None, ended }
     }
 
     /// Resolves when the record of the request is durable.
@@ -59,10 +59,15 @@ impl Entry {
     /// # Errors
     /// [`NotRecorded`].
     pub async fn durable(&mut self) -> Result<(), NotRecorded> {
-        match self.recorded.take() {
-            Some(recorded) => recorded.durable().await,
-            None => Ok(()),
+        if let Some(recorded) = self.recorded.take() {
+            self.receipt = recorded.durable().await?;
         }
+        Ok(())
+    }
+
+    /// The receipt for the record, when that is durable and the log is signed.
+    pub fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
     }
 
     /// A frame of this stream, which arrived now.

@@ -21,7 +21,7 @@ use super::{
     chain,
     record::{self, Ended, Event, Hex, Outcome, Record, Segment, Start, Time},
     segment::SegmentFile,
-    tree::{self, Frontier, Hash},
+    tree::{self, Frontier, Growth, Hash},
 };
 
 /// The most bytes that a crash can leave unfinished: one group. More than that at the
@@ -58,6 +58,8 @@ pub(super) struct Log {
     file: File,
     since: Instant,
     written: Position,
+    /// Of what was written and not flushed.
+    leaves: Vec<Hash>,
     /// What a failure goes back to.
     flushed: Position,
     /// Held for as long as the log is open.
@@ -165,6 +167,7 @@ impl Log {
             file,
             since: Instant::now(),
             written: position.clone(),
+            leaves: Vec::new(),
             flushed: position,
             _lock: lock,
         };
@@ -213,8 +216,33 @@ impl Log {
         let (seq, time) = (state.tree.size(), Time::now());
         let bytes = record::Written { seq, time, boot: self.boot, event }.to_bytes();
         let link = chain::link(&state.link, &bytes);
+        let leaf = tree::leaf(&bytes);
         chain::write(lines, &link, &bytes);
-        state.follow(seq, event, link, tree::leaf(&bytes));
+        state.follow(seq, event, link, leaf);
+        self.leaves.push(leaf);
+    }
+
+    /// The tree with what was written and not flushed.
+    pub(super) fn growth(&self) -> Growth {
+        self.flushed.state.tree.grow(&self.leaves)
+    }
+
+    /// The hash of a record that was written and not flushed.
+    pub(super) fn leaf(&self, seq: u64) -> Option<Hash> {
+        let index = seq.checked_sub(self.flushed.state.tree.size())?;
+        self.leaves.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// How many records are on disk, and the root of their tree.
+    pub(super) fn head_on_disk(&self) -> (u64, Hash) {
+        let tree = &self.flushed.state.tree;
+        (tree.size(), tree.root())
+    }
+
+    /// The name of the log.
+    pub(super) fn instance(&self) -> Uuid {
+        // Every log that is open begins with its name.
+        self.flushed.state.instance.unwrap_or_default()
     }
 
     /// Makes durable what was written.
@@ -224,6 +252,7 @@ impl Log {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
         self.flushed.clone_from(&self.written);
+        self.leaves.clear();
         Ok(())
     }
 
@@ -246,6 +275,7 @@ impl Log {
     /// It still fails.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         self.written.clone_from(&self.flushed);
+        self.leaves.clear();
         let Position { length, state } = &self.flushed;
         if *length > 0 {
             let old = append(&self.segment.path)?;

@@ -40,6 +40,13 @@ pub enum Event {
     Stopped,
     /// A file begins.
     Segment(Segment),
+    /// A key signs the heads of the tree from here on.
+    Identity {
+        /// The key, as C2SP writes it.
+        key: String,
+        /// Whether the next run has it, too.
+        kept: bool,
+    },
     /// Policies are in force from here on.
     Policies {
         /// How many.

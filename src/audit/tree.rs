@@ -101,6 +101,11 @@ impl Frontier {
 }
 
 impl Growth {
+    /// How many leaves there were before.
+    pub fn before(&self) -> u64 {
+        self.size
+    }
+
     /// The tree with the leaves.
     pub fn frontier(&self) -> &Frontier {
         &self.grown

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{
     chain,
     log::State,
+    note::Checkpoint,
     record::Record,
     segment::SegmentFile,
     tree::{self, Hash},
@@ -74,6 +75,18 @@ pub enum Change {
         /// Its first record.
         seq: u64,
     },
+    /// The records up to here are not those of a checkpoint.
+    Diverged {
+        /// How many the checkpoint has.
+        size: u64,
+    },
+    /// Records that a checkpoint has are not there: the end was cut off.
+    Truncated {
+        /// The first of them.
+        from: u64,
+        /// The one after the last of them.
+        to: u64,
+    },
     /// The end of the last file is not whole. A crash does that, and the next start
     /// cuts it off.
     Torn {
@@ -100,6 +113,12 @@ impl fmt::Display for Change {
             Self::Forked { seq } => {
                 write!(f, "the file from record {seq} does not follow from what is before it")
             }
+            Self::Diverged { size } => {
+                write!(f, "the first {size} records are not those of the checkpoint")
+            }
+            Self::Truncated { from, to } => {
+                write!(f, "records {from} to {} were cut off: a checkpoint has them", to - 1)
+            }
             Self::Torn { bytes } => write!(f, "the last {bytes} bytes are no whole record"),
         }
     }
@@ -112,19 +131,32 @@ impl Report {
     }
 }
 
-/// Reads a log from its first record to its last. `progress` is told the number of each.
+/// Reads a log from its first record to its last, and holds it against heads that left
+/// the machine before. `progress` is told the number of each record.
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn verify(directory: &Path, mut progress: impl FnMut(u64)) -> io::Result<Report> {
+pub fn verify(
+    directory: &Path,
+    heads: &[Checkpoint],
+    mut progress: impl FnMut(u64),
+) -> io::Result<Report> {
     let segments = SegmentFile::all(directory)?;
-    let mut walk = Walk::default();
+    let mut walk = Walk { heads, ..Walk::default() };
     let first = segments.first().map_or(0, |segment| segment.first);
     let last = segments.len().saturating_sub(1);
     for (index, segment) in segments.iter().enumerate() {
         walk.segment(segment, index == 0, index == last, &mut progress)?;
     }
-    let Walk { state, next, known, findings } = walk;
+    let file = segments.last().map(name).unwrap_or_default();
+    let offset =
+        segments.last().map_or(Ok(0), |last| last.path.metadata().map(|file| file.len()))?;
+    let beyond = heads.iter().map(|head| head.size).filter(|size| *size > walk.next).max();
+    walk.findings.extend(beyond.map(|to| {
+        let change = Change::Truncated { from: walk.next, to };
+        Finding { file, offset, change }
+    }));
+    let Walk { state, next, known, findings, .. } = walk;
     Ok(Report {
         instance: state.instance(),
         first,
@@ -135,8 +167,13 @@ pub fn verify(directory: &Path, mut progress: impl FnMut(u64)) -> io::Result<Rep
     })
 }
 
+fn name(segment: &SegmentFile) -> String {
+    segment.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 #[derive(Default)]
-struct Walk {
+struct Walk<'h> {
+    heads: &'h [Checkpoint],
     state: State,
     /// The `seq` of the next record.
     next: u64,
@@ -145,7 +182,7 @@ struct Walk {
     findings: Vec<Finding>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn segment(
         &mut self,
         segment: &SegmentFile,
@@ -153,7 +190,7 @@ impl Walk {
         last: bool,
         progress: &mut impl FnMut(u64),
     ) -> io::Result<()> {
-        let file = segment.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = name(segment);
         let mut lines = segment.lines()?;
         if first {
             (self.next, self.known) = (segment.first, segment.first == 0);
@@ -161,15 +198,26 @@ impl Walk {
         while let Some(line) = lines.line()? {
             progress(self.next);
             let offset = line.offset;
-            let change = match self.line(line.bytes, offset == 0, first) {
-                Ok(()) => continue,
-                Err(change) => change,
-            };
+            let read = self.line(line.bytes, offset == 0, first);
+            self.findings.extend(self.diverged().map(|change| Finding {
+                file: file.clone(),
+                offset,
+                change,
+            }));
+            let Err(change) = read else { continue };
             let bytes = line.bytes.len() as u64;
             let change = if last && !line.whole { Change::Torn { bytes } } else { change };
             self.findings.push(Finding { file: file.clone(), offset, change });
         }
         Ok(())
+    }
+
+    /// Whether the log is another one than the head at this place is of.
+    fn diverged(&self) -> Option<Change> {
+        let size = self.next;
+        let mut here = self.heads.iter().filter(|head| head.size == size);
+        let other = self.known && here.any(|head| head.root != self.state.root());
+        other.then_some(Change::Diverged { size })
     }
 
     /// Goes on by one line, also behind a change.

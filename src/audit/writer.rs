@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    io, mem,
+    io, iter, mem,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -18,10 +18,15 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Shared,
+    NotRecorded, Shared,
     log::Log,
+    note::Signer,
+    receipt::Receipt,
     record::{Ended, Event, Gap, Request, Time},
+    shipping::Shipping,
 };
+
+use crate::telemetry::Metrics;
 
 /// The most records of a group.
 pub(super) const GROUP: usize = 256;
@@ -44,30 +49,41 @@ pub(super) enum Job {
         ticket: Option<Ticket>,
         /// The stream that it is a frame of.
         stream: Option<Ticket>,
-        durable: oneshot::Sender<bool>,
+        durable: Durable,
     },
     /// What became of a request.
     Outcome { ticket: Ticket, ended: Ended },
     /// Something else that happened.
     Event(Event),
+    /// The key that signs from here on.
+    Signer(Signer),
     /// There are refusals to add up.
     Refusals,
     /// The process ends.
     Stop,
 }
 
+/// Is told whether a record is durable, with the receipt where the log is signed.
+pub(super) type Durable = oneshot::Sender<Result<Option<Receipt>, NotRecorded>>;
+
 /// An event that is not known to be on disk.
 struct Pending {
     event: Event,
     /// By which what follows names it.
     ticket: Option<Ticket>,
-    durable: Option<oneshot::Sender<bool>>,
+    durable: Option<Durable>,
+    /// Since it was written.
+    seq: u64,
 }
 
 /// The thread's own.
 pub(super) struct Writer {
     log: Log,
     shared: Arc<Shared>,
+    /// Since the instance's key is open.
+    signer: Option<Signer>,
+    shipping: Shipping,
+    metrics: Metrics,
     /// The numbers of the requests that have no outcome.
     numbers: HashMap<Ticket, u64>,
     /// The next group.
@@ -83,7 +99,12 @@ pub(super) struct Writer {
 
 impl Pending {
     fn event(event: Event) -> Self {
-        Self { event, ticket: None, durable: None }
+        Self { event, ticket: None, durable: None, seq: 0 }
+    }
+
+    fn has_signature(&self) -> bool {
+        let Event::Request(request) = &self.event else { return false };
+        request.ended.as_ref().is_some_and(|ended| ended.signature.is_some())
     }
 
     /// Whether a flush must not wait for another reason.
@@ -100,10 +121,13 @@ impl Drop for Writer {
 }
 
 impl Writer {
-    pub(super) fn new(log: Log, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(log: Log, shared: Arc<Shared>, shipping: Shipping, metrics: Metrics) -> Self {
         Self {
             log,
             shared,
+            signer: None,
+            shipping,
+            metrics,
             numbers: HashMap::new(),
             waiting: Vec::new(),
             written: Vec::new(),
@@ -135,6 +159,7 @@ impl Writer {
                 self.waiting.push(Pending::event(Event::Stopped));
             }
             self.write(stop);
+            self.ship(stop);
             if stop {
                 return;
             }
@@ -146,7 +171,8 @@ impl Writer {
         let retry = self.gap.as_ref().map(|(_, tried)| *tried + RETRY);
         let flush = (!self.written.is_empty()).then(|| self.written_since + LINGER);
         let refusals = self.refusals_since.map(|since| since + REFUSALS);
-        match [retry, flush, refusals].into_iter().flatten().min() {
+        let ship = self.signer.as_ref().and_then(|_| self.shipping.due(&self.log));
+        match [retry, flush, refusals, ship].into_iter().flatten().min() {
             Some(due) => jobs.recv_timeout(due.saturating_duration_since(Instant::now())),
             None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -157,12 +183,14 @@ impl Writer {
         match job {
             Job::Stop => return true,
             Job::Refusals => self.refusals_since = Some(Instant::now()),
+            Job::Signer(signer) => self.signer = Some(signer),
             Job::Event(event) => self.waiting.push(Pending::event(event)),
             Job::Request { mut request, ticket, stream, durable } => {
                 // A stream is opened only when its record has a number.
                 request.stream = stream.and_then(|stream| self.numbers.get(&stream).copied());
                 let durable = Some(durable);
-                self.waiting.push(Pending { event: Event::Request(request), ticket, durable });
+                let event = Event::Request(request);
+                self.waiting.push(Pending { event, ticket, durable, seq: 0 });
             }
             Job::Outcome { ticket, ended } => self.outcome(ticket, ended),
         }
@@ -183,6 +211,13 @@ impl Writer {
         // Without a record there is no outcome either.
     }
 
+    fn ship(&mut self, stop: bool) {
+        let due = self.shipping.due(&self.log).is_some_and(|due| stop || due <= Instant::now());
+        if let (true, Some(signer)) = (due, &self.signer) {
+            self.shipping.ship(&self.log, signer, &self.metrics);
+        }
+    }
+
     /// Writes what waits, and flushes where somebody waits for that; at a failure keeps
     /// what must be written.
     fn write(&mut self, stop: bool) {
@@ -193,6 +228,7 @@ impl Writer {
         if self.waiting.is_empty() && self.written.is_empty() && self.gap.is_none() {
             return;
         }
+        self.metrics.set_audit_queue(self.waiting.len());
         match self.try_write() {
             Ok(()) => {}
             Err(error) => self.failed(&error),
@@ -208,7 +244,8 @@ impl Writer {
             let first = self.log.next()? + u64::from(gap.is_some());
             let events = self.waiting.iter().map(|pending| &pending.event);
             self.log.write(gap.iter().chain(events))?;
-            for (pending, seq) in self.waiting.iter().zip(first..) {
+            for (pending, seq) in self.waiting.iter_mut().zip(first..) {
+                pending.seq = seq;
                 self.numbers.extend(pending.ticket.map(|ticket| (ticket, seq)));
             }
         }
@@ -218,20 +255,45 @@ impl Writer {
         self.written.append(&mut self.waiting);
         let due = self.written.len() >= GROUP || self.written_since.elapsed() >= LINGER;
         if gap.is_some() || due || self.written.iter().any(Pending::is_urgent) {
+            // Of what is on disk when it is used.
+            let signed = self.signed_group();
+            let begun = Instant::now();
             self.log.flush()?;
-            self.flushed();
+            self.metrics.audit_flushed(self.written.len(), begun.elapsed());
+            self.flushed(signed);
         }
         Ok(())
     }
 
-    fn flushed(&mut self) {
+    /// A receipt for everybody who waits, by one signature for all of them.
+    fn signed_group(&self) -> Option<Vec<Option<Receipt>>> {
+        let signer = self.signer.as_ref()?;
+        self.written.iter().any(|pending| pending.durable.is_some()).then_some(())?;
+        let growth = self.log.growth();
+        let (before, tree) = (growth.before(), growth.frontier());
+        let checkpoint: Arc<str> = signer.checkpoint(tree.size(), &tree.root())?.into();
+        let receipts = self.written.iter().map(|pending| {
+            pending.durable.as_ref()?;
+            Some(Receipt {
+                sequence: pending.seq,
+                record: self.log.leaf(pending.seq)?,
+                path: growth.path(usize::try_from(pending.seq - before).ok()?),
+                checkpoint: Arc::clone(&checkpoint),
+                signature_recorded: pending.has_signature(),
+            })
+        });
+        Some(receipts.collect())
+    }
+
+    fn flushed(&mut self, signed: Option<Vec<Option<Receipt>>>) {
         if let Some((gap, _)) = self.gap.take() {
             tracing::info!(refused = gap.refused, "The audit log is written again");
-            self.shared.set_failing(false);
+            self.set_failing(false);
         }
-        for durable in self.written.drain(..).filter_map(|pending| pending.durable) {
+        let receipts = signed.unwrap_or_default().into_iter().chain(iter::repeat(None));
+        for (pending, receipt) in self.written.drain(..).zip(receipts) {
             // Whoever no longer waits was cancelled, and says so.
-            let _ = durable.send(true);
+            pending.durable.map(|durable| durable.send(Ok(receipt)));
         }
     }
 
@@ -241,12 +303,17 @@ impl Writer {
             Some((_, tried)) => *tried = Instant::now(),
             None => {
                 tracing::error!(%error, "The audit log cannot be written: nothing is signed");
-                self.shared.set_failing(true);
                 let gap = Gap { since: Time::now(), error, refused: 0 };
                 self.gap = Some((gap, Instant::now()));
+                self.set_failing(true);
             }
         }
         self.fail();
+    }
+
+    fn set_failing(&self, failing: bool) {
+        self.shared.set_failing(failing);
+        self.metrics.set_audit_writable(!failing);
     }
 
     /// Lets those know who wait; keeps the rest for when the log can be written again.
@@ -254,14 +321,14 @@ impl Writer {
         let Some((gap, _)) = &mut self.gap else { return };
         let mut kept = mem::take(&mut self.written);
         kept.append(&mut self.waiting);
-        for Pending { event, ticket, durable } in kept {
+        for Pending { event, ticket, durable, .. } in kept {
             match durable {
                 None => self.waiting.push(Pending::event(event)),
                 Some(durable) => {
                     gap.refused += 1;
                     ticket.map(|ticket| self.numbers.remove(&ticket));
                     // Nobody waits for one that was cancelled.
-                    let _ = durable.send(false);
+                    let _ = durable.send(Err(NotRecorded));
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! changes nothing.
 
 mod filter;
+pub(super) mod receipt;
 mod show;
 mod verify;
 
@@ -14,6 +15,8 @@ use super::failure::Failure;
 pub enum Audit {
     Verify(verify::Verify),
     Show(show::Show),
+    Prove(receipt::Prove),
+    VerifyReceipt(receipt::VerifyReceipt),
 }
 
 impl Audit {
@@ -21,6 +24,8 @@ impl Audit {
         match self {
             Self::Verify(verify) => verify.run(),
             Self::Show(show) => show.run(),
+            Self::Prove(prove) => prove.run(),
+            Self::VerifyReceipt(verify) => verify.run(),
         }
     }
 }

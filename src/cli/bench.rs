@@ -139,8 +139,9 @@ impl On<'_> {
 
     async fn default(&self, config: Config) -> Result<Vec<Section>, Failure> {
         let listen = config.listen.clone();
-        let (audit, writing) = app::audit(&config)?;
-        let signing = app::signing(&config, self.enclave.clone(), audit).await?;
+        let metrics = app::metrics(&config);
+        let (audit, writing) = app::audit(&config, &metrics)?;
+        let signing = app::signing(&config, self.enclave.clone(), audit, metrics).await?;
         let running = embedded::start(signing, config).await?;
         let share = generate(listen.custody.as_deref()).await?;
         let comparison = self.compare(&listen.enclave, &share);
@@ -177,8 +178,9 @@ impl On<'_> {
         config.audit.directory = dir.join("configured-audit");
 
         let listen = config.listen.clone();
-        let (audit, writing) = app::audit(&config)?;
-        let signing = app::signing(&config, self.enclave.clone(), audit).await?;
+        let metrics = app::metrics(&config);
+        let (audit, writing) = app::audit(&config, &metrics)?;
+        let signing = app::signing(&config, self.enclave.clone(), audit, metrics).await?;
         let running = embedded::start(signing.clone(), config).await?;
         let share = generate(listen.custody.as_deref()).await?;
         let opened = permitted(&signing, caller, &share).await?;

@@ -36,9 +36,10 @@ impl Demo {
         let config = Config::load(&embedded::prepare(&dir)?)?;
 
         let enclave = app::enclave(&config)?;
-        let (audit, _writing) = app::audit(&config)?;
+        let metrics = app::metrics(&config);
+        let (audit, _writing) = app::audit(&config, &metrics)?;
         block_on_threads(config.workers, async {
-            let signing = app::signing(&config, enclave, audit).await?;
+            let signing = app::signing(&config, enclave, audit, metrics).await?;
             let running = embedded::start(signing.clone(), config.clone()).await?;
 
             // The same enclave for a world in which nobody knows this uid.

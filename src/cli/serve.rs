@@ -49,10 +49,11 @@ impl Serve {
         audit::make(&config.audit.directory).map_err(StartError::Audit)?;
         let landlock = confine(&Reach::of(&config, &self.config))?;
         // From here on there are other threads.
-        let (audit, writing) = app::audit(&config)?;
+        let metrics = app::metrics(&config);
+        let (audit, writing) = app::audit(&config, &metrics)?;
         let served = block_on_threads(config.workers, async {
             let listen = config.listen.clone();
-            let app = App::build(config, enclave, audit, tls).await?;
+            let app = App::build(config, enclave, audit, metrics, tls).await?;
             report(&landlock, filter()?);
             tracing::info!(
                 enclave = %listen.enclave.display(),

@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
+    audit::receipt::Written,
     block_on,
     failure::Failure,
     input::{hexadecimal, hexadecimal_or_base64, read},
@@ -80,6 +81,8 @@ struct Answer {
     v: Option<u64>,
     account_address: String,
     record_version: u32,
+    /// For `countersign audit verify-receipt`.
+    receipt: Option<Written>,
 }
 
 impl Sign {
@@ -106,6 +109,7 @@ impl Sign {
             v: signature.v,
             account_address: answer.account_address,
             record_version: answer.record_version,
+            receipt: answer.receipt.map(Written::from),
         };
         let mut out = io::stdout().lock();
         if self.json {

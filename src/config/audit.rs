@@ -1,27 +1,28 @@
-//! `[audit]`: where the audit log is, and when a file of it has had enough.
+//! `[audit]`: where the audit log is, when a file of it has had enough, and how often
+//! its head is shipped.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use super::document::Table;
-use crate::audit::Rotation;
-
-/// The audit log.
-#[derive(Clone, Debug)]
-pub struct AuditConfig {
-    /// The directory of this one instance.
-    pub directory: PathBuf,
-    /// When a new file is begun.
-    pub rotation: Rotation,
-}
+use crate::{
+    audit::{Place, Rotation, Settings},
+    key::Environment,
+};
 
 const MIB: u64 = 1024 * 1024;
-const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
 
-pub(super) fn read(table: Table<'_>) -> Option<AuditConfig> {
+pub(super) fn read(table: Table<'_>, environment: Option<&Environment>) -> Option<Settings> {
     let directory = table.path("directory", "the directory of this instance's audit log");
     let size = table.number("file_mib", Some(64), 1..=1024);
-    let age = table.duration("file_age", 24 * HOUR, HOUR / 60..=720 * HOUR);
+    let age = table.duration("file_age", 24 * 60 * MINUTE, MINUTE..=720 * 60 * MINUTE);
+    let every = Duration::from_secs(1)..=60 * MINUTE;
+    let checkpoints = table.duration("checkpoints", MINUTE, every);
     table.finish();
+    let place = match environment.is_some_and(Environment::is_production) {
+        true => Place::Disk,
+        false => Place::Anywhere,
+    };
     let rotation = Rotation { size: u64::from(size?) * MIB, age: age? };
-    Some(AuditConfig { directory: directory?, rotation })
+    Some(Settings { directory: directory?, place, rotation, checkpoints: checkpoints? })
 }

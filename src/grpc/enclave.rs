@@ -53,11 +53,13 @@ impl proto::signing_enclave_server::SigningEnclave for SigningEnclave {
             gate::describe_request(&target.share, Some(payload.kind().as_str()));
             let encoding = encoding(request.encoding)?;
             let signed = self.signing.sign(&call, &target, payload, encoding).await?;
+            let (signed, receipt) = signed;
             Ok(proto::SignResponse {
                 algorithm: message::algorithm(signed.algorithm).into(),
                 record_version: signed.version.get(),
                 signature: Some(message::signature(&signed, encoding)),
                 account_address: message::address(signed.address.as_ref()),
+                receipt: receipt.map(message::receipt),
             })
         })
         .await
@@ -199,19 +201,21 @@ fn answer_frame(answer: Answer) -> proto::UseShareResponse {
     let millis =
         |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
     let frame = match answer {
-        Answer::Opened(share, limits) => {
+        Answer::Opened { share, limits, receipt } => {
             proto::use_share_response::Frame::Opened(proto::OpenedFrame {
                 public_key: Some(message::public_key(&share)),
                 idle_timeout_ms: millis(limits.idle),
                 lifetime_ms: millis(limits.lifetime),
                 max_operations: limits.operations,
                 max_in_flight: limits.in_flight,
+                receipt: receipt.map(message::receipt),
             })
         }
-        Answer::Signed { id, signed, encoding } => {
+        Answer::Signed { id, signed, encoding, receipt } => {
             proto::use_share_response::Frame::Signed(proto::SignedFrame {
                 id,
                 signature: Some(message::signature(&signed, encoding)),
+                receipt: receipt.map(message::receipt),
             })
         }
     };

@@ -32,6 +32,10 @@ pub const MEMORY: &str = "memory.";
 /// their directory. Readiness does not depend on it.
 pub const POLICIES: &str = "policies";
 
+/// Before the public key that signs the audit log, 64 hexadecimal digits: SERVING since
+/// it is open.
+pub const IDENTITY: &str = "identity.";
+
 /// The names that answer with readiness.
 const READY_NAMES: [&str; 4] =
     ["", READINESS, "countersign.v1.SigningEnclave", "countersign.v1.ShareCustody"];
@@ -111,6 +115,10 @@ impl Health {
                 signing.enclave.pool().free(),
                 enclave::LEAKS.load(Ordering::Relaxed),
             );
+            if let Some(name) = signing.identity.name() {
+                let name = format!("{IDENTITY}{}", hex::encode(name.key()));
+                self.reporter.set_service_status(name, ServingStatus::Serving).await;
+            }
             let is_ready = now.is_ok();
             if ready != Some(is_ready) {
                 match now {
@@ -147,6 +155,9 @@ async fn answers(signing: &Signing) -> Result<(), &'static str> {
     store
         .map_err(|_| Reason::StoreUnavailable.as_str())?
         .map_err(|error| Refusal::from(error).reason().as_str())?;
-    let kms = signing.kms.status(Instant::now() + PATIENCE).await;
-    kms.map_err(|error| Refusal::from(error).reason().as_str())
+    let deadline = Instant::now() + PATIENCE;
+    let kms = signing.kms.status(deadline).await;
+    kms.map_err(|error| Refusal::from(error).reason().as_str())?;
+    let identity = signing.identity.open(signing, deadline).await;
+    identity.map(|_| ()).map_err(|error| Refusal::from(error).reason().as_str())
 }

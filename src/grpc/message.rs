@@ -3,6 +3,7 @@
 use tonic::{Request, Status};
 
 use crate::{
+    audit::receipt::Receipt,
     caller::Call,
     key::{AccountAddress, Algorithm, ShareState},
     proto,
@@ -79,5 +80,16 @@ pub(super) fn share(share: &ShareDescription) -> proto::Share {
         kek: share.kek.to_string(),
         create_time: Some(share.created_at.into()),
         revision: share.revision.get(),
+    }
+}
+
+pub(super) fn receipt(receipt: Receipt) -> proto::Receipt {
+    let Receipt { sequence, record, path, checkpoint, signature_recorded } = receipt;
+    proto::Receipt {
+        sequence,
+        record_hash: record.to_vec().into(),
+        path: path.into_iter().map(|hash| hash.to_vec().into()).collect(),
+        checkpoint: checkpoint.to_string(),
+        signature_recorded,
     }
 }

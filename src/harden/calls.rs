@@ -35,6 +35,9 @@ pub(super) const CALLS: &[c_long] = &[
     SYS_fchmod,
     SYS_fchown,
     SYS_unlinkat,
+    // The audit log's checkpoint and key are replaced whole.
+    SYS_renameat,
+    SYS_renameat2,
     // Memory. Mapping and protecting it are among `conditional`.
     SYS_brk,
     SYS_munmap,
@@ -99,6 +102,7 @@ pub(super) const OLDER: &[c_long] = &[
     SYS_access,
     SYS_readlink,
     SYS_unlink,
+    SYS_rename,
     SYS_poll,
     SYS_epoll_wait,
     SYS_time,

@@ -18,6 +18,9 @@ pub trait Action: sealed::Sealed {
     /// What the action is done to.
     type Subject: Subject;
 
+    /// Whether it needs the share itself.
+    const OPENS: bool = false;
+
     /// Its name.
     fn name(&self) -> ActionName;
 
@@ -62,6 +65,8 @@ pub struct EnableShare;
 
 impl Action for Sign {
     type Subject = ShareSubject;
+
+    const OPENS: bool = true;
 
     fn name(&self) -> ActionName {
         match self.payload {
@@ -131,10 +136,12 @@ impl ActionName {
 
 /// An action without a payload: subject and name are all there is to say.
 macro_rules! plain_action {
-    ($action:ident on $subject:ty) => {
+    ($action:ident on $subject:ty $(, opens: $opens:literal)?) => {
         impl sealed::Sealed for $action {}
         impl Action for $action {
             type Subject = $subject;
+
+            $(const OPENS: bool = $opens;)?
 
             fn name(&self) -> ActionName {
                 ActionName::$action
@@ -143,7 +150,7 @@ macro_rules! plain_action {
     };
 }
 
-plain_action!(UseShare on ShareSubject);
+plain_action!(UseShare on ShareSubject, opens: true);
 plain_action!(GetPublicKey on ShareSubject);
 plain_action!(GenerateShare on NewShare);
 plain_action!(ListShares on Environment);

@@ -27,6 +27,11 @@ pub trait Subject {
     /// Never with the attributes used here, which are plain values.
     fn entities(&self, tags: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError>;
 
+    /// The wallet, where it belongs to one.
+    fn wallet(&self) -> Option<&WalletId> {
+        self.known().map(|identity| &identity.wallet)
+    }
+
     /// The share that exists already, whose entities are worth keeping.
     fn known(&self) -> Option<&Identity> {
         None
@@ -86,6 +91,10 @@ impl Subject for NewShare {
     fn entities(&self, tags: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
         let Self { environment, wallet, share, algorithm } = self;
         entities(self.uid(), environment, wallet, *algorithm, None, tags.of(wallet, *share))
+    }
+
+    fn wallet(&self) -> Option<&WalletId> {
+        Some(&self.wallet)
     }
 }
 

@@ -199,7 +199,7 @@ impl Refusal {
             Self::Store(error) => store_reason(error.kind),
             Self::Kms(error) => kms_reason(error.kind),
             Self::Enclave(error) => enclave_reason(*error),
-            Self::Audit(_) => Reason::AuditFailed,
+            Self::Audit(_) | Self::Identity(_) => Reason::AuditFailed,
             Self::Overloaded(_) => Reason::Overloaded,
             Self::TooFast(too_fast) => match too_fast.limit {
                 Limit::Caller => Reason::CallerRate,

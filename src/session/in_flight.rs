@@ -14,6 +14,7 @@ use crate::{
     policy::{Permit, Sign},
     refusal::Refusal,
     sign::Encoding,
+    signature::Signed,
 };
 
 /// The most frames that one task signs. Frames that arrived together are signed
@@ -66,23 +67,22 @@ impl Operation {
             Ok(signed) => entry.signed(&signed.signature.bytes),
             Err(refusal) => entry.end(grant::ended(refusal)),
         };
-        Unreleased {
-            answer: signed.map(|signed| Answer::Signed { id, signed, encoding }),
-            recorded,
-        }
+        let signed = signed.map(|signed| (id, signed, encoding));
+        Unreleased { signed, recorded }
     }
 }
 
 /// An answer whose record is on its way.
 struct Unreleased {
-    answer: Result<Answer, Refusal>,
+    signed: Result<(u64, Signed, Encoding), Refusal>,
     recorded: Recorded,
 }
 
 impl Unreleased {
     async fn release(self) -> Result<Answer, Refusal> {
-        self.recorded.durable().await?;
-        self.answer
+        let receipt = self.recorded.durable().await?;
+        let (id, signed, encoding) = self.signed?;
+        Ok(Answer::Signed { id, signed, encoding, receipt })
     }
 }
 

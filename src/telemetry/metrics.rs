@@ -1,5 +1,6 @@
 //! The metrics registry, written in the OpenMetrics text format.
 
+mod audit;
 mod tls;
 
 use std::{
@@ -18,6 +19,7 @@ use prometheus_client::{
 };
 
 use crate::{enclave, rate::Limit};
+use audit::Audit;
 use tls::Tls;
 
 /// From 50 µs to 13 s, doubling: a request's time is the KMS's time.
@@ -43,6 +45,7 @@ struct Inner {
     policies: Gauge<i64, AtomicI64>,
     policies_stale: Gauge<i64, AtomicI64>,
     policy_reloads: Family<OutcomeLabels, Counter>,
+    audit: Audit,
     tls: Option<Tls>,
 }
 
@@ -133,6 +136,7 @@ impl Metrics {
         );
         let memory = Info::new(vec![("level", enclave::level().0.as_str())]);
         registry.register("secret_memory", "What protects secret memory", memory);
+        let audit = Audit::new(&mut registry);
         let tls = tls(&mut registry);
         Self(Arc::new(Inner {
             registry,
@@ -147,6 +151,7 @@ impl Metrics {
             policies,
             policies_stale,
             policy_reloads,
+            audit,
             tls,
         }))
     }
@@ -194,6 +199,28 @@ impl Metrics {
     pub fn policies_reloaded(&self, loaded: bool) {
         let outcome = if loaded { "loaded" } else { "refused" };
         self.0.policy_reloads.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts a group of records that was flushed.
+    pub fn audit_flushed(&self, records: usize, took: Duration) {
+        self.0.audit.records.inc_by(records as u64);
+        self.0.audit.flushes.observe(took.as_secs_f64());
+    }
+
+    /// Notes whether the audit log can be written.
+    pub fn set_audit_writable(&self, writable: bool) {
+        self.0.audit.writable.set(writable.into());
+    }
+
+    /// Notes how many records wait to be written.
+    pub fn set_audit_queue(&self, waiting: usize) {
+        self.0.audit.queue.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    /// Notes that the head of the audit log was shipped now.
+    pub fn audit_shipped(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.0.audit.shipped.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// Notes until when the TLS listener's certificate is valid.

@@ -14,10 +14,10 @@ use std::{
 use async_trait::async_trait;
 use countersign::{
     app::{self, App},
-    audit::{Rotation, Writing},
+    audit::{Place, Rotation, Settings, Writing},
     caller::{Caller, Callers},
     client,
-    config::{AuditConfig, Config, KmsConfig, Limits, Listen, StoreConfig, TlsConfig},
+    config::{Config, KmsConfig, Limits, Listen, StoreConfig, TlsConfig},
     enclave::{Dek, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
     grpc::Credentials,
@@ -151,8 +151,9 @@ impl Enclave {
         std::fs::write(config.policies.join("test.cedar"), setup.policy).unwrap();
         let enclave = app::enclave(&config).unwrap();
         let tls = app::tls(&config).unwrap();
-        let (audit, writing) = app::audit(&config).unwrap();
-        let mut signing = app::signing(&config, enclave, audit).await.unwrap();
+        let metrics = app::metrics(&config);
+        let (audit, writing) = app::audit(&config, &metrics).unwrap();
+        let mut signing = app::signing(&config, enclave, audit, metrics).await.unwrap();
         let slots = signing.enclave.pool().free();
         let counts = Arc::new(Counts::default());
         signing.store = Arc::new(CountedStore(signing.store, Arc::clone(&counts)));
@@ -313,9 +314,11 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
             .clone()
             .unwrap_or_else(|| StoreConfig::Sqlite { path: path("shares.db") }),
         kms: setup.kms.clone().unwrap_or_else(|| KmsConfig::Local { kek_file: path("kek") }),
-        audit: AuditConfig {
+        audit: Settings {
             directory: path("audit"),
+            place: Place::Anywhere,
             rotation: Rotation { size: 1 << 26, age: Duration::from_secs(3600) },
+            checkpoints: Duration::from_secs(60),
         },
         limits: setup.limits,
         log_level: tracing::Level::WARN,

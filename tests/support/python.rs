@@ -35,11 +35,21 @@ pub fn interpreter() -> Option<&'static Path> {
 /// # Panics
 /// The script fails; the panic holds its output.
 pub fn run(script: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = command(script, arguments)?;
+    Some(succeed(&mut command).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Runs a script that may fail.
+pub fn output(script: &str, arguments: &[&str]) -> Option<Output> {
+    Some(command(script, arguments)?.output().unwrap())
+}
+
+fn command(script: &str, arguments: &[&str]) -> Option<Command> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let mut command = Command::new(interpreter()?);
     // Isolated (`-I`): no variable and no directory of the user's changes it.
     command.args(["-I", "-B"]).arg(script).args(arguments);
-    Some(succeed(&mut command).unwrap_or_else(|error| panic!("{error}")))
+    Some(command)
 }
 
 fn prepare() -> Result<PathBuf, String> {

@@ -11,16 +11,29 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::audit::{
-    Audit, OpenError, Place, Rotation,
-    log::Log,
-    record::{Decision, Ended, Event, Hex, Outcome, Record, Request, Start},
-    segment::SegmentFile,
-    verify::verify,
-    writer::Writer,
+use crate::{
+    audit::{
+        Audit, OpenError, Place, Rotation, Settings,
+        log::Log,
+        record::{Decision, Ended, Event, Hex, Outcome, Record, Request, Start},
+        segment::SegmentFile,
+        shipping::Shipping,
+        verify::verify,
+        writer::Writer,
+    },
+    telemetry::Metrics,
 };
 
 pub(super) const ROTATION: Rotation = Rotation { size: 1 << 20, age: Duration::from_secs(3600) };
+
+fn settings(directory: &Path) -> Settings {
+    let (directory, checkpoints) = (directory.to_owned(), Duration::from_secs(3600));
+    Settings { directory, place: Place::Anywhere, rotation: ROTATION, checkpoints }
+}
+
+fn shipping(directory: &Path) -> Shipping {
+    Shipping::to(directory, Duration::from_secs(3600))
+}
 
 pub(super) fn start() -> Start {
     Start {
@@ -71,7 +84,7 @@ fn outcomes(directory: &Path) -> Vec<(u64, Outcome)> {
 async fn every_request_has_one_outcome() {
     let directory = TempDir::new().unwrap();
     let (audit, writing) =
-        Audit::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
+        Audit::open(&settings(directory.path()), start(), Metrics::new()).unwrap();
     let mut signed = audit.begin(request(0), Instant::now());
     signed.durable().await.unwrap();
     let on_disk = records(directory.path());
@@ -93,7 +106,7 @@ async fn every_request_has_one_outcome() {
     }
     writing.stop();
 
-    let report = verify(directory.path(), |_| ()).unwrap();
+    let report = verify(directory.path(), &[], |_| ()).unwrap();
     assert!(report.findings.is_empty() && report.open == 0, "{report:?}");
     let records = records(directory.path());
     let begun: Vec<_> = records
@@ -127,11 +140,12 @@ async fn every_request_has_one_outcome() {
 async fn an_outcome_does_not_wait() {
     let directory = TempDir::new().unwrap();
     let log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
-    let (audit, received) = Audit::unwritten();
+    let (audit, received) = Audit::unwritten(log.instance());
     let mut early = audit.begin(request(0), Instant::now());
     early.signed(&[7; 64]);
     let mut late = audit.begin(request(1), Instant::now());
-    let writer = Writer::new(log, Arc::clone(&audit.shared));
+    let writer =
+        Writer::new(log, Arc::clone(&audit.shared), shipping(directory.path()), Metrics::new());
     let thread = thread::spawn(move || writer.run(&received));
     early.durable().await.unwrap();
     late.durable().await.unwrap();
@@ -152,7 +166,7 @@ async fn an_outcome_does_not_wait() {
     assert_eq!(outcomes(directory.path()), [(3, Outcome::Failed)]);
     drop((early, late, audit));
     thread.join().unwrap();
-    assert!(verify(directory.path(), |_| ()).unwrap().findings.is_empty());
+    assert!(verify(directory.path(), &[], |_| ()).unwrap().findings.is_empty());
 }
 
 /// Wherever a crash cuts the file: what is whole stays, what is not is cut off and said,
@@ -173,7 +187,7 @@ fn a_torn_end_is_cut_back_and_recorded() {
         let torn = end - kept;
         let complete = end == whole.len() as u64;
         drop(Log::open(path, Place::Anywhere, ROTATION, start()).unwrap());
-        let report = verify(path, |_| ()).unwrap();
+        let report = verify(path, &[], |_| ()).unwrap();
         assert!(report.findings.is_empty() && report.open == 0, "{end}: {report:?}");
         let cut = records(path).into_iter().find_map(|record| match record.event {
             Event::Cut { bytes } => Some(bytes),
@@ -227,13 +241,13 @@ fn files_follow_one_another() {
         }
     }
     assert!(SegmentFile::all(directory.path()).unwrap().len() > 10);
-    let report = verify(directory.path(), |_| ()).unwrap();
+    let report = verify(directory.path(), &[], |_| ()).unwrap();
     assert!(report.findings.is_empty() && report.root.is_some(), "{report:?}");
     assert_eq!(report.size, records(directory.path()).len() as u64);
     // The beginning may be retired: the rest is a log by itself, with the same root.
     let all = SegmentFile::all(directory.path()).unwrap();
     fs::remove_file(&all[0].path).unwrap();
-    let rest = verify(directory.path(), |_| ()).unwrap();
+    let rest = verify(directory.path(), &[], |_| ()).unwrap();
     assert_eq!((rest.first, rest.root, rest.findings), (all[1].first, report.root, Vec::new()));
 }
 
@@ -253,7 +267,7 @@ async fn what_fails_is_made_good() {
     log.next().unwrap();
     append(&mut log, [2]).unwrap();
     drop(log);
-    let report = verify(directory.path(), |_| ()).unwrap();
+    let report = verify(directory.path(), &[], |_| ()).unwrap();
     assert!(report.findings.is_empty(), "{report:?}");
     assert_eq!(SegmentFile::all(directory.path()).unwrap().len(), 2);
     let ids: Vec<_> = records(directory.path())
@@ -267,7 +281,7 @@ async fn what_fails_is_made_good() {
 
     let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
     log.replace_file(full());
-    let (audit, writing) = Audit::over(log).unwrap();
+    let (audit, writing) = Audit::over(log, shipping(directory.path()), Metrics::new()).unwrap();
     let first = audit.begin(request(3), Instant::now()).durable().await;
     assert!(first.is_err() && !audit.is_writable());
     // Until it is tried again, nobody waits for it.
@@ -282,7 +296,7 @@ async fn what_fails_is_made_good() {
     assert!(audit.is_writable());
     entry.signed(&[7; 64]);
     writing.stop();
-    let report = verify(directory.path(), |_| ()).unwrap();
+    let report = verify(directory.path(), &[], |_| ()).unwrap();
     assert!(report.findings.is_empty() && report.open == 0, "{report:?}");
     let gaps = records(directory.path()).into_iter().filter_map(|record| match record.event {
         Event::Gap(gap) => Some(gap.refused),

@@ -39,7 +39,7 @@ impl Logged {
         let mut lines: Vec<_> = before.lines().map(str::to_owned).collect();
         change(&mut lines);
         fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-        let report = verify(self.0.path(), |_| ()).unwrap();
+        let report = verify(self.0.path(), &[], |_| ()).unwrap();
         fs::write(&path, before).unwrap();
         report
     }
@@ -63,7 +63,7 @@ fn a_bit_anywhere_counts() {
             let mut changed = bytes.clone();
             changed[at] ^= 1 << (at % 8);
             fs::write(&file.path, &changed).unwrap();
-            let report = verify(logged.0.path(), |_| ()).unwrap();
+            let report = verify(logged.0.path(), &[], |_| ()).unwrap();
             assert!(!report.is_intact() || at + 1 == bytes.len(), "{index}: byte {at}");
             let line = changed_line(&bytes, at);
             let first = report.findings.first().map(|finding| finding.offset);
@@ -72,7 +72,7 @@ fn a_bit_anywhere_counts() {
         fs::write(&file.path, &bytes).unwrap();
     }
     assert!(positions > 1000, "{positions}");
-    assert!(verify(logged.0.path(), |_| ()).unwrap().findings.is_empty());
+    assert!(verify(logged.0.path(), &[], |_| ()).unwrap().findings.is_empty());
 }
 
 /// Where the line begins in which a byte is.
@@ -104,10 +104,10 @@ fn changes_are_called_what_they_are() {
     let path = logged.files()[1].path.clone();
     let before = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
-    let report = verify(logged.0.path(), |_| ()).unwrap();
+    let report = verify(logged.0.path(), &[], |_| ()).unwrap();
     assert_eq!(changes(&report), [Change::Removed { from: first, to: second }]);
     fs::write(&path, before).unwrap();
-    assert!(verify(logged.0.path(), |_| ()).unwrap().findings.is_empty());
+    assert!(verify(logged.0.path(), &[], |_| ()).unwrap().findings.is_empty());
 }
 
 /// Whoever chains the rest anew is found by the root that left the machine before, and
@@ -118,7 +118,7 @@ fn a_root_that_left_finds_what_was_chained_anew() {
     let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
     append(&mut log, 0..RECORDS).unwrap();
     drop(log);
-    let before = verify(directory.path(), |_| ()).unwrap();
+    let before = verify(directory.path(), &[], |_| ()).unwrap();
     let path = SegmentFile::at(directory.path(), 0).path;
     let (mut lines, mut link) = (Vec::new(), chain::START);
     for line in fs::read_to_string(&path).unwrap().lines() {
@@ -128,7 +128,7 @@ fn a_root_that_left_finds_what_was_chained_anew() {
         chain::write(&mut lines, &link, record.as_bytes());
     }
     fs::write(&path, lines).unwrap();
-    let after = verify(directory.path(), |_| ()).unwrap();
+    let after = verify(directory.path(), &[], |_| ()).unwrap();
     assert_eq!((after.size, after.findings), (before.size, Vec::new()));
     assert!(before.root.is_some() && after.root.is_some());
     assert_ne!(after.root, before.root);

@@ -154,6 +154,10 @@ fn other(event: &Event) -> String {
         }
         Event::Stopped => "stopped".to_owned(),
         Event::Segment(_) => "a file begins".to_owned(),
+        Event::Identity { key, kept } => {
+            let kept = if *kept { "" } else { ", for one run" };
+            format!("signed by {key}{kept}")
+        }
         Event::Policies { count, .. } => format!("{count} policies in force"),
         Event::Refused(refused) => {
             let caller = refused.caller.as_deref().unwrap_or("a stranger");

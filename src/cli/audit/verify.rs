@@ -1,6 +1,8 @@
 //! `countersign audit verify`.
 
 use std::{
+    fmt::Display,
+    fs,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -10,7 +12,10 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    audit::verify::{Report, verify},
+    audit::{
+        note::{Checkpoint, Name},
+        verify::{Report, verify},
+    },
     cli::failure::Failure,
 };
 
@@ -21,13 +26,20 @@ const PERIOD: Duration = Duration::from_millis(200);
 ///
 /// Reads every record, and checks the chain, the tree and how the files follow each other.
 /// Exit code 1, with file, byte and kind of every change, where the log is not what was
-/// written. Whoever can write all of it can also chain it anew: compare the root with one
-/// that left the machine before.
+/// written. Whoever can write all of it can also cut it or chain it anew: that is found by
+/// a checkpoint that left the machine before.
 #[derive(Args)]
 pub struct Verify {
     /// The directory of the log
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    /// A checkpoint that left the machine before, such as a copy of the file `checkpoint`;
+    /// may be given more than once
+    #[arg(long, value_name = "FILE", requires = "key")]
+    checkpoint: Vec<PathBuf>,
+    /// The log's public key, name+hash+base64, for the checkpoints
+    #[arg(long, value_name = "KEY", value_parser = Name::parse)]
+    key: Option<Name>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -47,7 +59,9 @@ struct Printed {
 
 impl Verify {
     pub fn run(self) -> Result<(), Failure> {
-        let report = read(&self.directory)?;
+        let heads = self.checkpoint.iter().zip(self.key.iter().cycle());
+        let heads = heads.map(|(file, key)| head(file, key)).collect::<Result<Vec<_>, _>>()?;
+        let report = read(&self.directory, &heads)?;
         if report.size == 0 {
             let directory = self.directory.display();
             return Err(Failure::new(format!("{directory}: there is no audit log")));
@@ -64,10 +78,16 @@ impl Verify {
     }
 }
 
-fn read(directory: &Path) -> Result<Report, Failure> {
+fn head(file: &Path, key: &Name) -> Result<Checkpoint, Failure> {
+    let failed = |error: &dyn Display| Failure::new(format!("{}: {error}", file.display()));
+    let note = fs::read_to_string(file).map_err(|error| failed(&error))?;
+    key.open(&note).map_err(|error| failed(&error))
+}
+
+fn read(directory: &Path, heads: &[Checkpoint]) -> Result<Report, Failure> {
     let mut terminal = io::stderr().is_terminal().then(io::stderr);
     let mut shown = Instant::now();
-    let report = verify(directory, |seq| {
+    let report = verify(directory, heads, |seq| {
         if let Some(terminal) = &mut terminal
             && seq % 1024 == 0
             && shown.elapsed() >= PERIOD

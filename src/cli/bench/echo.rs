@@ -79,9 +79,11 @@ fn answer(request: &proto::UseShareRequest) -> proto::UseShareResponse {
     use proto::{use_share_request::Frame as Asked, use_share_response::Frame};
 
     let frame = match &request.frame {
-        Some(Asked::Sign(sign)) => {
-            Frame::Signed(proto::SignedFrame { id: sign.id, signature: Some(signature()) })
-        }
+        Some(Asked::Sign(sign)) => Frame::Signed(proto::SignedFrame {
+            id: sign.id,
+            signature: Some(signature()),
+            receipt: None,
+        }),
         Some(Asked::Open(_)) | None => Frame::Opened(proto::OpenedFrame::default()),
     };
     proto::UseShareResponse { frame: Some(frame) }

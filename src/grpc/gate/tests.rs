@@ -11,7 +11,7 @@ use tonic_types::StatusExt;
 
 use super::*;
 use crate::{
-    audit::{Place, Rotation, record::Start},
+    audit::{Place, Rotation, Settings, record::Start},
     caller::{Caller, SpiffeId},
     grpc::Room,
     rate::{Quota, RateLimits},
@@ -47,8 +47,13 @@ fn gate(burst: u32) -> Gate {
 /// A log that nobody reads.
 fn audit() -> Audit {
     let directory = tempfile::tempdir().unwrap();
-    let rotation = Rotation { size: 1 << 20, age: Duration::from_secs(3600) };
-    Audit::open(directory.path(), Place::Anywhere, rotation, Start::default()).unwrap().0
+    let settings = Settings {
+        directory: directory.path().to_owned(),
+        place: Place::Anywhere,
+        rotation: Rotation { size: 1 << 20, age: Duration::from_secs(3600) },
+        checkpoints: Duration::from_secs(3600),
+    };
+    Audit::open(&settings, Start::default(), Metrics::new()).unwrap().0
 }
 
 /// What is behind the gate, and how often it was asked.

@@ -3,12 +3,12 @@
 
 use std::{
     env,
-    ffi::OsStr,
     fs::{self, File},
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
 };
+
+use crate::support::go;
 
 const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/vault");
 const KUBERNETES: &str = "vault-plugin-auth-kubernetes";
@@ -41,7 +41,7 @@ fn given() -> Option<Binaries> {
 }
 
 fn installed() -> Option<Binaries> {
-    let vault = on_path("vault").or_else(|| on_path("bao"))?;
+    let vault = go::on_path("vault").or_else(|| go::on_path("bao"))?;
     Some(Binaries { vault, plugins: None })
 }
 
@@ -62,7 +62,7 @@ fn built() -> Option<Binaries> {
     if is_current && binaries.vault.is_file() && plugin.is_file() {
         return Some(binaries);
     }
-    if on_path("go").is_none() {
+    if go::on_path("go").is_none() {
         lacking();
         return None;
     }
@@ -71,31 +71,11 @@ fn built() -> Option<Binaries> {
          and 5 GB of Go caches; half a minute when those are warm ***\n"
     );
     let _ = fs::remove_file(&stamp);
-    go_build(&["-tags", "minimal"], &binaries.vault, "github.com/hashicorp/vault");
+    go::build(MODULE, &["-tags", "minimal"], &binaries.vault, "github.com/hashicorp/vault");
     let package = format!("github.com/hashicorp/{KUBERNETES}/cmd/{KUBERNETES}");
-    go_build(&[], &plugin, &package);
+    go::build(MODULE, &[], &plugin, &package);
     fs::write(&stamp, wanted).unwrap();
     Some(binaries)
-}
-
-/// Builds beside the final name, so that an interrupted build leaves nothing
-/// that looks like a binary.
-fn go_build(flags: &[&str], output: &Path, package: &str) {
-    let partial = output.with_extension("partial");
-    let status = Command::new("go")
-        .current_dir(MODULE)
-        .env("CGO_ENABLED", "0")
-        .env("GOFLAGS", "-mod=readonly -p=2 -buildvcs=false")
-        .env("GOMEMLIMIT", "3GiB")
-        .args(["build", "-trimpath"])
-        .args(flags)
-        .args(["-ldflags=-s -w", "-o"])
-        .arg(&partial)
-        .arg(package)
-        .status()
-        .unwrap();
-    assert!(status.success(), "building {package} failed");
-    fs::rename(&partial, output).unwrap();
 }
 
 fn lacking() {
@@ -105,10 +85,4 @@ fn lacking() {
     let is_ci = env::var("CI").is_ok_and(|ci| ci == "true");
     assert!(!is_ci, "{how}");
     eprintln!("\n*** SKIPPED: {how} ***\n");
-}
-
-fn on_path(name: impl AsRef<OsStr>) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|directory| directory.join(name.as_ref()))
-        .find(|path| path.is_file())
 }

@@ -1,0 +1,241 @@
+//! The instance's own key: Ed25519, made for one audit log, sealed beside it as a share
+//! is, and open in secret memory for as long as the process lives. It signs the heads of
+//! the log's tree.
+//!
+//! Sealing takes a login that may wrap. Without one the key lasts for one run, and the
+//! next run has another: each stands in the log that it signs.
+#![forbid(unsafe_code)]
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use tokio::{sync::OnceCell, time::Instant};
+
+use crate::{
+    audit::note::{Name, Signer},
+    enclave::{EnclaveError, Generated, OpenShare},
+    envelope::{Envelope, Identity, KekContext, WrappedDek},
+    key::{AccountAddress, Algorithm, PublicKey, RecordVersion, Revision, ShareState},
+    kms::{KmsError, KmsErrorKind},
+    payload::Payload,
+    permitted::{PermittedEnvelope, RecordError},
+    policy::{GenerateShare, NewShare, Permit, Sign, UseShare, instance_wallet},
+    record::{ShareDescription, ShareRecord},
+    sign::Signing,
+};
+
+/// The file beside the log.
+const FILE: &str = "identity.json";
+
+/// The instance's key, opened when the KMS can.
+#[derive(Clone)]
+pub struct InstanceKey {
+    directory: PathBuf,
+    open: Arc<OnceCell<Name>>,
+}
+
+/// Why the instance's key is not open.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// Its file cannot be read or written.
+    #[error("{path}: {error}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: Arc<io::Error>,
+    },
+    /// Its file holds something else.
+    #[error("{path}: this is not the key of this log: start with another audit.directory, or put the right file back", path = .0.display())]
+    Other(PathBuf),
+    /// The KMS did not wrap or unwrap it.
+    #[error("kms: {0}")]
+    Kms(KmsError),
+    /// The enclave did not make or open it.
+    #[error("enclave: {0}")]
+    Enclave(EnclaveError),
+}
+
+/// The file: public key and envelope.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    public_key: String,
+    envelope: String,
+}
+
+impl InstanceKey {
+    /// The key of the log in a directory, not open yet.
+    pub fn beside(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), open: Arc::default() }
+    }
+
+    /// Under which name it signs, where it is open.
+    pub fn name(&self) -> Option<&Name> {
+        self.open.get()
+    }
+
+    /// Opens it, unless it is open, and makes it before that where there is none. From
+    /// then on the log is signed.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; the next call tries again.
+    pub async fn open(&self, signing: &Signing, deadline: Instant) -> Result<&Name, IdentityError> {
+        self.open.get_or_try_init(|| self.begin(signing, deadline)).await
+    }
+
+    async fn begin(&self, signing: &Signing, deadline: Instant) -> Result<Name, IdentityError> {
+        let path = self.directory.join(FILE);
+        let read = read(&path).map_err(|error| file(&path, error))?;
+        let stored = match read {
+            Some(stored) => Some(stored),
+            None => self.make(signing, &path, deadline).await?,
+        };
+        let (share, kept) = match stored {
+            Some(stored) => (unseal(signing, &path, &stored, deadline).await?, true),
+            None => (for_one_run(signing)?, false),
+        };
+        let origin = format!("countersign/{}/{}", signing.environment, signing.audit.instance());
+        let key = share.permit().share().public_key;
+        let key = key.as_bytes().try_into().map_err(|_| IdentityError::Other(path))?;
+        let name = Name::new(origin, key);
+        signing.audit.sign_with(Signer::new(name.clone(), move |text| sign(&share, text)), kept);
+        Ok(name)
+    }
+
+    /// Makes a key and seals it; none where no login may wrap.
+    async fn make(
+        &self,
+        signing: &Signing,
+        path: &Path,
+        deadline: Instant,
+    ) -> Result<Option<Stored>, IdentityError> {
+        let Generated { dek, header, sealed, public_key } = generate(signing)?;
+        let context = KekContext::of(&header.identity);
+        let wrapped = match signing.kms.wrap(&context, dek, deadline).await {
+            Ok(wrapped) => wrapped,
+            Err(error) if error.kind == KmsErrorKind::NoLogin => return Ok(None),
+            Err(error) => return Err(IdentityError::Kms(error)),
+        };
+        let stored = Stored {
+            public_key: hex::encode(public_key.as_bytes()),
+            envelope: STANDARD.encode(Envelope::new(header, wrapped, sealed).encode()),
+        };
+        write(path, &stored).map_err(|error| file(path, error))?;
+        Ok(Some(stored))
+    }
+}
+
+/// What the key is called: a share of the instance's own wallet, by the name of the log.
+fn subject(signing: &Signing) -> Result<NewShare, IdentityError> {
+    Ok(NewShare {
+        environment: signing.environment.clone(),
+        wallet: instance_wallet(),
+        share: signing.audit.instance().try_into().map_err(|_| EnclaveError::Permit)?,
+        algorithm: Algorithm::Ed25519,
+    })
+}
+
+fn identity(
+    NewShare { environment, wallet, share, algorithm }: NewShare,
+    key: &PublicKey,
+) -> Identity {
+    Identity {
+        environment,
+        wallet,
+        share,
+        version: RecordVersion::FIRST,
+        address: AccountAddress::of(key),
+        algorithm,
+    }
+}
+
+fn generate(signing: &Signing) -> Result<Generated, IdentityError> {
+    let subject = subject(signing)?;
+    let permit = Permit::<GenerateShare>::for_instance(subject.clone());
+    let permit = permit.ok_or(EnclaveError::Permit)?;
+    let kek = signing.kms.kek().clone();
+    Ok(signing.enclave.generate(&permit, kek, |key| identity(subject, key))?)
+}
+
+/// Opens a key that was sealed for this log.
+async fn unseal(
+    signing: &Signing,
+    path: &Path,
+    stored: &Stored,
+    deadline: Instant,
+) -> Result<OpenShare, IdentityError> {
+    let other = || IdentityError::Other(path.to_owned());
+    let key = hex::decode(&stored.public_key).map_err(|_| other())?;
+    let public_key = PublicKey::parse(Algorithm::Ed25519, &key).map_err(|_| other())?;
+    let envelope = STANDARD.decode(&stored.envelope).map_err(|_| other())?;
+    let description = ShareDescription {
+        identity: identity(subject(signing)?, &public_key),
+        public_key,
+        state: ShareState::Enabled,
+        kek: signing.kms.kek().clone(),
+        created_at: SystemTime::UNIX_EPOCH,
+        revision: Revision::FIRST,
+    };
+    let permitted = permitted(ShareRecord { description, envelope }).map_err(|_| other())?;
+    let (ciphertext, _) = permitted.envelope().sealed().parts();
+    let slot = signing.enclave.reserve(ciphertext.len())?;
+    let unwrapped = signing.kms.unwrap(permitted.dek(), slot, deadline).await;
+    Ok(signing.enclave.open(permitted, unwrapped.map_err(IdentityError::Kms)?.dek)?)
+}
+
+/// Makes a key that is sealed under a DEK that nobody keeps.
+fn for_one_run(signing: &Signing) -> Result<OpenShare, IdentityError> {
+    let Generated { dek, header, sealed, public_key } = generate(signing)?;
+    let unwrapped = WrappedDek::new(*b"-").map_err(|_| EnclaveError::Share)?;
+    let envelope = Envelope::new(header, unwrapped, sealed);
+    let record = ShareRecord::new(&envelope, public_key, SystemTime::now());
+    let permitted = permitted(record).map_err(|_| EnclaveError::Permit)?;
+    Ok(signing.enclave.open(permitted, dek)?)
+}
+
+fn permitted(record: ShareRecord) -> Result<PermittedEnvelope<UseShare>, RecordError> {
+    let subject = Arc::new(record.description.clone());
+    let permit = Permit::<UseShare>::for_instance(subject);
+    PermittedEnvelope::new(permit.ok_or(RecordError::Mismatch("wallet id"))?, record)
+}
+
+fn sign(share: &OpenShare, text: &str) -> Option<[u8; 64]> {
+    let payload = Payload::Message(text.as_bytes().to_vec().into());
+    let permit = share.permit().instance_signs(Sign { payload })?;
+    Some(share.sign(permit).ok()?.signature.bytes)
+}
+
+fn read(path: &Path) -> io::Result<Option<Stored>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whole or not at all.
+fn write(path: &Path, stored: &Stored) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(&serde_json::to_vec(stored)?)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(directory)?.sync_all()
+}
+
+fn file(path: &Path, error: io::Error) -> IdentityError {
+    IdentityError::File { path: path.to_owned(), error: Arc::new(error) }
+}
+
+impl From<EnclaveError> for IdentityError {
+    fn from(error: EnclaveError) -> Self {
+        Self::Enclave(error)
+    }
+}
