@@ -25,6 +25,7 @@ use crate::{
     },
     memory::SecretMemoryError,
     policy::{Policies, PolicyProblem},
+    projection,
     proto::{
         share_custody_server::ShareCustodyServer, signing_enclave_server::SigningEnclaveServer,
     },
@@ -330,6 +331,8 @@ impl App {
             draining.clone(),
         );
         parts.spawn(policies);
+        let directory = config.audit.directory.clone();
+        parts.spawn(projection::follow(signing.clone(), directory, draining.clone()));
         parts.spawn(health.watch(signing, draining));
         while let Some(ended) = parts.join_next().await {
             // The rest is dropped, and with it every socket: a process that serves

@@ -64,6 +64,7 @@ pub mod client;
 pub mod app;
 pub mod config;
 pub mod harden;
+pub mod projection;
 pub mod refresh;
 pub mod shutdown;
 pub mod telemetry;

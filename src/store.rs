@@ -10,9 +10,10 @@ pub mod schema;
 pub mod sqlite;
 pub mod statement;
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::{
     key::{Environment, Revision, ShareId, ShareState, WalletId},
@@ -61,8 +62,33 @@ pub trait ShareStore: Send + Sync {
         expected: Revision,
     ) -> Result<Revision, StoreError>;
 
+    /// How far an audit log is counted: the number of its first record that is not.
+    async fn counted(&self, log: Uuid) -> Result<u64, StoreError>;
+
+    /// Counts what the records of a log from `from` to before `to` say of shares, and how
+    /// far it is counted, in one transaction. False, with nothing done, where it was not
+    /// counted up to `from`. Shares that are gone are not counted.
+    async fn count(
+        &self,
+        log: Uuid,
+        from: u64,
+        to: u64,
+        uses: &[ShareUse],
+    ) -> Result<bool, StoreError>;
+
     /// Whether the store would answer now.
     async fn status(&self) -> Result<(), StoreError>;
+}
+
+/// How often a share was used, and when last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShareUse {
+    /// The share.
+    pub share: ShareId,
+    /// How often.
+    pub count: u64,
+    /// When last.
+    pub last: SystemTime,
 }
 
 /// Why a store did not do it.

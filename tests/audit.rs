@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use countersign::audit::{
     reader::{Found, Reader},
-    record::{Ended, Event, Record, Request},
+    record::{Ended, Event, Outcome, Record, Request},
     verify::verify,
 };
 
@@ -48,6 +48,27 @@ impl Log {
             log.records.push(*record);
         }
         log
+    }
+
+    /// How many signatures a log that may still be written has, or may have.
+    fn uses(directory: &Path) -> u64 {
+        let mut reader = Reader::new(directory);
+        let (mut begun, mut uses) = (BTreeMap::new(), 0);
+        let mut count = |request: &Request, ended: &Ended| {
+            let used = matches!(ended.outcome, Outcome::Signed | Outcome::Indeterminate);
+            uses += u64::from(used && request.action == "Sign");
+        };
+        while let Some(Found::Record(record)) = reader.advance().unwrap() {
+            match record.event {
+                Event::Request(request) => match &request.ended {
+                    Some(ended) => count(&request, ended),
+                    None => drop(begun.insert(record.seq, request)),
+                },
+                Event::Outcome { of, ended } => count(&begun[&of], &ended),
+                _ => {}
+            }
+        }
+        uses
     }
 
     /// The requests with this id.

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod corruption;
+mod counts;
 mod postgres;
 mod postgres_faults;
 mod records;

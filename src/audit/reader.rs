@@ -38,6 +38,17 @@ impl Reader {
         Self { directory: directory.to_owned(), at: None }
     }
 
+    /// A place at or before a record.
+    ///
+    /// # Errors
+    /// The directory or the file cannot be read.
+    pub fn from(directory: &Path, seq: u64) -> io::Result<Self> {
+        let before = SegmentFile::all(directory)?.into_iter().rfind(|one| one.first <= seq);
+        let at = before.map(|segment| Ok::<_, io::Error>((segment.lines()?, segment)));
+        let at = at.transpose()?.map(|(lines, segment)| (segment, lines));
+        Ok(Self { directory: directory.to_owned(), at })
+    }
+
     /// What stands next; none where nothing does yet.
     ///
     /// # Errors

@@ -5,16 +5,15 @@
 //!   `tls-server-end-point`), so that a relay learns and reuses nothing.
 //! - The schema is in the database's default schema (`search_path`). The role
 //!   that serves needs SELECT on `countersign_schema` and SELECT, INSERT, UPDATE
-//!   on `server_wallet_key_shares`; only a migration needs CREATE, and may run as
+//!   on `server_wallet_key_shares` and `countersign_audit_cursors`; only a migration needs CREATE, and may run as
 //!   another role.
 //! - Statements stay prepared, so a pooler in between must pool sessions.
 //! - A broken or silent connection is dropped and replaced; nothing needs a
 //!   restart. A read on a pooled connection that turns out to be broken is tried
 //!   once more. A write is not: it may have happened.
 //!
-//! `access_count` and `last_accessed_at` are 0 and null: they are a projection of
-//! the audit log, which alone counts exactly, and nothing on the signing path
-//! writes them.
+//! `access_count` and `last_accessed_at` are a projection of the audit log, which
+//! alone counts exactly; nothing on the signing path writes them.
 #![forbid(unsafe_code)]
 
 mod connection;
@@ -30,7 +29,7 @@ use uuid::Uuid;
 
 use self::pool::{Connections, Value};
 use super::{
-    ShareStore, StoreError,
+    ShareStore, ShareUse, StoreError,
     row::{require_size, revision, swapped},
     schema::Migration,
 };
@@ -39,6 +38,25 @@ use crate::{
     policy::Opening,
     record::{ShareDescription, ShareRecord},
 };
+
+/// $1 log, $2 from, $3 to, $4 shares, $5 their counts, $6 when last: one statement, and so
+/// one transaction. A log that nobody counted is counted from 0.
+const COUNT: &str = "
+    WITH moved AS (
+        INSERT INTO countersign_audit_cursors AS cursors (log, next)
+        SELECT $1, $3
+        WHERE $2::bigint = 0 OR EXISTS (SELECT 1 FROM countersign_audit_cursors WHERE log = $1)
+        ON CONFLICT (log) DO UPDATE SET next = excluded.next, changed_at = now()
+        WHERE cursors.next = $2
+        RETURNING next
+    ), counted AS (
+        UPDATE server_wallet_key_shares AS share SET
+            access_count = access_count + used.count,
+            last_accessed_at = greatest(last_accessed_at, used.last)
+        FROM unnest($4::uuid[], $5::bigint[], $6::timestamptz[]) AS used (share, count, last)
+        WHERE share.id = used.share AND EXISTS (SELECT 1 FROM moved)
+    )
+    SELECT next FROM moved";
 
 /// Which database, and how.
 #[derive(Clone, Debug)]
@@ -149,6 +167,28 @@ impl ShareStore for Postgres {
         let (state, share, revision) = (state.as_str(), share.as_uuid(), revision(expected));
         let changed = self.0.write(|all| &all.set_state, &[&state, &share, &revision]).await?;
         swapped(changed, expected)
+    }
+
+    async fn counted(&self, log: Uuid) -> Result<u64, StoreError> {
+        let rows = self.0.read(|all| &all.counted, &[&log]).await?;
+        rows.first().map_or(Ok(0), row::next)
+    }
+
+    async fn count(
+        &self,
+        log: Uuid,
+        from: u64,
+        to: u64,
+        uses: &[ShareUse],
+    ) -> Result<bool, StoreError> {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let shares: Vec<_> = uses.iter().map(|one| one.share.as_uuid()).collect();
+        let counts: Vec<_> = uses.iter().map(|one| number(one.count)).collect();
+        let last: Vec<_> = uses.iter().map(|one| one.last).collect();
+        let values: [Value<'_>; 6] = [&log, &number(from), &number(to), &shares, &counts, &last];
+        // Tried once more on a new connection: done twice, the second finds that it is done.
+        let moved = self.0.read(|all| &all.count, &values).await?;
+        Ok(!moved.is_empty())
     }
 
     async fn status(&self) -> Result<(), StoreError> {

@@ -5,9 +5,8 @@
 //! writing and a few for reading. A lookup by key runs where it is asked for;
 //! every other statement runs on tokio's blocking threads.
 //!
-//! `access_count` and `last_accessed_at` are 0 and null: they are a projection of
-//! the audit log, which alone counts exactly, and nothing on the signing path
-//! writes them.
+//! `access_count` and `last_accessed_at` are a projection of the audit log, which
+//! alone counts exactly; nothing on the signing path writes them.
 #![forbid(unsafe_code)]
 
 mod connection;
@@ -19,13 +18,14 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, params};
+use uuid::Uuid;
 
 use self::{
     connection::Connections,
     error::{failed, inserted},
 };
 use super::{
-    ShareStore, StoreError,
+    ShareStore, ShareUse, StoreError,
     row::{micros, require_size, revision, swapped},
     schema::Migration,
     statement,
@@ -35,6 +35,21 @@ use crate::{
     policy::Opening,
     record::{ShareDescription, ShareRecord},
 };
+
+/// $1 log, $2 to, $3 from. A log that nobody counted is counted from 0.
+const MOVE: &str = "
+    INSERT INTO countersign_audit_cursors (log, next, changed_at)
+    SELECT $1, $2, unixepoch() * 1000000
+    WHERE $3 = 0 OR EXISTS (SELECT 1 FROM countersign_audit_cursors WHERE log = $1)
+    ON CONFLICT (log) DO UPDATE SET next = excluded.next, changed_at = excluded.changed_at
+    WHERE next = $3";
+
+/// $1 uses, $2 when last, $3 share.
+const ADD: &str = "
+    UPDATE server_wallet_key_shares SET
+        access_count = access_count + $1,
+        last_accessed_at = max(coalesce(last_accessed_at, $2), $2)
+    WHERE id = $3";
 
 /// The SQLite store.
 pub struct Sqlite(Connections);
@@ -153,6 +168,45 @@ impl ShareStore for Sqlite {
                 swapped(changed as u64, expected)
             })
             .await
+    }
+
+    async fn counted(&self, log: Uuid) -> Result<u64, StoreError> {
+        let next = self.0.read(move |connection| {
+            connection
+                .prepare_cached(statement::COUNTED)
+                .and_then(|mut query| {
+                    query.query_row([log.as_bytes()], |row| row.get(0)).optional()
+                })
+                .map_err(failed)
+        });
+        Ok(next.await?.unwrap_or(0))
+    }
+
+    async fn count(
+        &self,
+        log: Uuid,
+        from: u64,
+        to: u64,
+        uses: &[ShareUse],
+    ) -> Result<bool, StoreError> {
+        let uses = uses.to_vec();
+        let counted = move |connection: &rusqlite::Connection| {
+            // Rolled back where it is not committed.
+            let transaction = connection.unchecked_transaction()?;
+            let moved =
+                transaction.prepare_cached(MOVE)?.execute(params![log.as_bytes(), to, from])?;
+            if moved == 0 {
+                return Ok(false);
+            }
+            let mut add = transaction.prepare_cached(ADD)?;
+            for ShareUse { share, count, last } in uses {
+                add.execute(params![count, micros(last), share.as_bytes()])?;
+            }
+            drop(add);
+            transaction.commit()?;
+            Ok(true)
+        };
+        self.0.write(move |connection| counted(connection).map_err(failed)).await
     }
 
     async fn status(&self) -> Result<(), StoreError> {

@@ -57,11 +57,15 @@ pub const SET_STATE: &str = "
     UPDATE server_wallet_key_shares SET state = $1, revision = revision + 1
     WHERE id = $2 AND revision = $3";
 
+/// $1 log.
+pub const COUNTED: &str = "SELECT next FROM countersign_audit_cursors WHERE log = $1";
+
 /// Reads the table, so that a missing one or a missing right shows.
 pub const STATUS: &str = "SELECT id FROM server_wallet_key_shares LIMIT 1";
 
 /// All of them.
-pub const ALL: [&str; 8] = [DESCRIBE, FETCH, LIST, LIST_WALLET, INSERT, REPLACE, SET_STATE, STATUS];
+pub const ALL: [&str; 9] =
+    [DESCRIBE, FETCH, LIST, LIST_WALLET, INSERT, REPLACE, SET_STATE, COUNTED, STATUS];
 
 #[cfg(test)]
 mod tests {

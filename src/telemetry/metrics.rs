@@ -217,6 +217,11 @@ impl Metrics {
         self.0.audit.queue.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
+    /// Notes how many records the store has not counted.
+    pub fn set_audit_uncounted(&self, records: u64) {
+        self.0.audit.uncounted.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
     /// Notes that the head of the audit log was shipped now.
     pub fn audit_shipped(&self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -69,7 +70,12 @@ async fn what_a_client_holds_is_recorded() {
     let command = home.serve();
     let served = home.start(command).await;
     let log = served.home.path("audit");
+    let database = served.home.path("db/shares.db");
+    // Everything that was open is closed by the start, and nothing is added.
+    let uses = Log::uses(&log);
+    served.until("every use is counted", |_| counted(&database) >= uses).await;
     let home = served.stop_keeping();
+    assert_eq!(counted(&database), uses);
     assert!(held.len() as u64 > kills, "{} signatures", held.len());
 
     let log = Log::read(&log);
@@ -95,6 +101,13 @@ async fn what_a_client_holds_is_recorded() {
         }
     }
     drop(home);
+}
+
+/// What the database says that its one share was used.
+fn counted(database: &Path) -> u64 {
+    let database = rusqlite::Connection::open(database).unwrap();
+    let sum = "SELECT sum(access_count) FROM server_wallet_key_shares";
+    database.query_row(sum, [], |row| row.get(0)).unwrap()
 }
 
 /// Signs until the server is gone.

@@ -5,6 +5,8 @@ use countersign::{
     store::{ShareStore, postgres::Postgres, statement},
 };
 
+use uuid::Uuid;
+
 use super::{conformance::conformance, records::record};
 use crate::support::postgres::PostgresServer;
 
@@ -104,7 +106,8 @@ async fn serving_needs_no_right_to_change_the_schema() {
     admin
         .batch_execute(
             "GRANT SELECT ON countersign_schema TO serve;
-             GRANT SELECT, INSERT, UPDATE ON server_wallet_key_shares TO serve",
+             GRANT SELECT, INSERT, UPDATE ON server_wallet_key_shares TO serve;
+             GRANT SELECT, INSERT, UPDATE ON countersign_audit_cursors TO serve",
         )
         .await
         .unwrap();
@@ -114,6 +117,7 @@ async fn serving_needs_no_right_to_change_the_schema() {
     let row = record("wallet", Algorithm::Ed25519);
     let revision = store.put(&row, None).await.unwrap();
     store.put(&row, Some(revision)).await.unwrap();
+    assert_eq!(store.count(Uuid::new_v4(), 0, 1, &[]).await, Ok(true));
 }
 
 #[tokio::test]

@@ -16,14 +16,19 @@ const COMPATIBLE: Migration =
     Migration { min_reader: 1, sql: "ALTER TABLE server_wallet_key_shares ADD COLUMN note TEXT" };
 /// What old readers would misread.
 const BREAKING: Migration = Migration {
-    min_reader: 3,
+    min_reader: 4,
     sql: "ALTER TABLE server_wallet_key_shares RENAME COLUMN state TO condition",
 };
 
-const SQLITE: Migration =
-    Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0001_shares.sql") };
-const POSTGRES: Migration =
-    Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0001_shares.sql") };
+/// What this one has, and the one before.
+const SQLITE: [Migration; 2] = [
+    Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0001_shares.sql") },
+    Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0002_counts.sql") },
+];
+const POSTGRES: [Migration; 2] = [
+    Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0001_shares.sql") },
+    Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0002_counts.sql") },
+];
 
 /// Each reads and replaces what the other wrote.
 async fn work_together(one: &dyn ShareStore, other: &dyn ShareStore) {
@@ -41,15 +46,17 @@ async fn work_together(one: &dyn ShareStore, other: &dyn ShareStore) {
 fn assert_too_old<T>(opened: Result<T, StoreError>) {
     let error = opened.err().unwrap();
     assert_eq!(error.kind, StoreErrorKind::Schema);
-    assert!(error.detail.contains("needs a reader of version 3, this is"));
+    assert!(error.detail.contains("needs a reader of version 4, this is"));
 }
 
 #[tokio::test]
 async fn sqlite_old_and_new_work_together() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("shares.db");
+    let oldest = Sqlite::open_as(&file, &SQLITE[..1]).unwrap();
     let old = Sqlite::open(&file).unwrap();
-    let new = Sqlite::open_as(&file, &[SQLITE, COMPATIBLE]).unwrap();
+    work_together(&oldest, &old).await;
+    let new = Sqlite::open_as(&file, &[SQLITE[0], SQLITE[1], COMPATIBLE]).unwrap();
     work_together(&old, &new).await;
     let reopened = Sqlite::open(&file).unwrap();
     work_together(&reopened, &new).await;
@@ -59,9 +66,9 @@ async fn sqlite_old_and_new_work_together() {
 async fn sqlite_refuses_what_it_would_misread() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("shares.db");
-    let _newest = Sqlite::open_as(&file, &[SQLITE, COMPATIBLE, BREAKING]);
+    let _newest = Sqlite::open_as(&file, &[SQLITE[0], SQLITE[1], COMPATIBLE, BREAKING]);
     assert_too_old(Sqlite::open(&file));
-    assert_too_old(Sqlite::open_as(&file, &[SQLITE, COMPATIBLE]));
+    assert_too_old(Sqlite::open_as(&file, &[SQLITE[0], SQLITE[1], COMPATIBLE]));
 }
 
 #[tokio::test]
@@ -71,7 +78,9 @@ async fn postgres_old_and_new_work_together() {
     };
     let database = server.database().await;
     let old = Postgres::open(database.settings()).await.unwrap();
-    let new = Postgres::open_as(database.settings(), &[POSTGRES, COMPATIBLE]).await.unwrap();
+    let new = Postgres::open_as(database.settings(), &[POSTGRES[0], POSTGRES[1], COMPATIBLE])
+        .await
+        .unwrap();
     work_together(&old, &new).await;
     let reopened = Postgres::open(database.settings()).await.unwrap();
     work_together(&reopened, &new).await;
@@ -84,10 +93,12 @@ async fn postgres_refuses_what_it_would_misread() {
     };
     let database = server.database().await;
     let running = Postgres::open(database.settings()).await.unwrap();
-    let newest = &[POSTGRES, COMPATIBLE, BREAKING];
+    let newest = &[POSTGRES[0], POSTGRES[1], COMPATIBLE, BREAKING];
     let _ = Postgres::open_as(database.settings(), newest).await;
     assert_too_old(Postgres::open(database.settings()).await);
-    assert_too_old(Postgres::open_as(database.settings(), &[POSTGRES, COMPATIBLE]).await);
+    assert_too_old(
+        Postgres::open_as(database.settings(), &[POSTGRES[0], POSTGRES[1], COMPATIBLE]).await,
+    );
     // One that runs already learns it with its next connection at the latest.
     let described = running.describe(countersign::key::ShareId::random()).await;
     assert_eq!(described.unwrap_err().kind, StoreErrorKind::Schema);

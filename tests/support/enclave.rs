@@ -32,11 +32,12 @@ use countersign::{
     record::{ShareDescription, ShareRecord},
     shutdown::Shutdown,
     sign::Signing,
-    store::{ShareStore, StoreError},
+    store::{ShareStore, ShareUse, StoreError},
 };
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::Instant};
 use tonic::transport::Channel;
+use uuid::Uuid;
 
 /// The application may do everything, with bare digests for ECDSA named in so
 /// many words.
@@ -370,6 +371,20 @@ impl ShareStore for CountedStore {
     ) -> Result<Revision, StoreError> {
         self.1.written.fetch_add(1, Ordering::SeqCst);
         self.0.set_state(share, state, expected).await
+    }
+
+    async fn counted(&self, log: Uuid) -> Result<u64, StoreError> {
+        self.0.counted(log).await
+    }
+
+    async fn count(
+        &self,
+        log: Uuid,
+        from: u64,
+        to: u64,
+        uses: &[ShareUse],
+    ) -> Result<bool, StoreError> {
+        self.0.count(log, from, to, uses).await
     }
 
     async fn status(&self) -> Result<(), StoreError> {

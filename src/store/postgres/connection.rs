@@ -36,7 +36,7 @@ pub(super) struct Connection {
     login: Login,
 }
 
-/// Every statement of [`statement::ALL`], prepared.
+/// Every statement of [`statement::ALL`], and the one of Postgres alone, prepared.
 pub(super) struct Statements {
     pub describe: Statement,
     pub fetch: Statement,
@@ -45,6 +45,8 @@ pub(super) struct Statements {
     pub insert: Statement,
     pub replace: Statement,
     pub set_state: Statement,
+    pub counted: Statement,
+    pub count: Statement,
     pub status: Statement,
 }
 
@@ -158,7 +160,18 @@ impl Connection {
 impl Statements {
     /// One round trip: the driver sends all before it waits for any.
     async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let (describe, fetch, list, list_wallet, insert, replace, set_state, status) = tokio::try_join!(
+        let (
+            describe,
+            fetch,
+            list,
+            list_wallet,
+            insert,
+            replace,
+            set_state,
+            counted,
+            count,
+            status,
+        ) = tokio::try_join!(
             client.prepare(statement::DESCRIBE),
             client.prepare(statement::FETCH),
             client.prepare(statement::LIST),
@@ -166,9 +179,22 @@ impl Statements {
             client.prepare(statement::INSERT),
             client.prepare(statement::REPLACE),
             client.prepare(statement::SET_STATE),
+            client.prepare(statement::COUNTED),
+            client.prepare(super::COUNT),
             client.prepare(statement::STATUS),
         )?;
-        Ok(Self { describe, fetch, list, list_wallet, insert, replace, set_state, status })
+        Ok(Self {
+            describe,
+            fetch,
+            list,
+            list_wallet,
+            insert,
+            replace,
+            set_state,
+            counted,
+            count,
+            status,
+        })
     }
 }
 

@@ -49,3 +49,8 @@ pub(super) fn record(row: &Row, known: PublicKey) -> Result<ShareRecord, StoreEr
 fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T, StoreError> {
     row.try_get(column).map_err(|error| corrupt(column, error))
 }
+
+/// How far a log is counted.
+pub(super) fn next(row: &Row) -> Result<u64, StoreError> {
+    u64::try_from(get::<i64>(row, "next")?).map_err(|error| corrupt("next", error))
+}

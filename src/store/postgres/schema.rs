@@ -10,8 +10,10 @@ use crate::store::{
     schema::{Applied, Migration, pending},
 };
 
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { min_reader: 1, sql: include_str!("0001_shares.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { min_reader: 1, sql: include_str!("0001_shares.sql") },
+    Migration { min_reader: 1, sql: include_str!("0002_counts.sql") },
+];
 
 /// Two processes that start at once migrate one after the other. Advisory locks
 /// are the database's own; the number says "counters". A lock within the

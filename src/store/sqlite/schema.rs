@@ -8,8 +8,10 @@ use crate::store::{
     schema::{Applied, Migration, pending},
 };
 
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { min_reader: 1, sql: include_str!("0001_shares.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { min_reader: 1, sql: include_str!("0001_shares.sql") },
+    Migration { min_reader: 1, sql: include_str!("0002_counts.sql") },
+];
 
 /// Applies what is missing, as one transaction that no other process can enter.
 pub(super) fn migrate(

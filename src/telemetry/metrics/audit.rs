@@ -19,6 +19,7 @@ pub(super) struct Audit {
     pub(super) queue: Gauge<i64, AtomicI64>,
     pub(super) writable: Gauge<i64, AtomicI64>,
     pub(super) shipped: Gauge<i64, AtomicI64>,
+    pub(super) uncounted: Gauge<i64, AtomicI64>,
 }
 
 impl Audit {
@@ -29,8 +30,9 @@ impl Audit {
             queue: Gauge::default(),
             writable: Gauge::default(),
             shipped: Gauge::default(),
+            uncounted: Gauge::default(),
         };
-        let Self { records, flushes, queue, writable, shipped } = &audit;
+        let Self { records, flushes, queue, writable, shipped, uncounted } = &audit;
         registry.register("audit_records", "Records that are durable", records.clone());
         registry.register(
             "audit_flush_seconds",
@@ -52,6 +54,11 @@ impl Audit {
             "audit_checkpoint_timestamp_seconds",
             "When the signed head of the audit log was last shipped, in seconds since 1970",
             shipped.clone(),
+        );
+        registry.register(
+            "audit_uncounted",
+            "Records whose uses of shares the store has not counted yet",
+            uncounted.clone(),
         );
         audit
     }
