@@ -2,13 +2,12 @@
 //! is, and open in secret memory for as long as the process lives. It signs the heads of
 //! the log's tree.
 //!
-//! Sealing takes a login that may wrap. Without one the key lasts for one run, and the
-//! next run has another: each stands in the log that it signs.
+//! Sealing takes a login that may wrap, opening one that may unwrap. Without both the key
+//! lasts for one run, and the next run has another: each stands in the log that it signs.
 #![forbid(unsafe_code)]
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
+    audit,
     audit::note::{Name, Signer},
     enclave::{EnclaveError, Generated, OpenShare},
     envelope::{Envelope, Identity, KekContext, WrappedDek},
@@ -97,9 +97,17 @@ impl InstanceKey {
             Some(stored) => Some(stored),
             None => self.make(signing, &path, deadline).await?,
         };
-        let (share, kept) = match stored {
-            Some(stored) => (unseal(signing, &path, &stored, deadline).await?, true),
-            None => (for_one_run(signing)?, false),
+        let unsealed = match stored {
+            Some(stored) => unseal(signing, &path, &stored, deadline).await,
+            None => Err(no_login()),
+        };
+        let (share, kept) = match unsealed {
+            Ok(share) => (share, true),
+            // Where no login may wrap, or none may unwrap.
+            Err(IdentityError::Kms(error)) if error.kind == KmsErrorKind::NoLogin => {
+                (for_one_run(signing)?, false)
+            }
+            Err(error) => return Err(error),
         };
         let origin = format!("countersign/{}/{}", signing.environment, signing.audit.instance());
         let key = share.permit().share().public_key;
@@ -127,7 +135,8 @@ impl InstanceKey {
             public_key: hex::encode(public_key.as_bytes()),
             envelope: STANDARD.encode(Envelope::new(header, wrapped, sealed).encode()),
         };
-        write(path, &stored).map_err(|error| file(path, error))?;
+        let text = serde_json::to_vec(&stored).map_err(|error| file(path, error.into()))?;
+        audit::replace(path, &text).map_err(|error| file(path, error))?;
         Ok(Some(stored))
     }
 }
@@ -190,6 +199,10 @@ async fn unseal(
     Ok(signing.enclave.open(permitted, unwrapped.map_err(IdentityError::Kms)?.dek)?)
 }
 
+fn no_login() -> IdentityError {
+    IdentityError::Kms(KmsError::new(KmsErrorKind::NoLogin, "no login may wrap"))
+}
+
 /// Makes a key that is sealed under a DEK that nobody keeps.
 fn for_one_run(signing: &Signing) -> Result<OpenShare, IdentityError> {
     let Generated { dek, header, sealed, public_key } = generate(signing)?;
@@ -218,16 +231,6 @@ fn read(path: &Path) -> io::Result<Option<Stored>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Whole or not at all.
-fn write(path: &Path, stored: &Stored) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(&serde_json::to_vec(stored)?)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    File::open(directory)?.sync_all()
 }
 
 fn file(path: &Path, error: io::Error) -> IdentityError {

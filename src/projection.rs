@@ -90,6 +90,9 @@ pub async fn follow(signing: Signing, directory: PathBuf, draining: Draining) {
         };
         match step {
             Ok(stepped) => {
+                if let Some(projection) = &stepped {
+                    signing.audit.set_counted(projection.from);
+                }
                 signing.metrics.set_audit_uncounted(stepped.as_ref().map_or(0, Projection::left));
                 projection = stepped;
                 failing = false;

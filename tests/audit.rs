@@ -2,6 +2,7 @@
 
 mod full;
 mod killed;
+mod own;
 mod proven;
 mod recorded;
 

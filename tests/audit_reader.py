@@ -16,6 +16,7 @@ end in the middle of a line: copy it first, and cut the copy after its last line
 import base64
 import dataclasses
 import functools
+import gzip
 import hashlib
 import json
 import pathlib
@@ -160,13 +161,15 @@ class Tree:
 
 def read_log(directory):
     """Verifies a log; at each record, the instance, the leaf hash and the tree that ends with it."""
-    files = [file for file in pathlib.Path(directory).iterdir() if re.fullmatch(r"[0-9]{20}\.log", file.name)]
+    # A file that was compressed stands beside its plain one for a moment.
+    found = [file for file in pathlib.Path(directory).iterdir() if re.fullmatch(r"[0-9]{20}\.log(\.gz)?", file.name)]
+    files = [file for file in sorted(found) if file.suffix != ".gz" or file.with_suffix("") not in found]
     must(files, f"{directory}: there is no log")
     tree, link, instance = Tree(), bytes(32), None
-    for file in sorted(files):
+    for file in files:
         start = tree.size
-        must(int(file.stem) == start, f"{file.name}: record {start} is where it has to begin")
-        with file.open("rb") as lines:
+        must(int(file.name[:20]) == start, f"{file.name}: record {start} is where it has to begin")
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 try:
                     data, next_link = follow(line, link)

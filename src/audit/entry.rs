@@ -9,7 +9,7 @@ use super::{
     Audit, NotRecorded,
     receipt::Receipt,
     record::{Ended, Hex, Outcome, Request},
-    writer::{Job, Ticket},
+    writer::{Job, Ticket, Written},
 };
 
 /// A request whose record is on its way, and whose outcome is to follow. Dropped without
@@ -19,6 +19,8 @@ pub struct Entry {
     ticket: Ticket,
     arrived: Instant,
     recorded: Option<Recorded>,
+    /// Since that is known.
+    seq: Option<u64>,
     receipt: Option<Receipt>,
     /// What became of it, as far as that is known.
     ended: Option<Ended>,
@@ -28,14 +30,13 @@ pub struct Entry {
 /// without one, it says that the frame was cancelled.
 pub struct FrameEntry {
     audit: Audit,
-    stream: Ticket,
     arrived: Instant,
     request: Option<Request>,
 }
 
 /// A record that is on its way.
 #[must_use = "what is asked for must not leave before its record is durable"]
-pub struct Recorded(pub(super) oneshot::Receiver<Result<Option<Receipt>, NotRecorded>>);
+pub struct Recorded(pub(super) oneshot::Receiver<Result<Written, NotRecorded>>);
 
 impl Recorded {
     /// Resolves when the record is durable; with its receipt where the log is signed.
@@ -43,6 +44,10 @@ impl Recorded {
     /// # Errors
     /// [`NotRecorded`].
     pub async fn durable(self) -> Result<Option<Receipt>, NotRecorded> {
+        Ok(self.written().await?.receipt)
+    }
+
+    async fn written(self) -> Result<Written, NotRecorded> {
         // Without an answer the thread is gone.
         self.0.await.unwrap_or(Err(NotRecorded))
     }
@@ -51,7 +56,7 @@ impl Recorded {
 impl Entry {
     pub(super) fn new(audit: Audit, ticket: Ticket, arrived: Instant, recorded: Recorded) -> Self {
         let (recorded, ended) = (Some(recorded), Some(Ended::default()));
-        Self { audit, ticket, arrived, recorded, receipt: None, ended }
+        Self { audit, ticket, arrived, recorded, seq: None, receipt: None, ended }
     }
 
     /// Resolves when the record of the request is durable.
@@ -60,7 +65,8 @@ impl Entry {
     /// [`NotRecorded`].
     pub async fn durable(&mut self) -> Result<(), NotRecorded> {
         if let Some(recorded) = self.recorded.take() {
-            self.receipt = recorded.durable().await?;
+            let Written { seq, receipt } = recorded.written().await?;
+            (self.seq, self.receipt) = (Some(seq), receipt);
         }
         Ok(())
     }
@@ -70,10 +76,10 @@ impl Entry {
         self.receipt.as_ref()
     }
 
-    /// A frame of this stream, which arrived now.
+    /// A frame of this stream, whose record is durable. It arrived now.
     pub fn frame(&self, request: Request) -> FrameEntry {
-        let (audit, stream) = (self.audit.clone(), self.ticket);
-        FrameEntry { audit, stream, arrived: Instant::now(), request: Some(request) }
+        let request = Some(Request { stream: self.seq, ..request });
+        FrameEntry { audit: self.audit.clone(), arrived: Instant::now(), request }
     }
 
     /// The KMS unwrapped the DEK, and how both name that.
@@ -122,7 +128,7 @@ impl FrameEntry {
 
     fn record(&self, request: Request, ended: Ended) -> Recorded {
         let ended = Some(ended.since(self.arrived));
-        self.audit.send(Request { ended, ..request }, None, Some(self.stream))
+        self.audit.send(Request { ended, ..request }, None)
     }
 }
 

@@ -6,10 +6,10 @@
 //! flush could succeed without having kept what the failed one was to keep.
 
 use std::{
-    collections::BTreeSet,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    mem,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -19,26 +19,18 @@ use uuid::Uuid;
 
 use super::{
     chain,
-    record::{self, Ended, Event, Hex, Outcome, Record, Segment, Start, Time},
+    note::Checkpoint,
+    place::{Place, make, sync_directory},
+    record::{self, Ended, Event, Outcome, Start, Time},
+    recovery::Found,
     segment::SegmentFile,
-    tree::{self, Frontier, Growth, Hash},
+    shipping,
+    state::State,
+    tree::{self, Growth, Hash},
 };
-
-/// The most bytes that a crash can leave unfinished: one group. More than that at the
-/// end of a file is not a crash.
-const TORN_MAX: u64 = 64 * 1024 * 1024;
 
 /// Whose file says that a process writes here.
 const LOCK: &str = "lock";
-
-/// Where a log may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Where it outlives the machine's power.
-    Disk,
-    /// In memory, too.
-    Anywhere,
-}
 
 /// When a file has had enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +47,8 @@ pub(super) struct Log {
     boot: Uuid,
     rotation: Rotation,
     segment: SegmentFile,
+    /// Whether a file was closed that nobody looked after.
+    rotated: bool,
     file: File,
     since: Instant,
     written: Position,
@@ -74,16 +68,6 @@ struct Position {
     state: State,
 }
 
-/// Where a log stands: all that the next record depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct State {
-    link: Hash,
-    tree: Frontier,
-    /// Requests without an outcome.
-    open: BTreeSet<u64>,
-    instance: Option<Uuid>,
-}
-
 /// Why a log is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -97,6 +81,14 @@ pub enum OpenError {
         path: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// The end is not there.
+    #[error("{path}: the log was cut: the checkpoint beside it has {size} records: keep it, run `countersign audit verify`, and start with another directory", path = .path.display())]
+    Cut {
+        /// The directory.
+        path: PathBuf,
+        /// How many records a checkpoint has.
+        size: u64,
     },
     /// Another process writes here.
     #[error("{path}: another process writes this log: give every process its own directory", path = .0.display())]
@@ -115,7 +107,8 @@ impl Log {
     /// Opens the log of a directory, or makes one, and closes what a crash left open.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing is changed where the log is not what was written.
+    /// [`OpenError`]; nothing is changed then. What cannot be told from the end that a
+    /// crash leaves is cut off, and the cut recorded.
     pub(super) fn open(
         directory: &Path,
         place: Place,
@@ -124,9 +117,7 @@ impl Log {
     ) -> Result<Self, OpenError> {
         let at = |error| OpenError::Io { path: directory.to_owned(), error };
         make(directory)?;
-        if place == Place::Disk && is_in_memory(directory).map_err(at)? {
-            return Err(OpenError::InMemory(directory.to_owned()));
-        }
+        place.allows(directory)?;
         let path = directory.join(LOCK);
         let lock =
             OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(at)?;
@@ -137,8 +128,14 @@ impl Log {
 
         let boot = Uuid::new_v4();
         let found = Found::read(directory)?;
+        // It is written after the records that it has.
+        let shipped = fs::read_to_string(directory.join(shipping::FILE)).unwrap_or_default();
+        let shipped = Checkpoint::of(&shipped).filter(|one| one.size > found.state.tree().size());
+        if let Some(Checkpoint { size, .. }) = shipped {
+            return Err(OpenError::Cut { path: directory.to_owned(), size });
+        }
         let mut beginning = Vec::new();
-        if found.state.instance.is_none() {
+        if found.state.instance().is_none() {
             beginning.push(Event::Created { instance: Uuid::new_v4() });
         }
         if found.torn > 0 {
@@ -148,9 +145,8 @@ impl Log {
         beginning.extend(
             found
                 .state
-                .open
-                .iter()
-                .map(|of| Event::Outcome { of: *of, ended: Ended::with(Outcome::Indeterminate) }),
+                .unended()
+                .map(|of| Event::Outcome { of, ended: Ended::with(Outcome::Indeterminate) }),
         );
         let segment = found.segment.unwrap_or_else(|| SegmentFile::at(directory, 0));
         let here = |error| OpenError::Io { path: segment.path.clone(), error };
@@ -164,6 +160,8 @@ impl Log {
             boot,
             rotation,
             segment: segment.clone(),
+            // What a process before left.
+            rotated: true,
             file,
             since: Instant::now(),
             written: position.clone(),
@@ -175,19 +173,16 @@ impl Log {
         Ok(log)
     }
 
-    /// The `seq` that the first event of the next group will have. Begins a new file
-    /// where the old one has had enough.
-    ///
-    /// # Errors
-    /// As [`Log::write`].
-    pub(super) fn next(&mut self) -> io::Result<u64> {
+    /// The `seq` that the first event of the next group will have.
+    pub(super) fn next(&self) -> u64 {
+        self.written.state.tree().size() + u64::from(self.head().is_some())
+    }
+
+    /// Whether the file has had enough.
+    pub(super) fn is_full(&self) -> bool {
         let length = self.written.length;
         let full = length >= self.rotation.size || self.since.elapsed() >= self.rotation.age;
-        if full && length > 0 {
-            self.flush()?;
-            self.begin_segment()?;
-        }
-        Ok(self.written.state.tree.size() + u64::from(self.head().is_some()))
+        full && length > 0
     }
 
     /// Writes a group, whose first event has the `seq` of [`Log::next`].
@@ -213,9 +208,9 @@ impl Log {
 
     fn add(&mut self, lines: &mut Vec<u8>, event: &Event) {
         let state = &mut self.written.state;
-        let (seq, time) = (state.tree.size(), Time::now());
+        let (seq, time) = (state.tree().size(), Time::now());
         let bytes = record::Written { seq, time, boot: self.boot, event }.to_bytes();
-        let link = chain::link(&state.link, &bytes);
+        let link = chain::link(&state.link(), &bytes);
         let leaf = tree::leaf(&bytes);
         chain::write(lines, &link, &bytes);
         state.follow(seq, event, link, leaf);
@@ -224,25 +219,35 @@ impl Log {
 
     /// The tree with what was written and not flushed.
     pub(super) fn growth(&self) -> Growth {
-        self.flushed.state.tree.grow(&self.leaves)
+        self.flushed.state.tree().grow(&self.leaves)
     }
 
     /// The hash of a record that was written and not flushed.
     pub(super) fn leaf(&self, seq: u64) -> Option<Hash> {
-        let index = seq.checked_sub(self.flushed.state.tree.size())?;
+        let index = seq.checked_sub(self.flushed.state.tree().size())?;
         self.leaves.get(usize::try_from(index).ok()?).copied()
     }
 
     /// How many records are on disk, and the root of their tree.
     pub(super) fn head_on_disk(&self) -> (u64, Hash) {
-        let tree = &self.flushed.state.tree;
+        let tree = self.flushed.state.tree();
         (tree.size(), tree.root())
+    }
+
+    /// Where it is.
+    pub(super) fn directory(&self) -> PathBuf {
+        self.directory.clone()
+    }
+
+    /// Whether a file was closed since this was asked.
+    pub(super) fn take_rotated(&mut self) -> bool {
+        mem::take(&mut self.rotated)
     }
 
     /// The name of the log.
     pub(super) fn instance(&self) -> Uuid {
         // Every log that is open begins with its name.
-        self.flushed.state.instance.unwrap_or_default()
+        self.flushed.state.instance().unwrap_or_default()
     }
 
     /// Makes durable what was written.
@@ -283,188 +288,31 @@ impl Log {
             old.sync_all()?;
             let found = Found::read(&self.directory);
             let found = found.map_err(|error| io::Error::other(error.to_string()))?;
-            if found.state.link != state.link || found.length != *length {
+            if found.state.link() != state.link() || found.length != *length {
                 return Err(io::Error::other("the file is not what was written"));
             }
         }
         self.begin_segment()
     }
 
-    /// Makes the next file. What a failed attempt may have left there counts for nothing.
-    fn begin_segment(&mut self) -> io::Result<()> {
-        let segment = SegmentFile::at(&self.directory, self.flushed.state.tree.size());
+    /// Makes the next file, when all is flushed. What a failed attempt may have left there
+    /// counts for nothing.
+    ///
+    /// # Errors
+    /// As [`Log::write`].
+    pub(super) fn begin_segment(&mut self) -> io::Result<()> {
+        let segment = SegmentFile::at(&self.directory, self.flushed.state.tree().size());
         match fs::remove_file(&segment.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         self.file = append(&segment.path)?;
-        (self.segment, self.since) = (segment, Instant::now());
+        (self.segment, self.since, self.rotated) = (segment, Instant::now(), true);
         (self.written.length, self.flushed.length) = (0, 0);
         sync_directory(&self.directory)
     }
 }
 
-impl State {
-    /// What a file begins with here; none at the beginning of the log.
-    fn head(&self) -> Option<Segment> {
-        Some(Segment {
-            instance: self.instance?,
-            after: self.link.into(),
-            tree: self.tree.roots().iter().map(|root| (*root).into()).collect(),
-            open: self.open.iter().copied().collect(),
-        })
-    }
-
-    /// The state before a file whose first record this is; none if that cannot be.
-    pub(super) fn at(first: &[u8]) -> Option<Self> {
-        let Record { seq, event: Event::Segment(head), .. } = serde_json::from_slice(first).ok()?
-        else {
-            return None;
-        };
-        let roots = head.tree.iter().map(Hex::hash).collect::<Option<Vec<_>>>()?;
-        Some(Self {
-            link: head.after.hash()?,
-            tree: Frontier::new(seq, roots)?,
-            open: head.open.iter().copied().collect(),
-            instance: Some(head.instance),
-        })
-    }
-
-    /// Goes on to the next record; none where it is not the next.
-    pub(super) fn read(&mut self, line: &[u8]) -> Option<Record> {
-        let (link, bytes) = chain::read(line)?;
-        let record: Record = serde_json::from_slice(bytes).ok()?;
-        if record.seq != self.tree.size() || link != chain::link(&self.link, bytes) {
-            return None;
-        }
-        self.follow(record.seq, &record.event, link, tree::leaf(bytes));
-        Some(record)
-    }
-
-    /// The link of the last record.
-    pub(super) fn link(&self) -> Hash {
-        self.link
-    }
-
-    /// The root of the tree.
-    pub(super) fn root(&self) -> Hash {
-        self.tree.root()
-    }
-
-    /// How many requests have no outcome.
-    pub(super) fn open(&self) -> usize {
-        self.open.len()
-    }
-
-    /// The name of the log.
-    pub(super) fn instance(&self) -> Option<Uuid> {
-        self.instance
-    }
-
-    /// Goes on to a record that follows.
-    pub(super) fn follow(&mut self, seq: u64, event: &Event, link: Hash, leaf: Hash) {
-        self.link = link;
-        self.tree.push(leaf);
-        match event {
-            Event::Created { instance } => self.instance = Some(*instance),
-            Event::Request(request) if request.ended.is_none() => {
-                self.open.insert(seq);
-            }
-            Event::Outcome { of, .. } => {
-                self.open.remove(of);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// What is there already.
-struct Found {
-    /// The last file; none in a new directory.
-    segment: Option<SegmentFile>,
-    /// Bytes of it that are whole records.
-    length: u64,
-    /// Bytes behind them.
-    torn: u64,
-    state: State,
-}
-
-impl Found {
-    /// Reads the last file of a log.
-    fn read(directory: &Path) -> Result<Self, OpenError> {
-        let at = |error| OpenError::Io { path: directory.to_owned(), error };
-        let mut torn = 0;
-        // A file whose first record was not finished holds nothing.
-        for segment in SegmentFile::all(directory).map_err(at)?.into_iter().rev() {
-            let mut found = Self::in_segment(&segment)?;
-            torn += found.torn;
-            if found.length > 0 || segment.first == 0 {
-                found.torn = torn;
-                return Ok(found);
-            }
-            fs::remove_file(&segment.path).map_err(at)?;
-        }
-        Ok(Self { segment: None, length: 0, torn, state: State::default() })
-    }
-
-    fn in_segment(segment: &SegmentFile) -> Result<Self, OpenError> {
-        let at = |error| OpenError::Io { path: segment.path.clone(), error };
-        let mut found =
-            Self { segment: Some(segment.clone()), length: 0, torn: 0, state: State::default() };
-        let mut lines = segment.lines().map_err(at)?;
-        // The link of the line before, where it does not follow what stands before it.
-        let mut astray: Option<Hash> = None;
-        while let Some(line) = lines.line().map_err(at)? {
-            let read = chain::read(line.bytes).filter(|_| line.whole);
-            if found.torn == 0 {
-                if line.offset == 0 && segment.first > 0 {
-                    found.state =
-                        read.and_then(|(_, record)| State::at(record)).unwrap_or_default();
-                }
-                if line.whole && found.state.read(line.bytes).is_some() {
-                    found.length += line.bytes.len() as u64 + 1;
-                    continue;
-                }
-            }
-            // A crash leaves records that are not whole, and none that follows another.
-            let changed = read.is_some_and(|(link, record)| {
-                astray.is_none_or(|before| link == chain::link(&before, record))
-            });
-            found.torn += line.bytes.len() as u64 + u64::from(line.whole);
-            if found.torn > TORN_MAX || changed {
-                return Err(OpenError::Changed {
-                    path: segment.path.clone(),
-                    offset: found.length,
-                });
-            }
-            astray = Some(read.map_or(chain::START, |(link, _)| link));
-        }
-        Ok(found)
-    }
-}
-
 fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
-}
-
-/// Makes the directory of a log, where it is not there.
-///
-/// # Errors
-/// It cannot be made.
-pub fn make(directory: &Path) -> Result<(), OpenError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|error| OpenError::Io { path: directory.to_owned(), error })
-}
-
-/// Whether a directory's file system forgets it without power.
-fn is_in_memory(directory: &Path) -> io::Result<bool> {
-    /// `linux/magic.h`: tmpfs, ramfs.
-    const MAGIC: [i64; 2] = [0x0102_1994, 0x8584_58f6];
-    let file_system = rustix::fs::statfs(directory)?.f_type;
-    Ok(MAGIC.contains(&file_system))
-}
-
-/// Makes the names in a directory durable.
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }

@@ -162,6 +162,12 @@ impl Signer {
 }
 
 impl Checkpoint {
+    /// What a note says, whoever signed it.
+    pub(super) fn of(note: &str) -> Option<Self> {
+        let (text, _) = note.split_once("\n\n")?;
+        Self::parse(text)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);

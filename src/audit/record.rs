@@ -71,6 +71,11 @@ pub enum Event {
         /// How many bytes.
         bytes: u64,
     },
+    /// The files of the oldest records are removed, because they are old.
+    Retired {
+        /// The first record that stays.
+        to: u64,
+    },
     /// Nothing could be recorded for a while.
     Gap(Gap),
 }

@@ -7,10 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use flate2::bufread::GzDecoder;
+
 use super::chain::RECORD_MAX;
 
-/// How the name of a segment ends.
+/// How the name of a segment ends, and of one that is compressed (RFC 1952).
 const EXTENSION: &str = "log";
+const COMPRESSED: &str = "log.gz";
 /// Digits of the longest number of 64 bits.
 const DIGITS: usize = 20;
 
@@ -25,10 +28,15 @@ pub struct SegmentFile {
 
 /// The lines of a segment.
 pub struct Lines {
-    reader: BufReader<File>,
+    reader: Source,
     /// Where the next line begins.
     offset: u64,
     line: Vec<u8>,
+}
+
+enum Source {
+    Plain(BufReader<File>),
+    Compressed(Box<BufReader<GzDecoder<BufReader<File>>>>),
 }
 
 /// A line.
@@ -56,15 +64,28 @@ impl SegmentFile {
         let mut found = Vec::new();
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();
-            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            let is_one = path.extension().is_some_and(|extension| extension == EXTENSION)
-                && stem.len() == DIGITS;
-            if let (true, Ok(first)) = (is_one, stem.parse()) {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if let Some((number, EXTENSION | COMPRESSED)) = name.split_once('.')
+                && number.len() == DIGITS
+                && let Ok(first) = number.parse()
+            {
                 found.push(Self { first, path });
             }
         }
+        // Where a file was compressed and is still there, it comes first.
         found.sort();
+        found.dedup_by_key(|segment| segment.first);
         Ok(found)
+    }
+
+    /// Whether it is compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.path.extension().is_some_and(|extension| extension == "gz")
+    }
+
+    /// Where it is when it is compressed.
+    pub(super) fn compressed(&self) -> PathBuf {
+        self.path.with_extension(COMPRESSED)
     }
 
     /// Its lines.
@@ -72,7 +93,14 @@ impl SegmentFile {
     /// # Errors
     /// It cannot be opened.
     pub fn lines(&self) -> io::Result<Lines> {
-        let reader = BufReader::with_capacity(1 << 20, File::open(&self.path)?);
+        let file = BufReader::with_capacity(1 << 18, File::open(&self.path)?);
+        let reader = match self.is_compressed() {
+            false => Source::Plain(file),
+            true => {
+                let decoder = GzDecoder::new(file);
+                Source::Compressed(Box::new(BufReader::with_capacity(1 << 18, decoder)))
+            }
+        };
         Ok(Lines { reader, offset: 0, line: Vec::new() })
     }
 }
@@ -86,7 +114,11 @@ impl Lines {
     pub fn line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         let most = RECORD_MAX as u64;
-        let read = (&mut self.reader).take(most).read_until(b'\n', &mut self.line)?;
+        let line = &mut self.line;
+        let read = match &mut self.reader {
+            Source::Plain(reader) => reader.take(most).read_until(b'\n', line)?,
+            Source::Compressed(reader) => reader.take(most).read_until(b'\n', line)?,
+        };
         if read == 0 {
             return Ok(None);
         }
@@ -96,12 +128,20 @@ impl Lines {
         Ok(Some(Line { offset, bytes: &self.line, whole }))
     }
 
-    /// Goes back to where a line begins.
+    /// Where the next line begins.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Goes back to where a line begins, in a file that is written.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn go_back(&mut self, offset: u64) -> io::Result<()> {
-        self.offset = offset;
-        self.reader.seek(SeekFrom::Start(offset)).map(|_| ())
+        if let Source::Plain(reader) = &mut self.reader {
+            self.offset = offset;
+            reader.seek(SeekFrom::Start(offset))?;
+        }
+        Ok(())
     }
 }

@@ -2,8 +2,9 @@
 //! cut at its end is found by a head that left the machine before, and by nothing else.
 
 use std::{
-    fs::File,
+    fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -39,20 +40,27 @@ impl Shipping {
         let Some(note) = signer.checkpoint(size, &root) else {
             return tracing::error!("The enclave did not sign the head of the audit log");
         };
-        self.size = size;
         tracing::info!(size, note, "Checkpoint");
-        match replace(&self.directory, &note) {
-            Ok(()) => metrics.audit_shipped(),
+        match replace(&self.directory.join(FILE), note.as_bytes()) {
+            Ok(()) => {
+                self.size = size;
+                metrics.audit_shipped();
+            }
             Err(error) => tracing::warn!(%error, "The file of the checkpoint cannot be written"),
         }
     }
 }
 
-/// Whole or not at all.
-fn replace(directory: &Path, note: &str) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(note.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(directory.join(FILE)).map_err(|error| error.error)?;
-    File::open(directory)?.sync_all()
+/// Puts a file in a file's place, whole or not at all.
+///
+/// # Errors
+/// It cannot be written; what was there still is.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

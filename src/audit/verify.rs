@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::{
     chain,
-    log::State,
     note::Checkpoint,
-    record::Record,
+    record::{Event, Record},
     segment::SegmentFile,
+    state::State,
     tree::{self, Hash},
 };
 
@@ -80,6 +80,20 @@ pub enum Change {
         /// How many the checkpoint has.
         size: u64,
     },
+    /// A checkpoint is of records that were removed, and says nothing of those that are here.
+    Uncompared {
+        /// How many records it has.
+        size: u64,
+    },
+    /// A checkpoint has another log's name.
+    OtherLog,
+    /// An outcome of a request that has one, or that is none.
+    Repeated {
+        /// Which record.
+        seq: u64,
+        /// The request that it names.
+        of: u64,
+    },
     /// Records that a checkpoint has are not there: the end was cut off.
     Truncated {
         /// The first of them.
@@ -116,8 +130,18 @@ impl fmt::Display for Change {
             Self::Diverged { size } => {
                 write!(f, "the first {size} records are not those of the checkpoint")
             }
+            Self::Truncated { from, to } if from + 1 == *to => {
+                write!(f, "record {from} was cut off: a checkpoint has it")
+            }
             Self::Truncated { from, to } => {
                 write!(f, "records {from} to {} were cut off: a checkpoint has them", to - 1)
+            }
+            Self::Uncompared { size } => {
+                write!(f, "the checkpoint of {size} records cannot be compared: they are not here")
+            }
+            Self::OtherLog => write!(f, "a checkpoint is of another log"),
+            Self::Repeated { seq, of } => {
+                write!(f, "record {seq} says again what became of record {of}")
             }
             Self::Torn { bytes } => write!(f, "the last {bytes} bytes are no whole record"),
         }
@@ -151,11 +175,26 @@ pub fn verify(
     let file = segments.last().map(name).unwrap_or_default();
     let offset =
         segments.last().map_or(Ok(0), |last| last.path.metadata().map(|file| file.len()))?;
+    let instance = walk.state.instance().unwrap_or_default();
+    let own = |head: &Checkpoint| head.origin.ends_with(&format!("/{instance}"));
+    let compared = heads.iter().filter_map(|head| match head.size {
+        _ if !own(head) => Some(Change::OtherLog),
+        size if size < first => Some(Change::Uncompared { size }),
+        _ => None,
+    });
+    let compared = compared.map(|change| Finding { file: file.clone(), offset: 0, change });
+    walk.findings.extend(compared);
     let beyond = heads.iter().map(|head| head.size).filter(|size| *size > walk.next).max();
     walk.findings.extend(beyond.map(|to| {
         let change = Change::Truncated { from: walk.next, to };
         Finding { file, offset, change }
     }));
+    // What was removed because it was old, a record says.
+    if first > walk.retired {
+        let first_file = segments.first().map(name).unwrap_or_default();
+        let change = Change::Removed { from: walk.retired, to: first };
+        walk.findings.insert(0, Finding { file: first_file, offset: 0, change });
+    }
     let Walk { state, next, known, findings, .. } = walk;
     Ok(Report {
         instance: state.instance(),
@@ -177,6 +216,8 @@ struct Walk<'h> {
     state: State,
     /// The `seq` of the next record.
     next: u64,
+    /// Up to which record a later one says that files were removed.
+    retired: u64,
     /// Whether the tree is that of all records up to here.
     known: bool,
     findings: Vec<Finding>,
@@ -195,9 +236,27 @@ impl Walk<'_> {
         if first {
             (self.next, self.known) = (segment.first, segment.first == 0);
         }
-        while let Some(line) = lines.line()? {
+        loop {
+            let line = match lines.line() {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                // What was compressed is not what can be read any more.
+                Err(_) if segment.is_compressed() => {
+                    let (offset, change) = (lines.offset(), Change::Unreadable { seq: self.next });
+                    self.findings.push(Finding { file, offset, change });
+                    self.known = false;
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             progress(self.next);
             let offset = line.offset;
+            // The writer cuts it off, whatever it says.
+            if last && !line.whole {
+                let change = Change::Torn { bytes: line.bytes.len() as u64 };
+                self.findings.push(Finding { file: file.clone(), offset, change });
+                continue;
+            }
             let read = self.line(line.bytes, offset == 0, first);
             self.findings.extend(self.diverged().map(|change| Finding {
                 file: file.clone(),
@@ -205,8 +264,6 @@ impl Walk<'_> {
                 change,
             }));
             let Err(change) = read else { continue };
-            let bytes = line.bytes.len() as u64;
-            let change = if last && !line.whole { Change::Torn { bytes } } else { change };
             self.findings.push(Finding { file: file.clone(), offset, change });
         }
         Ok(())
@@ -234,6 +291,10 @@ impl Walk<'_> {
                 // From here on the tree is known again, if the head is right.
                 (self.state, self.known) = (head, true);
             }
+            if retired && let Some(change) = self.diverged() {
+                self.follow(&record, link, bytes);
+                return Err(change);
+            }
             if broken && seq == self.next {
                 self.follow(&record, link, bytes);
                 return Err(Change::Forked { seq });
@@ -242,8 +303,9 @@ impl Walk<'_> {
         let right = link == chain::link(&self.state.link(), bytes);
         let change = match seq.cmp(&self.next) {
             std::cmp::Ordering::Equal if right => {
+                let repeated = self.repeats(&record);
                 self.follow(&record, link, bytes);
-                return Ok(());
+                return repeated.map_or(Ok(()), Err);
             }
             std::cmp::Ordering::Equal => Change::Edited { seq },
             std::cmp::Ordering::Greater => Change::Removed { from: self.next, to: seq },
@@ -255,8 +317,18 @@ impl Walk<'_> {
         Err(change)
     }
 
+    /// Whether a record says what became of a request that has its outcome.
+    fn repeats(&self, record: &Record) -> Option<Change> {
+        let Event::Outcome { of, .. } = record.event else { return None };
+        let once = !self.known || self.state.is_open(of);
+        (!once).then_some(Change::Repeated { seq: record.seq, of })
+    }
+
     fn follow(&mut self, record: &Record, link: Hash, bytes: &[u8]) {
         self.state.follow(record.seq, &record.event, link, tree::leaf(bytes));
+        if let Event::Retired { to } = record.event {
+            self.retired = self.retired.max(to);
+        }
         self.next = record.seq + 1;
     }
 }

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::{
     NotRecorded, Shared,
+    archive::{self, Archive},
     log::Log,
     note::Signer,
     receipt::Receipt,
@@ -45,10 +46,8 @@ pub(super) enum Job {
     /// A request; `durable` is told whether it is.
     Request {
         request: Box<Request>,
-        /// By which its outcome and its frames name it.
+        /// By which its outcome names it.
         ticket: Option<Ticket>,
-        /// The stream that it is a frame of.
-        stream: Option<Ticket>,
         durable: Durable,
     },
     /// What became of a request.
@@ -63,8 +62,15 @@ pub(super) enum Job {
     Stop,
 }
 
-/// Is told whether a record is durable, with the receipt where the log is signed.
-pub(super) type Durable = oneshot::Sender<Result<Option<Receipt>, NotRecorded>>;
+/// Is told whether a record is durable.
+pub(super) type Durable = oneshot::Sender<Result<Written, NotRecorded>>;
+
+/// A record that is durable.
+pub(super) struct Written {
+    pub(super) seq: u64,
+    /// Where the log is signed.
+    pub(super) receipt: Option<Receipt>,
+}
 
 /// An event that is not known to be on disk.
 struct Pending {
@@ -83,6 +89,9 @@ pub(super) struct Writer {
     /// Since the instance's key is open.
     signer: Option<Signer>,
     shipping: Shipping,
+    archive: Archive,
+    /// Up to which record files are removed when the record of that is durable.
+    retiring: Option<u64>,
     metrics: Metrics,
     /// The numbers of the requests that have no outcome.
     numbers: HashMap<Ticket, u64>,
@@ -116,17 +125,25 @@ impl Pending {
 /// Whoever is told something after its end waits for nothing that comes.
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.shared.set_failing(true);
+        self.set_failing(true);
     }
 }
 
 impl Writer {
-    pub(super) fn new(log: Log, shared: Arc<Shared>, shipping: Shipping, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        log: Log,
+        shared: Arc<Shared>,
+        shipping: Shipping,
+        archive: Archive,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             log,
             shared,
             signer: None,
             shipping,
+            archive,
+            retiring: None,
             metrics,
             numbers: HashMap::new(),
             waiting: Vec::new(),
@@ -150,13 +167,14 @@ impl Writer {
                 let Ok(job) = jobs.try_recv() else { break };
                 stop |= self.take(job);
             }
-            if self.refusals_since.is_some_and(|since| stop || since.elapsed() >= REFUSALS) {
-                self.refusals_since = None;
-                let refused = self.shared.take_refusals();
-                self.waiting.extend(refused.map(|refused| Pending::event(Event::Refused(refused))));
+            // While the log fails they go on being added up.
+            if stop || self.gap.is_none() {
+                self.add_refusals(stop);
             }
             if stop {
                 self.waiting.push(Pending::event(Event::Stopped));
+            } else if self.gap.is_none() {
+                self.look_after_files();
             }
             self.write(stop);
             self.ship(stop);
@@ -168,13 +186,26 @@ impl Writer {
 
     /// The next job, as far as nothing else is due.
     fn receive(&self, jobs: &Receiver<Job>) -> Result<Job, RecvTimeoutError> {
-        let retry = self.gap.as_ref().map(|(_, tried)| *tried + RETRY);
-        let flush = (!self.written.is_empty()).then(|| self.written_since + LINGER);
-        let refusals = self.refusals_since.map(|since| since + REFUSALS);
-        let ship = self.signer.as_ref().and_then(|_| self.shipping.due(&self.log));
-        match [retry, flush, refusals, ship].into_iter().flatten().min() {
+        let due = match &self.gap {
+            Some((_, tried)) => Some(*tried + RETRY),
+            None => {
+                let flush = (!self.written.is_empty()).then(|| self.written_since + LINGER);
+                let refusals = self.refusals_since.map(|since| since + REFUSALS);
+                let ship = self.signer.as_ref().and_then(|_| self.shipping.due(&self.log));
+                [flush, refusals, ship].into_iter().flatten().min()
+            }
+        };
+        match due {
             Some(due) => jobs.recv_timeout(due.saturating_duration_since(Instant::now())),
             None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn add_refusals(&mut self, stop: bool) {
+        if self.refusals_since.is_some_and(|since| stop || since.elapsed() >= REFUSALS) {
+            self.refusals_since = None;
+            let refused = self.shared.take_refusals();
+            self.waiting.extend(refused.map(|refused| Pending::event(Event::Refused(refused))));
         }
     }
 
@@ -185,9 +216,7 @@ impl Writer {
             Job::Refusals => self.refusals_since = Some(Instant::now()),
             Job::Signer(signer) => self.signer = Some(signer),
             Job::Event(event) => self.waiting.push(Pending::event(event)),
-            Job::Request { mut request, ticket, stream, durable } => {
-                // A stream is opened only when its record has a number.
-                request.stream = stream.and_then(|stream| self.numbers.get(&stream).copied());
+            Job::Request { request, ticket, durable } => {
                 let durable = Some(durable);
                 let event = Event::Request(request);
                 self.waiting.push(Pending { event, ticket, durable, seq: 0 });
@@ -209,6 +238,19 @@ impl Writer {
             pending.ticket = None;
         }
         // Without a record there is no outcome either.
+    }
+
+    /// Sees to files that are closed: when one was, and now and then.
+    fn look_after_files(&mut self) {
+        let directory = self.log.directory();
+        if self.log.take_rotated() {
+            self.archive.compress(&directory);
+        }
+        if self.retiring.is_none() {
+            self.retiring = self.archive.retirable(&directory, self.shared.counted());
+            let retired = self.retiring.map(|to| Pending::event(Event::Retired { to }));
+            self.waiting.extend(retired);
+        }
     }
 
     fn ship(&mut self, stop: bool) {
@@ -239,9 +281,12 @@ impl Writer {
         let gap = self.gap.as_ref().map(|(gap, _)| Event::Gap(gap.clone()));
         if gap.is_some() {
             self.log.reopen()?;
+        } else if self.log.is_full() {
+            self.flush()?;
+            self.log.begin_segment()?;
         }
         if gap.is_some() || !self.waiting.is_empty() {
-            let first = self.log.next()? + u64::from(gap.is_some());
+            let first = self.log.next() + u64::from(gap.is_some());
             let events = self.waiting.iter().map(|pending| &pending.event);
             self.log.write(gap.iter().chain(events))?;
             for (pending, seq) in self.waiting.iter_mut().zip(first..) {
@@ -255,13 +300,19 @@ impl Writer {
         self.written.append(&mut self.waiting);
         let due = self.written.len() >= GROUP || self.written_since.elapsed() >= LINGER;
         if gap.is_some() || due || self.written.iter().any(Pending::is_urgent) {
-            // Of what is on disk when it is used.
-            let signed = self.signed_group();
-            let begun = Instant::now();
-            self.log.flush()?;
-            self.metrics.audit_flushed(self.written.len(), begun.elapsed());
-            self.flushed(signed);
+            self.flush()?;
         }
+        Ok(())
+    }
+
+    /// Makes durable what was written, and lets those know who wait.
+    fn flush(&mut self) -> io::Result<()> {
+        // Of what is on disk when it is used.
+        let signed = self.signed_group();
+        let begun = Instant::now();
+        self.log.flush()?;
+        self.metrics.audit_flushed(self.written.len(), begun.elapsed());
+        self.flushed(signed);
         Ok(())
     }
 
@@ -290,10 +341,16 @@ impl Writer {
             tracing::info!(refused = gap.refused, "The audit log is written again");
             self.set_failing(false);
         }
+        if let Some(to) = self.retiring.take()
+            && let Err(error) = archive::retire(&self.log.directory(), to)
+        {
+            tracing::warn!(%error, "Old files of the audit log are not removed");
+        }
         let receipts = signed.unwrap_or_default().into_iter().chain(iter::repeat(None));
         for (pending, receipt) in self.written.drain(..).zip(receipts) {
             // Whoever no longer waits was cancelled, and says so.
-            pending.durable.map(|durable| durable.send(Ok(receipt)));
+            let seq = pending.seq;
+            pending.durable.map(|durable| durable.send(Ok(Written { seq, receipt })));
         }
     }
 

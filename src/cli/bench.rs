@@ -1,6 +1,7 @@
 //! `countersign bench`: ratios with their baselines, measured in one run.
 
 mod default;
+mod disk;
 mod echo;
 mod https;
 mod library;
@@ -133,8 +134,14 @@ struct On<'a> {
 }
 
 impl On<'_> {
-    fn compare<'a>(&'a self, enclave: &'a Path, share: &'a Share) -> Comparison<'a> {
-        Comparison { echo: self.echo, enclave, share, seconds: self.seconds, cores: self.cores }
+    fn compare<'a>(
+        &'a self,
+        enclave: &'a Path,
+        unlogged: &'a Path,
+        share: &'a Share,
+    ) -> Comparison<'a> {
+        let Self { echo, seconds, cores, .. } = *self;
+        Comparison { echo, enclave, unlogged, share, seconds, cores }
     }
 
     async fn default(&self, config: Config) -> Result<Vec<Section>, Failure> {
@@ -142,10 +149,19 @@ impl On<'_> {
         let metrics = app::metrics(&config);
         let (audit, writing) = app::audit(&config, &metrics)?;
         let signing = app::signing(&config, self.enclave.clone(), audit, metrics).await?;
+        // The same without the log, for what that costs.
+        let mut unlogged = config.clone();
+        unlogged.listen.enclave = listen.enclave.with_extension("unlogged");
+        unlogged.listen.custody = None;
+        let without = unlogged.listen.enclave.clone();
+        let audit = signing.audit.unwritten_but_acknowledged();
+        let parts = Signing { audit, ..signing.clone() };
+        let unlogged = embedded::start(parts, unlogged).await?;
         let running = embedded::start(signing, config).await?;
         let share = generate(listen.custody.as_deref()).await?;
-        let comparison = self.compare(&listen.enclave, &share);
+        let comparison = self.compare(&listen.enclave, &without, &share);
         let sections = vec![comparison.unary().await?, comparison.stream().await?];
+        unlogged.stop().await;
         running.stop().await;
         writing.stop();
         Ok(sections)
@@ -184,7 +200,7 @@ impl On<'_> {
         let running = embedded::start(signing.clone(), config).await?;
         let share = generate(listen.custody.as_deref()).await?;
         let opened = permitted(&signing, caller, &share).await?;
-        let comparison = self.compare(&listen.enclave, &share);
+        let comparison = self.compare(&listen.enclave, &listen.enclave, &share);
         let sections = direct.section(&comparison, &settings, &opened).await;
         disable(listen.custody.as_deref(), &share).await?;
         running.stop().await;

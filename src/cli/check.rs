@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{block_on_threads, failure::Failure};
 use crate::{
     app,
+    audit::Settings,
     config::{Config, TlsConfig},
     enclave::level,
     harden::{Enforcement, Landlock, Reach, confine, filter, harden, rehearse},
@@ -45,6 +46,8 @@ impl Check {
         problems.extend(policies.as_ref().err().into_iter().flatten().map(ToString::to_string));
         let tls = app::tls(&config);
         problems.extend(tls.as_ref().err().map(ToString::to_string));
+        let Settings { place, directory: audit, .. } = &config.audit;
+        problems.extend(place.allows(audit).err().map(|error| format!("audit.directory: {error}")));
         if !problems.is_empty() {
             return Err(Failure::configuration(problems.join("\n")));
         }
@@ -79,7 +82,7 @@ impl Check {
                 // Not the audit log: the server may be writing it.
                 let store = app::store(&config.store).await?;
                 let kms = app::kms(&config.kms, &config.environment, enclave.pool())?;
-                confinement(&mut out, &landlock, filter()?)?;
+                confinement(&mut out, &landlock, audit, filter()?)?;
                 let store = tokio::time::timeout(PATIENCE, store.status()).await;
                 let store = store.map_err(|_| Failure::new("store: no answer"))?;
                 store.map_err(|error| Failure::new(format!("store: {error}")))?;
@@ -99,17 +102,23 @@ impl Check {
                 writeln!(out, "warning        only {allowed} KiB can be locked here (ulimit -l)")?;
             }
             let (landlock, seccomp) = rehearse(&reach)?;
-            confinement(&mut out, &landlock, seccomp)?;
+            confinement(&mut out, &landlock, audit, seccomp)?;
         }
         writeln!(out, "no problem found")?;
         Ok(())
     }
 }
 
-fn confinement(out: &mut impl Write, landlock: &Landlock, seccomp: Enforcement) -> io::Result<()> {
+/// The server makes the directory of its audit log itself.
+fn confinement(
+    out: &mut impl Write,
+    landlock: &Landlock,
+    made: &Path,
+    seccomp: Enforcement,
+) -> io::Result<()> {
     writeln!(out, "landlock       {}, ABI {}", landlock.level, landlock.abi)?;
     writeln!(out, "seccomp        {seccomp}")?;
-    for directory in &landlock.missing {
+    for directory in landlock.missing.iter().filter(|missing| *missing != made) {
         let directory = directory.display();
         writeln!(
             out,

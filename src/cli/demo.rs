@@ -13,7 +13,7 @@ use crate::{app, caller::Callers, config::Config, harden::harden, shutdown::sign
 ///
 /// Starts the enclave on a Unix socket with a KEK in a file and SQLite, makes a
 /// key of every algorithm, signs over gRPC with Sign and with UseShare, verifies
-/// each signature, and tries three things that must be refused.
+/// each signature, tries three things that must be refused, and verifies the audit log.
 #[derive(clap::Args)]
 pub struct Demo {
     /// Print one JSON document instead of a summary
@@ -42,6 +42,7 @@ impl Demo {
             let signing = app::signing(&config, enclave, audit, metrics).await?;
             let running = embedded::start(signing.clone(), config.clone()).await?;
 
+            let signing_key = signing.identity.name().cloned();
             // The same enclave for a world in which nobody knows this uid.
             let mut elsewhere = config.clone();
             elsewhere.listen.enclave = dir.join("stranger.sock");
@@ -49,7 +50,8 @@ impl Demo {
             elsewhere.callers = Callers::default();
             let stranger = embedded::start(signing, elsewhere).await?;
 
-            let report = run::run(&dir).await?;
+            let key = signing_key.map(|name| name.to_string());
+            let report = run::run(&dir, &config.audit.directory, key).await?;
             stranger.stop().await;
             let mut out = std::io::stdout().lock();
             if self.json {

@@ -1,5 +1,5 @@
-//! `[audit]`: where the audit log is, when a file of it has had enough, and how often
-//! its head is shipped.
+//! `[audit]`: where the audit log is, when a file of it has had enough and how long it is
+//! kept, and how often the log's head is shipped.
 
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use crate::{
 
 const MIB: u64 = 1024 * 1024;
 const MINUTE: Duration = Duration::from_secs(60);
+/// What has to be at hand at once (PCI DSS 4.0.1, requirement 10.5.1: three months).
+const KEEP_MIN: Duration = Duration::from_secs(90 * 24 * 3600);
 
 pub(super) fn read(table: Table<'_>, environment: Option<&Environment>) -> Option<Settings> {
     let directory = table.path("directory", "the directory of this instance's audit log");
@@ -18,11 +20,24 @@ pub(super) fn read(table: Table<'_>, environment: Option<&Environment>) -> Optio
     let age = table.duration("file_age", 24 * 60 * MINUTE, MINUTE..=720 * 60 * MINUTE);
     let every = Duration::from_secs(1)..=60 * MINUTE;
     let checkpoints = table.duration("checkpoints", MINUTE, every);
+    let compress = table.or("compress", "true or false", true, |value| value.as_bool());
+    let what = "a duration in quotes of at least 90days, such as \"400days\", or \"forever\"";
+    let keep = table.or("keep", what, None, |value| match value.as_str()? {
+        "forever" => Some(None),
+        text => humantime::parse_duration(text).ok().filter(|keep| *keep >= KEEP_MIN).map(Some),
+    });
     table.finish();
     let place = match environment.is_some_and(Environment::is_production) {
         true => Place::Disk,
         false => Place::Anywhere,
     };
     let rotation = Rotation { size: u64::from(size?) * MIB, age: age? };
-    Some(Settings { directory: directory?, place, rotation, checkpoints: checkpoints? })
+    Some(Settings {
+        directory: directory?,
+        place,
+        rotation,
+        checkpoints: checkpoints?,
+        compress: compress?,
+        keep: keep?,
+    })
 }

@@ -320,6 +320,8 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
             place: Place::Anywhere,
             rotation: Rotation { size: 1 << 26, age: Duration::from_secs(3600) },
             checkpoints: Duration::from_secs(60),
+            compress: true,
+            keep: None,
         },
         limits: setup.limits,
         log_level: tracing::Level::WARN,

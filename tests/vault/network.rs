@@ -28,6 +28,9 @@ use crate::support::{
     pki::Authority,
 };
 
+/// How the scripted Vault names every request.
+const REQUEST_ID: &str = "6d9f1c3e-52a7-4a5d-9d0e-0f4f6c1b2a3d";
+
 /// A directory with a certificate for servers and the authority behind it.
 pub(super) fn pki() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -49,7 +52,7 @@ fn backend(directory: &Path, servers: &[&HttpsServer]) -> VaultTransit {
 /// The answer of a Vault that unwraps everything to the same DEK.
 pub(super) fn unwrapped(_: &Seen) -> Reply {
     let plaintext = STANDARD.encode([7; 32]);
-    Reply::json(200, json!({"request_id": "scripted", "data": {"plaintext": plaintext}}))
+    Reply::json(200, json!({"request_id": REQUEST_ID, "data": {"plaintext": plaintext}}))
 }
 
 pub(super) fn error(status: u16, message: &str) -> Reply {
@@ -186,7 +189,7 @@ async fn what_is_sent() {
     let kms = start(settings);
     let record = Record::canned();
     let unwrapped = record.unwrap_by(&kms, soon()).await.unwrap();
-    assert_eq!(unwrapped.request_id.as_deref(), Some("scripted"));
+    assert_eq!(unwrapped.request_id.as_deref(), Some(REQUEST_ID));
     unwrapped.dek.reveal(|dek| same(dek, &[7; 32])).unwrap();
     kms.status(soon()).await.unwrap();
 
@@ -232,7 +235,7 @@ async fn a_login_in_a_namespace() {
 /// The body of a login's answer.
 pub(super) fn login(token: &str, lease: u64) -> Value {
     json!({
-        "request_id": "scripted", "lease_id": "", "renewable": false, "lease_duration": 0,
+        "request_id": REQUEST_ID, "lease_id": "", "renewable": false, "lease_duration": 0,
         "data": null, "wrap_info": null, "warnings": null,
         "auth": {
             "client_token": token, "accessor": "a", "policies": [], "token_policies": [],

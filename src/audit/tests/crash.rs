@@ -14,11 +14,12 @@ use tempfile::TempDir;
 use crate::{
     audit::{
         Audit, OpenError, Place, Rotation, Settings,
+        archive::Archive,
         log::Log,
         record::{Decision, Ended, Event, Hex, Outcome, Record, Request, Start},
         segment::SegmentFile,
         shipping::Shipping,
-        verify::verify,
+        verify::{Change, verify},
         writer::Writer,
     },
     telemetry::Metrics,
@@ -28,10 +29,11 @@ pub(super) const ROTATION: Rotation = Rotation { size: 1 << 20, age: Duration::f
 
 fn settings(directory: &Path) -> Settings {
     let (directory, checkpoints) = (directory.to_owned(), Duration::from_secs(3600));
-    Settings { directory, place: Place::Anywhere, rotation: ROTATION, checkpoints }
+    let (place, rotation, compress, keep) = (Place::Anywhere, ROTATION, true, None);
+    Settings { directory, place, rotation, checkpoints, compress, keep }
 }
 
-fn shipping(directory: &Path) -> Shipping {
+pub(super) fn shipping(directory: &Path) -> Shipping {
     Shipping::to(directory, Duration::from_secs(3600))
 }
 
@@ -57,6 +59,9 @@ pub(super) fn request(id: u64) -> Request {
 
 /// Writes requests as a group, and flushes it.
 pub(super) fn append(log: &mut Log, ids: impl IntoIterator<Item = u64>) -> io::Result<()> {
+    if log.is_full() {
+        log.begin_segment()?;
+    }
     let events: Vec<_> = ids.into_iter().map(|id| Event::Request(Box::new(request(id)))).collect();
     log.write(&events)?;
     log.flush()
@@ -144,8 +149,13 @@ async fn an_outcome_does_not_wait() {
     let mut early = audit.begin(request(0), Instant::now());
     early.signed(&[7; 64]);
     let mut late = audit.begin(request(1), Instant::now());
-    let writer =
-        Writer::new(log, Arc::clone(&audit.shared), shipping(directory.path()), Metrics::new());
+    let writer = Writer::new(
+        log,
+        Arc::clone(&audit.shared),
+        shipping(directory.path()),
+        Archive::new(false, None),
+        Metrics::new(),
+    );
     let thread = thread::spawn(move || writer.run(&received));
     early.durable().await.unwrap();
     late.durable().await.unwrap();
@@ -236,7 +246,6 @@ fn files_follow_one_another() {
     for _ in 0..3 {
         let mut log = Log::open(directory.path(), Place::Anywhere, rotation, start()).unwrap();
         for id in 0..20 {
-            log.next().unwrap();
             append(&mut log, [id]).unwrap();
         }
     }
@@ -244,11 +253,13 @@ fn files_follow_one_another() {
     let report = verify(directory.path(), &[], |_| ()).unwrap();
     assert!(report.findings.is_empty() && report.root.is_some(), "{report:?}");
     assert_eq!(report.size, records(directory.path()).len() as u64);
-    // The beginning may be retired: the rest is a log by itself, with the same root.
+    // The rest is a log by itself, with the same root; that the beginning is gone is found.
     let all = SegmentFile::all(directory.path()).unwrap();
     fs::remove_file(&all[0].path).unwrap();
     let rest = verify(directory.path(), &[], |_| ()).unwrap();
-    assert_eq!((rest.first, rest.root, rest.findings), (all[1].first, report.root, Vec::new()));
+    assert_eq!((rest.first, rest.root), (all[1].first, report.root));
+    let [found] = &*rest.findings else { panic!("{rest:?}") };
+    assert_eq!(found.change, Change::Removed { from: 0, to: all[1].first });
 }
 
 /// A full disk, as `/dev/full` is one: nobody is told that a record is durable; when
@@ -264,7 +275,6 @@ async fn what_fails_is_made_good() {
     log.replace_file(full());
     append(&mut log, [1]).unwrap_err();
     log.reopen().unwrap();
-    log.next().unwrap();
     append(&mut log, [2]).unwrap();
     drop(log);
     let report = verify(directory.path(), &[], |_| ()).unwrap();
@@ -281,7 +291,9 @@ async fn what_fails_is_made_good() {
 
     let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
     log.replace_file(full());
-    let (audit, writing) = Audit::over(log, shipping(directory.path()), Metrics::new()).unwrap();
+    let (audit, writing) =
+        Audit::over(log, shipping(directory.path()), Archive::new(false, None), Metrics::new())
+            .unwrap();
     let first = audit.begin(request(3), Instant::now()).durable().await;
     assert!(first.is_err() && !audit.is_writable());
     // Until it is tried again, nobody waits for it.

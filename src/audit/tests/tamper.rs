@@ -22,7 +22,6 @@ impl Logged {
         let rotation = Rotation { size: 4000, ..ROTATION };
         let mut log = Log::open(directory.path(), Place::Anywhere, rotation, start()).unwrap();
         for id in 0..RECORDS {
-            log.next().unwrap();
             append(&mut log, [id]).unwrap();
         }
         Self(directory)

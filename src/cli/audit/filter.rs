@@ -9,10 +9,10 @@ use crate::audit::record::{Event, Outcome, Record, Request};
 /// Which records to show; all of them when nothing is given
 #[derive(Args)]
 pub struct Filter {
-    /// Of requests that arrived at or after this time, such as 2027-01-31T23:00:00Z
+    /// Recorded at or after this time, such as 2027-01-31T23:00:00Z
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<SystemTime>,
-    /// Of requests that arrived before this time
+    /// Recorded before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<SystemTime>,
     /// Of this caller

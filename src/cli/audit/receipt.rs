@@ -17,6 +17,7 @@ use crate::{
         receipt::Receipt,
         segment::SegmentFile,
         tree::{Frontier, Hash, leaf},
+        tree_before,
     },
     cli::{failure::Failure, input::read},
     proto,
@@ -83,14 +84,15 @@ impl Prove {
                 checkpoint.size
             )));
         }
-        let (leaves, signed) = leaves(&directory, checkpoint.size, sequence).map_err(failed)?;
-        let missing = || Failure::new("the log does not have all records of the checkpoint");
-        let index = usize::try_from(sequence).map_err(|_| missing())?;
-        let growth = Frontier::default().grow(&leaves);
+        let Leaves { before, leaves, signed } =
+            Leaves::read(&directory, checkpoint.size, sequence).map_err(failed)?;
+        let missing = || Failure::new(format!("record {sequence} is not here: it was removed"));
+        let index = sequence.checked_sub(before.size()).ok_or_else(missing)?;
+        let index = usize::try_from(index).map_err(|_| missing())?;
         let receipt = Receipt {
             sequence,
             record: *leaves.get(index).ok_or_else(missing)?,
-            path: growth.path(index),
+            path: before.grow(&leaves).path(index),
             checkpoint: note.into(),
             signature_recorded: signed,
         };
@@ -104,31 +106,44 @@ impl Prove {
     }
 }
 
-/// The hashes of the first records, and whether one of them has a signature's digest.
-fn leaves(directory: &Path, size: u64, of_interest: u64) -> io::Result<(Vec<Hash>, bool)> {
-    #[derive(Deserialize)]
-    struct Signed {
-        #[serde(default)]
-        ended: serde_json::Map<String, serde_json::Value>,
-    }
+/// The hashes of a log's records.
+struct Leaves {
+    /// The tree of those that were removed.
+    before: Frontier,
+    leaves: Vec<Hash>,
+    /// Whether the record of interest has a signature's digest.
+    signed: bool,
+}
 
-    let (mut leaves, mut signed) = (Vec::new(), false);
-    for segment in SegmentFile::all(directory)? {
-        let mut lines = segment.lines()?;
-        while let Some(line) = lines.line()? {
-            let seq = leaves.len() as u64;
-            if seq == size {
-                return Ok((leaves, signed));
-            }
-            let record = chain::read(line.bytes).map_or(&b""[..], |(_, record)| record);
-            if seq == of_interest {
-                let record = serde_json::from_slice::<Signed>(record);
-                signed = record.is_ok_and(|record| record.ended.contains_key("signature"));
-            }
-            leaves.push(leaf(record));
+impl Leaves {
+    fn read(directory: &Path, size: u64, of_interest: u64) -> io::Result<Self> {
+        #[derive(Deserialize)]
+        struct Signed {
+            #[serde(default)]
+            ended: serde_json::Map<String, serde_json::Value>,
         }
+
+        let mut read = Self { before: Frontier::default(), leaves: Vec::new(), signed: false };
+        for segment in SegmentFile::all(directory)? {
+            let mut lines = segment.lines()?;
+            while let Some(line) = lines.line()? {
+                let record = chain::read(line.bytes).map_or(&b""[..], |(_, record)| record);
+                if read.leaves.is_empty() && segment.first > 0 {
+                    read.before = tree_before(record).unwrap_or_default();
+                }
+                let seq = read.before.size() + read.leaves.len() as u64;
+                if seq == size {
+                    return Ok(read);
+                }
+                if seq == of_interest {
+                    let record = serde_json::from_slice::<Signed>(record);
+                    read.signed = record.is_ok_and(|record| record.ended.contains_key("signature"));
+                }
+                read.leaves.push(leaf(record));
+            }
+        }
+        Ok(read)
     }
-    Ok((leaves, signed))
 }
 
 impl VerifyReceipt {
@@ -143,8 +158,6 @@ impl VerifyReceipt {
         writeln!(out, "log        {}", checkpoint.origin)?;
         writeln!(out, "record     {} of {}", receipt.sequence, checkpoint.size)?;
         writeln!(out, "hash       {}", hex::encode(receipt.record))?;
-        let place = if receipt.signature_recorded { "this record" } else { "the outcome's record" };
-        writeln!(out, "signature  its digest is in {place}")?;
         writeln!(out, "the record is in the log")?;
         Ok(())
     }

@@ -167,6 +167,7 @@ fn other(event: &Event) -> String {
             )
         }
         Event::Cut { bytes } => format!("{bytes} bytes of a record that was not written whole"),
+        Event::Retired { to } => format!("the records before {to} are removed: they are old"),
         Event::Gap(gap) => {
             format!("nothing could be written since {}: {}", gap.since.as_str(), gap.error)
         }

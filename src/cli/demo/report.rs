@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::Serialize;
@@ -16,8 +16,21 @@ pub(super) struct Report {
     pub(super) keys: Vec<KeyReport>,
     /// What must be refused.
     pub(super) refusals: Vec<RefusalReport>,
+    /// What was recorded meanwhile.
+    pub(super) audit: AuditReport,
     /// The whole run.
     pub(super) total_ms: f64,
+}
+
+/// The audit log, verified.
+#[derive(Serialize)]
+pub(super) struct AuditReport {
+    pub(super) directory: PathBuf,
+    pub(super) records: u64,
+    pub(super) root: Option<String>,
+    /// The key that signs it.
+    pub(super) key: Option<String>,
+    pub(super) intact: bool,
 }
 
 /// One key, and what was signed with it.
@@ -51,10 +64,11 @@ pub(super) struct RefusalReport {
 }
 
 impl Report {
-    /// Whether every signature verified and every attempt was refused.
+    /// Whether every signature verified, every attempt was refused and the log is intact.
     pub(super) fn is_as_expected(&self) -> bool {
         self.keys.iter().all(|key| key.verified)
             && self.refusals.iter().all(|refusal| refusal.refused)
+            && self.audit.intact
     }
 
     /// The summary for people.
@@ -90,6 +104,10 @@ impl Report {
             let mark = if *refused { "" } else { "NOT AS EXPECTED: " };
             writeln!(out, "  {attempt}\n    {mark}{code} ({reason}): {message}")?;
         }
+        let AuditReport { records, root, intact, .. } = &self.audit;
+        let intact = if *intact { "intact" } else { "NOT INTACT" };
+        let root = root.as_deref().unwrap_or("unknown");
+        writeln!(out, "\nAudit log: {records} records, {intact}, root {root}")?;
         let verified = self.keys.iter().filter(|key| key.verified).count();
         let signatures: u64 = self.keys.iter().map(|key| key.use_share_signatures + 1).sum();
         writeln!(
@@ -116,6 +134,7 @@ impl Report {
              --wallet-id {wallet_id} --message hello\n"
         )?;
         writeln!(out, "  {program} share list --socket {dir}/custody.sock\n")?;
+        writeln!(out, "  {program} audit show --follow {dir}/audit\n")?;
         writeln!(
             out,
             "  {program} proto > countersign.binpb\n  \

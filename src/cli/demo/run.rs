@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 use tonic::{Status, transport::Channel};
 
 use super::{
-    report::{KeyReport, RefusalReport, Report},
+    report::{AuditReport, KeyReport, RefusalReport, Report},
     tamper,
 };
 use crate::{
+    audit,
     cli::failure::{self, Failure},
     client,
     enclave::level,
@@ -33,7 +34,7 @@ struct Key {
     wallet_id: String,
 }
 
-pub(super) async fn run(dir: &Path) -> Result<Report, Failure> {
+pub(super) async fn run(dir: &Path, audit: &Path, key: Option<String>) -> Result<Report, Failure> {
     let started = Instant::now();
     let mut enclave = client::enclave(&dir.join("enclave.sock")).await?;
     let mut custody = client::custody(&dir.join("custody.sock")).await?;
@@ -60,8 +61,21 @@ pub(super) async fn run(dir: &Path) -> Result<Report, Failure> {
     Ok(Report {
         protection: level().0.as_str(),
         refusals: refusals(dir, &mut enclave, &keys).await?,
+        audit: verified(audit, key)?,
         keys: reports,
         total_ms: millis(started),
+    })
+}
+
+/// The log as it is now: while it is written, its end may be half a record.
+fn verified(directory: &Path, key: Option<String>) -> Result<AuditReport, Failure> {
+    let report = audit::verify::verify(directory, &[], |_| ())?;
+    Ok(AuditReport {
+        directory: directory.to_owned(),
+        records: report.size,
+        root: report.root.map(hex::encode),
+        key,
+        intact: report.is_intact(),
     })
 }
 

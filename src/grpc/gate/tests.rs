@@ -52,6 +52,8 @@ fn audit() -> Audit {
         place: Place::Anywhere,
         rotation: Rotation { size: 1 << 20, age: Duration::from_secs(3600) },
         checkpoints: Duration::from_secs(3600),
+        compress: false,
+        keep: None,
     };
     Audit::open(&settings, Start::default(), Metrics::new()).unwrap().0
 }

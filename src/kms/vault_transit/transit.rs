@@ -6,6 +6,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::Deserialize;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{KmsError, KmsErrorKind, answer::Answer};
@@ -94,7 +95,9 @@ pub(super) fn unwrapped(answer: &Answer, slot: Slot) -> Result<(Dek, Box<str>), 
         EnclaveError::Share => senseless(answer, "holds no DEK of 32 bytes"),
         other => other.into(),
     })?;
-    Ok((dek, envelope.request_id.unwrap_or_default().into()))
+    // Vault's are UUIDs; what is none goes into no log.
+    let request_id = envelope.request_id.and_then(|id| Uuid::try_parse(id).ok());
+    Ok((dek, request_id.map(|id| id.to_string()).unwrap_or_default().into()))
 }
 
 /// Reads an `encrypt` or `rewrap` answer.

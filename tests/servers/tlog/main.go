@@ -14,6 +14,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -34,7 +35,7 @@ import (
 )
 
 var (
-	fileName = regexp.MustCompile(`^[0-9]{20}\.log$`)
+	fileName = regexp.MustCompile(`^[0-9]{20}\.log(\.gz)?$`)
 	lineForm = regexp.MustCompile(`(?s-m)^([0-9a-f]{64}) (.*)\n$`)
 	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	decimal  = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
@@ -197,10 +198,13 @@ func readLog(directory string) (*auditLog, error) {
 		return nil, err
 	}
 	log := &auditLog{}
+	read := ""
 	for _, entry := range entries {
-		if !fileName.MatchString(entry.Name()) {
+		// A file that was compressed stands beside its plain one, which comes first, for a moment.
+		if !fileName.MatchString(entry.Name()) || entry.Name() == read+".gz" {
 			continue
 		}
+		read = entry.Name()
 		if err := log.readFile(filepath.Join(directory, entry.Name())); err != nil {
 			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
 		}
@@ -213,7 +217,7 @@ func readLog(directory string) (*auditLog, error) {
 
 func (l *auditLog) readFile(path string) error {
 	start := l.size
-	if filepath.Base(path) != fmt.Sprintf("%020d.log", start) {
+	if strings.TrimSuffix(filepath.Base(path), ".gz") != fmt.Sprintf("%020d.log", start) {
 		return fmt.Errorf("record %d is where it has to begin", start)
 	}
 	file, err := os.Open(path)
@@ -222,6 +226,13 @@ func (l *auditLog) readFile(path string) error {
 	}
 	defer file.Close()
 	lines := bufio.NewReader(file)
+	if strings.HasSuffix(path, ".gz") {
+		plain, err := gzip.NewReader(lines)
+		if err != nil {
+			return err
+		}
+		lines = bufio.NewReader(plain)
+	}
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err == io.EOF && len(line) == 0 {

@@ -1,0 +1,129 @@
+//! Closed files: compressed they say the same, and removed they are missed by nobody.
+
+use std::{
+    fs,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::crash::{ROTATION, append, request, shipping, start};
+use crate::{
+    audit::{
+        Audit, Place, Rotation,
+        archive::{Archive, compress_all},
+        log::Log,
+        note::Checkpoint,
+        reader::{Found, Reader},
+        record::{Ended, Event, Outcome},
+        segment::SegmentFile,
+        verify::{Change, verify},
+        writer::Writer,
+    },
+    telemetry::Metrics,
+};
+
+const SMALL: Rotation = Rotation { size: 1000, ..ROTATION };
+
+fn many_files() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let mut log = Log::open(directory.path(), Place::Anywhere, SMALL, start()).unwrap();
+    for id in 0..20 {
+        append(&mut log, [id]).unwrap();
+    }
+    drop(log);
+    assert!(SegmentFile::all(directory.path()).unwrap().len() > 5);
+    directory
+}
+
+fn read(directory: &TempDir) -> Vec<u64> {
+    let mut reader = Reader::new(directory.path());
+    let mut read = Vec::new();
+    while let Some(Found::Record(record)) = reader.advance().unwrap() {
+        read.push(record.seq);
+    }
+    read
+}
+
+#[test]
+fn a_compressed_file_says_the_same() {
+    let directory = many_files();
+    let (before, records) = (verify(directory.path(), &[], |_| ()).unwrap(), read(&directory));
+    // What an interrupted attempt left counts for nothing.
+    let first = SegmentFile::at(directory.path(), 0).path;
+    fs::write(first.with_extension("gz.partial"), "half").unwrap();
+    compress_all(directory.path());
+    let all = SegmentFile::all(directory.path()).unwrap();
+    let (last, closed) = all.split_last().unwrap();
+    assert!(!last.is_compressed() && closed.iter().all(SegmentFile::is_compressed), "{all:?}");
+    assert!(!first.exists() && !first.with_extension("gz.partial").exists());
+    assert_eq!(verify(directory.path(), &[], |_| ()).unwrap(), before);
+    assert_eq!(read(&directory), records);
+    assert!(records.iter().copied().eq(0..before.size));
+    // The log goes on, and a changed bit is found.
+    drop(Log::open(directory.path(), Place::Anywhere, SMALL, start()).unwrap());
+    assert!(verify(directory.path(), &[], |_| ()).unwrap().findings.is_empty());
+    let mut bytes = fs::read(&closed[1].path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&closed[1].path, bytes).unwrap();
+    let report = verify(directory.path(), &[], |_| ()).unwrap();
+    let file = closed[1].path.file_name().unwrap().to_str().unwrap();
+    assert!(!report.is_intact() && report.findings[0].file == file, "{report:?}");
+}
+
+/// Files go when they are old and counted, and the log says so before.
+#[tokio::test]
+async fn what_is_retired_is_said() {
+    let directory = many_files();
+    let heads: Vec<_> = SegmentFile::all(directory.path()).unwrap();
+    let kept = heads[3].first;
+    let log = Log::open(directory.path(), Place::Anywhere, SMALL, start()).unwrap();
+    let (audit, received) = Audit::unwritten(log.instance());
+    // The file behind it is not counted to its end.
+    audit.set_counted(kept + 1);
+    let archive = Archive::new(false, Some(Duration::ZERO));
+    let shared = Arc::clone(&audit.shared);
+    let writer = Writer::new(log, shared, shipping(directory.path()), archive, Metrics::new());
+    let thread = thread::spawn(move || writer.run(&received));
+    audit.begin(request(20), Instant::now()).durable().await.unwrap();
+    drop(audit);
+    thread.join().unwrap();
+    let report = verify(directory.path(), &[], |_| ()).unwrap();
+    assert_eq!((report.first, report.findings), (kept, Vec::new()));
+    assert!(report.root.is_some());
+
+    // What a checkpoint says of what was removed cannot be compared, and is not passed over.
+    let origin = format!("countersign/test/{}", report.instance.unwrap());
+    let head = |size| Checkpoint { origin: origin.clone(), size, root: [7; 32] };
+    let found = |heads: &[Checkpoint]| {
+        let report = verify(directory.path(), heads, |_| ()).unwrap();
+        report.findings.into_iter().map(|finding| finding.change).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&[head(kept - 1)]), [Change::Uncompared { size: kept - 1 }]);
+    assert_eq!(found(&[head(kept)]), [Change::Diverged { size: kept }]);
+    let other = Checkpoint { origin: "countersign/test/other".to_owned(), ..head(kept - 1) };
+    assert_eq!(found(&[other]), [Change::OtherLog]);
+
+    // Removed by somebody else.
+    fs::remove_file(&heads[3].path).unwrap();
+    let to = heads[4].first;
+    assert_eq!(found(&[]), [Change::Removed { from: kept, to }]);
+}
+
+#[test]
+fn an_outcome_is_said_once() {
+    let directory = TempDir::new().unwrap();
+    let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
+    append(&mut log, [0]).unwrap();
+    let of = log.next() - 1;
+    let outcome = || Event::Outcome { of, ended: Ended::with(Outcome::Done) };
+    log.write(&[outcome(), outcome()]).unwrap();
+    log.flush().unwrap();
+    drop(log);
+    let report = verify(directory.path(), &[], |_| ()).unwrap();
+    let changes: Vec<_> = report.findings.into_iter().map(|finding| finding.change).collect();
+    assert_eq!(changes, [Change::Repeated { seq: of + 2, of }]);
+}
