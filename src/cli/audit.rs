@@ -1,7 +1,10 @@
 //! `countersign audit`: what an auditor asks of a log. It needs the directory alone, and
 //! changes nothing.
 
+mod export;
 mod filter;
+mod joined;
+mod ocsf;
 pub(super) mod receipt;
 mod show;
 mod verify;
@@ -16,6 +19,7 @@ pub enum Audit {
     Verify(verify::Verify),
     Show(show::Show),
     Prove(receipt::Prove),
+    Export(export::Export),
     VerifyReceipt(receipt::VerifyReceipt),
 }
 
@@ -25,6 +29,7 @@ impl Audit {
             Self::Verify(verify) => verify.run(),
             Self::Show(show) => show.run(),
             Self::Prove(prove) => prove.run(),
+            Self::Export(export) => export.run(),
             Self::VerifyReceipt(verify) => verify.run(),
         }
     }

@@ -1,7 +1,6 @@
 //! `countersign audit show`.
 
 use std::{
-    collections::BTreeMap,
     io::{self, Write},
     path::PathBuf,
     thread,
@@ -10,12 +9,9 @@ use std::{
 
 use clap::Args;
 
-use super::filter::Filter;
+use super::{filter::Filter, joined::Joined};
 use crate::{
-    audit::{
-        reader::{Found, Reader},
-        record::{Event, Record, Request},
-    },
+    audit::record::{Event, Record},
     cli::failure::Failure,
 };
 
@@ -41,30 +37,18 @@ pub struct Show {
     json: bool,
 }
 
-/// Requests that wait for their outcomes, by their numbers.
-type Open = BTreeMap<u64, Record>;
-
 impl Show {
     pub fn run(self) -> Result<(), Failure> {
         let mut out = io::BufWriter::new(io::stdout().lock());
-        let mut reader = Reader::new(&self.directory);
-        let mut open = Open::new();
+        let mut records = Joined::of(&self.directory);
         let failed =
             |error: io::Error| Failure::new(format!("{}: {error}", self.directory.display()));
         if !self.json {
             heading(&mut out)?;
         }
         loop {
-            match reader.advance().map_err(failed)? {
-                Some(Found::Record(record)) => {
-                    if let Some(record) = joined(*record, &mut open) {
-                        self.print(&mut out, &record)?;
-                    }
-                }
-                Some(Found::Unreadable { file, offset }) => {
-                    out.flush()?;
-                    eprintln!("{}, byte {offset}: this is no record", file.display());
-                }
+            match records.advance().map_err(failed)? {
+                Some(record) => self.print(&mut out, &record)?,
                 None if self.follow => {
                     out.flush()?;
                     thread::sleep(PERIOD);
@@ -72,7 +56,7 @@ impl Show {
                 None => break,
             }
         }
-        for record in open.into_values() {
+        for record in records.into_open() {
             self.print(&mut out, &record)?;
         }
         out.flush()?;
@@ -89,26 +73,6 @@ impl Show {
             row(out, record)?;
         }
         Ok(())
-    }
-}
-
-/// The record as it is shown: a request when its outcome is known, and with it.
-fn joined(record: Record, open: &mut Open) -> Option<Record> {
-    match record.event {
-        Event::Request(ref request) if request.ended.is_none() => {
-            open.insert(record.seq, record);
-            None
-        }
-        Event::Outcome { of, ref ended } => match open.remove(&of) {
-            Some(Record { event: Event::Request(request), seq, time, boot }) => {
-                let ended = Some(ended.clone());
-                let event = Event::Request(Box::new(Request { ended, ..*request }));
-                Some(Record { seq, time, boot, event })
-            }
-            // Its request was retired.
-            _ => Some(record),
-        },
-        _ => Some(record),
     }
 }
 
