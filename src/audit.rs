@@ -49,7 +49,7 @@ use std::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub use entry::{Entry, FrameEntry, Recorded};
+pub use entry::{Entry, FrameEntry, Recorded, RecordedFrames};
 pub use log::{OpenError, Rotation};
 pub use place::{Place, make};
 pub use shipping::{FILE as CHECKPOINT, replace};
@@ -157,8 +157,14 @@ impl Audit {
         let (audit, received) = Self::unwritten(self.instance);
         thread::spawn(move || {
             for job in received {
-                if let Job::Request { durable, .. } = job {
-                    let _ = durable.send(Ok(Written { seq: 0, receipt: None }));
+                let written = |_| Written { seq: 0, receipt: None };
+                match job {
+                    Job::Request { durable, .. } => drop(durable.send(Ok(written(0)))),
+                    Job::Frames { requests, durable } => {
+                        let all = (0..requests.len()).map(written).collect();
+                        let _ = durable.send(Ok(all));
+                    }
+                    _ => {}
                 }
             }
         });

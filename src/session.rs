@@ -395,7 +395,7 @@ impl Signing {
         let subject = Arc::clone(open.subject());
         let Decided { request, permit } =
             Decided::by(&self.policy.current(), call, subject, Sign { payload });
-        let entry = entry.frame(request);
+        let mut entry = entry.frame(request);
         let permitted = permit.map_err(Refusal::from).and_then(|permit| {
             require_signable(permit.share(), &permit.action().payload, encoding)?;
             self.rates.take_signature(permit.share().identity.share)?;
@@ -404,7 +404,8 @@ impl Signing {
         match permitted {
             Ok(permit) => Ok((permit, entry)),
             Err(refusal) => {
-                entry.end(grant::ended(&refusal)).durable().await?;
+                entry.end(grant::ended(&refusal));
+                FrameEntry::record(vec![entry]).durable().await?;
                 Err(refusal)
             }
         }

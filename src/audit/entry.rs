@@ -27,7 +27,8 @@ pub struct Entry {
 }
 
 /// A frame of a stream, which has one record that says what became of it, too. Dropped
-/// without one, it says that the frame was cancelled.
+/// before that is sent, it says so by itself: that the frame was cancelled, where nothing
+/// else is known.
 pub struct FrameEntry {
     audit: Audit,
     arrived: Instant,
@@ -37,6 +38,21 @@ pub struct FrameEntry {
 /// A record that is on its way.
 #[must_use = "what is asked for must not leave before its record is durable"]
 pub struct Recorded(pub(super) oneshot::Receiver<Result<Written, NotRecorded>>);
+
+/// The records of frames that are on their way.
+#[must_use = "what is asked for must not leave before its record is durable"]
+pub struct RecordedFrames(oneshot::Receiver<Result<Vec<Written>, NotRecorded>>);
+
+impl RecordedFrames {
+    /// Resolves when the records are durable; with their receipts where the log is signed.
+    ///
+    /// # Errors
+    /// [`NotRecorded`].
+    pub async fn durable(self) -> Result<Vec<Option<Receipt>>, NotRecorded> {
+        let written = self.0.await.unwrap_or(Err(NotRecorded))?;
+        Ok(written.into_iter().map(|written| written.receipt).collect())
+    }
+}
 
 impl Recorded {
     /// Resolves when the record is durable; with its receipt where the log is signed.
@@ -115,28 +131,37 @@ impl Drop for Entry {
 }
 
 impl FrameEntry {
-    /// Records that a signature was made.
-    pub fn signed(self, signature: &[u8; 64]) -> Recorded {
-        self.end(Ended { signature: Some(digest(signature)), ..Ended::with(Outcome::Signed) })
+    /// A signature was made.
+    pub fn signed(&mut self, signature: &[u8; 64]) {
+        self.end(Ended { signature: Some(digest(signature)), ..Ended::with(Outcome::Signed) });
     }
 
-    /// Records that the frame ended otherwise.
-    pub fn end(mut self, ended: Ended) -> Recorded {
-        let request = self.request.take().unwrap_or_default();
-        self.record(request, ended)
+    /// The frame ended otherwise.
+    pub fn end(&mut self, ended: Ended) {
+        if let Some(request) = &mut self.request {
+            request.ended = Some(ended.since(self.arrived));
+        }
     }
 
-    fn record(&self, request: Request, ended: Ended) -> Recorded {
-        let ended = Some(ended.since(self.arrived));
-        self.audit.send(Request { ended, ..request }, None)
+    /// Records frames that ended, all at once.
+    pub fn record(frames: Vec<Self>) -> RecordedFrames {
+        let audit = frames.first().map(|frame| frame.audit.clone());
+        let requests = frames.into_iter().filter_map(|mut frame| frame.request.take()).collect();
+        let (durable, told) = oneshot::channel();
+        if let Some(audit) = audit {
+            audit.tell(Job::Frames { requests, durable });
+        }
+        RecordedFrames(told)
     }
 }
 
 impl Drop for FrameEntry {
     fn drop(&mut self) {
-        if let Some(request) = self.request.take() {
-            let Recorded(_) = self.record(request, Ended::with(Outcome::Cancelled));
-        }
+        let Some(mut request) = self.request.take() else { return };
+        let cancelled = || Ended::with(Outcome::Cancelled).since(self.arrived);
+        request.ended.get_or_insert_with(cancelled);
+        let (durable, _) = oneshot::channel();
+        self.audit.tell(Job::Frames { requests: vec![request], durable });
     }
 }
 

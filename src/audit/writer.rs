@@ -48,8 +48,10 @@ pub(super) enum Job {
         request: Box<Request>,
         /// By which its outcome names it.
         ticket: Option<Ticket>,
-        durable: Durable,
+        durable: oneshot::Sender<Result<Written, NotRecorded>>,
     },
+    /// Frames of a stream with their outcomes.
+    Frames { requests: Vec<Request>, durable: oneshot::Sender<Result<Vec<Written>, NotRecorded>> },
     /// What became of a request.
     Outcome { ticket: Ticket, ended: Ended },
     /// Something else that happened.
@@ -62,8 +64,14 @@ pub(super) enum Job {
     Stop,
 }
 
-/// Is told whether a record is durable.
-pub(super) type Durable = oneshot::Sender<Result<Written, NotRecorded>>;
+/// Who is told whether a record is durable.
+enum Durable {
+    /// For this record alone.
+    One(oneshot::Sender<Result<Written, NotRecorded>>),
+    /// With the last of these records, which stand and are flushed together.
+    WithLast,
+    Last(oneshot::Sender<Result<Vec<Written>, NotRecorded>>),
+}
 
 /// A record that is durable.
 pub(super) struct Written {
@@ -217,9 +225,19 @@ impl Writer {
             Job::Signer(signer) => self.signer = Some(signer),
             Job::Event(event) => self.waiting.push(Pending::event(event)),
             Job::Request { request, ticket, durable } => {
-                let durable = Some(durable);
+                let durable = Some(Durable::One(durable));
                 let event = Event::Request(request);
                 self.waiting.push(Pending { event, ticket, durable, seq: 0 });
+            }
+            Job::Frames { mut requests, durable } => {
+                let last = requests.pop();
+                let rest = requests.into_iter().map(|request| (request, Durable::WithLast));
+                let last = last.map(|request| (request, Durable::Last(durable)));
+                let frames = rest.chain(last).map(|(request, durable)| {
+                    let event = Event::Request(Box::new(request));
+                    Pending { event, ticket: None, durable: Some(durable), seq: 0 }
+                });
+                self.waiting.extend(frames);
             }
             Job::Outcome { ticket, ended } => self.outcome(ticket, ended),
         }
@@ -347,10 +365,19 @@ impl Writer {
             tracing::warn!(%error, "Old files of the audit log are not removed");
         }
         let receipts = signed.unwrap_or_default().into_iter().chain(iter::repeat(None));
+        let mut together = Vec::new();
         for (pending, receipt) in self.written.drain(..).zip(receipts) {
             // Whoever no longer waits was cancelled, and says so.
-            let seq = pending.seq;
-            pending.durable.map(|durable| durable.send(Ok(Written { seq, receipt })));
+            let written = Written { seq: pending.seq, receipt };
+            match pending.durable {
+                None => {}
+                Some(Durable::One(durable)) => drop(durable.send(Ok(written))),
+                Some(Durable::WithLast) => together.push(written),
+                Some(Durable::Last(durable)) => {
+                    together.push(written);
+                    let _ = durable.send(Ok(mem::take(&mut together)));
+                }
+            }
         }
     }
 
@@ -385,7 +412,11 @@ impl Writer {
                     gap.refused += 1;
                     ticket.map(|ticket| self.numbers.remove(&ticket));
                     // Nobody waits for one that was cancelled.
-                    let _ = durable.send(Err(NotRecorded));
+                    match durable {
+                        Durable::One(durable) => drop(durable.send(Err(NotRecorded))),
+                        Durable::WithLast => {}
+                        Durable::Last(durable) => drop(durable.send(Err(NotRecorded))),
+                    }
                 }
             }
         }

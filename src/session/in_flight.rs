@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task};
 
 use super::Answer;
 use crate::{
-    audit::{FrameEntry, Recorded},
+    audit::{FrameEntry, receipt::Receipt},
     enclave::OpenShare,
     grant,
     policy::{Permit, Sign},
@@ -60,29 +60,34 @@ pub(super) struct Finished {
 }
 
 impl Operation {
-    fn sign(self, share: &OpenShare) -> Unreleased {
-        let Self { id, permit, encoding, entry } = self;
-        let signed = share.sign(permit).map_err(Refusal::from);
-        let recorded = match &signed {
-            Ok(signed) => entry.signed(&signed.signature.bytes),
-            Err(refusal) => entry.end(grant::ended(refusal)),
-        };
-        let signed = signed.map(|signed| (id, signed, encoding));
-        Unreleased { signed, recorded }
+    /// Signs; the record is on its way with those of the batch.
+    fn sign(self, share: &OpenShare) -> (FrameEntry, Result<Unreleased, Refusal>) {
+        let Self { id, permit, encoding, mut entry } = self;
+        match share.sign(permit) {
+            Ok(signed) => {
+                entry.signed(&signed.signature.bytes);
+                (entry, Ok(Unreleased { id, signed, encoding }))
+            }
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                entry.end(grant::ended(&refusal));
+                (entry, Err(refusal))
+            }
+        }
     }
 }
 
-/// An answer whose record is on its way.
+/// A signature whose record is on its way.
 struct Unreleased {
-    signed: Result<(u64, Signed, Encoding), Refusal>,
-    recorded: Recorded,
+    id: u64,
+    signed: Signed,
+    encoding: Encoding,
 }
 
 impl Unreleased {
-    async fn release(self) -> Result<Answer, Refusal> {
-        let receipt = self.recorded.durable().await?;
-        let (id, signed, encoding) = self.signed?;
-        Ok(Answer::Signed { id, signed, encoding, receipt })
+    fn release(self, receipt: Option<Receipt>) -> Answer {
+        let Self { id, signed, encoding } = self;
+        Answer::Signed { id, signed, encoding, receipt }
     }
 }
 
@@ -115,15 +120,18 @@ impl InFlight {
         self.operations += operations.len();
         let share = Arc::downgrade(share);
         let signing = task::spawn(async move {
-            let signed: Vec<_> = operations
+            let (entries, signed): (Vec<_>, Vec<_>) = operations
                 .into_iter()
                 .map_while(|operation| Some(operation.sign(&*share.upgrade()?)))
-                .collect();
-            let mut answers = Vec::with_capacity(signed.len());
-            for unreleased in signed {
-                answers.push(unreleased.release().await);
+                .unzip();
+            match FrameEntry::record(entries).durable().await {
+                Ok(receipts) => signed
+                    .into_iter()
+                    .zip(receipts)
+                    .map(|(signed, receipt)| Ok(signed?.release(receipt)))
+                    .collect(),
+                Err(not_recorded) => signed.iter().map(|_| Err(not_recorded.into())).collect(),
             }
-            answers
         });
         self.batches
             .push_back(Box::pin(async move { Finished { answers: signing.await, places } }));

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     audit::{
-        Audit, OpenError, Place, Rotation, Settings,
+        Audit, FrameEntry, OpenError, Place, Rotation, Settings,
         archive::Archive,
         log::Log,
         record::{Decision, Ended, Event, Hex, Outcome, Record, Request, Start},
@@ -100,7 +100,9 @@ async fn every_request_has_one_outcome() {
     drop(cancelled);
     let mut stream = audit.begin(request(2), Instant::now());
     stream.durable().await.unwrap();
-    stream.frame(request(2)).signed(&[8; 64]).durable().await.unwrap();
+    let mut frame = stream.frame(request(2));
+    frame.signed(&[8; 64]);
+    FrameEntry::record(vec![frame]).durable().await.unwrap();
     drop(stream.frame(request(2)));
     stream.end(Ended::with(Outcome::Done));
     // Whatever follows an end, it was said.
