@@ -171,7 +171,9 @@ pub async fn signing(
     match signing.identity.open(&signing, Instant::now() + PATIENCE).await {
         Ok(_) => {}
         // Whoever needs it tries again.
-        Err(IdentityError::Kms(error)) => tracing::warn!(%error, "The log is not signed yet"),
+        Err(IdentityError::Kms(error)) if !error.is_of_the_record() => {
+            tracing::warn!(%error, "The log is not signed yet");
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(signing)

@@ -38,8 +38,8 @@ use std::{
     io, mem,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
     thread::{self, JoinHandle},
@@ -100,6 +100,18 @@ pub struct Writing {
 #[error("the audit log cannot be written")]
 pub struct NotRecorded;
 
+/// The most records that wait to be written: more than may be in flight. Beyond that a
+/// request is refused.
+const QUEUE_MAX: usize = 16 * 1024;
+/// A disk that takes longer for a flush hangs.
+const HANGS_MS: u64 = 5_000;
+
+/// Milliseconds since this was first asked.
+fn since_first() -> u64 {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(FIRST.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// What those who write and those who have something to say both know.
 #[derive(Default)]
 struct Shared {
@@ -107,6 +119,12 @@ struct Shared {
     failing: AtomicBool,
     /// The first record that the store has not counted.
     counted: AtomicU64,
+    /// How many records are on disk.
+    durable: AtomicU64,
+    /// How many records wait to be written.
+    queued: AtomicUsize,
+    /// Since when a flush takes, in milliseconds since the first; 0 while there is none.
+    flushing: AtomicU64,
     /// Added up here, so that a flood of them takes no room.
     refusals: Mutex<Refusals>,
 }
@@ -127,9 +145,9 @@ impl Audit {
         let Settings { directory, place, rotation, checkpoints, compress, keep } = settings;
         let log = Log::open(directory, *place, *rotation, start)?;
         let shipping = Shipping::to(directory, *checkpoints);
-        let archive = Archive::new(*compress, *keep);
-        Self::over(log, shipping, archive, metrics)
-            .map_err(|error| OpenError::Io { path: directory.clone(), error })
+        let started = Archive::start(directory, *compress, *keep)
+            .and_then(|archive| Self::over(log, shipping, archive, metrics));
+        started.map_err(|error| OpenError::Io { path: directory.clone(), error })
     }
 
     fn over(
@@ -187,14 +205,14 @@ impl Audit {
     /// Records a request that is to go on, which `arrived` then. The outcome follows.
     pub fn begin(&self, request: Request, arrived: Instant) -> Entry {
         let ticket = self.shared.tickets.fetch_add(1, Ordering::Relaxed);
-        let told = self.send(request, Some(ticket));
-        Entry::new(self.clone(), ticket, arrived, told)
+        let (recorded, is_recorded) = self.send(request, Some(ticket));
+        Entry::new(self.clone(), ticket, arrived, recorded, is_recorded)
     }
 
     /// Records a request, which `arrived` then, with its outcome.
     pub fn record(&self, request: Request, ended: Ended, arrived: Instant) -> Recorded {
         let ended = Some(ended.since(arrived));
-        self.send(Request { ended, ..request }, None)
+        self.send(Request { ended, ..request }, None).0
     }
 
     /// Counts a request that was refused before policy.
@@ -219,13 +237,29 @@ impl Audit {
 
     /// Whether the log can be written.
     pub fn is_writable(&self) -> bool {
-        !self.shared.failing.load(Ordering::Relaxed)
+        !self.shared.failing.load(Ordering::Relaxed) && !self.shared.hangs()
     }
 
-    fn send(&self, request: Request, ticket: Option<Ticket>) -> Recorded {
+    /// How many records are on disk.
+    pub fn durable(&self) -> u64 {
+        self.shared.durable.load(Ordering::Relaxed)
+    }
+
+    /// Whoever waits is told; with whether there was room for it.
+    fn send(&self, request: Request, ticket: Option<Ticket>) -> (Recorded, bool) {
         let (durable, told) = oneshot::channel();
-        self.tell(Job::Request { request: Box::new(request), ticket, durable });
-        Recorded(told)
+        let job = Job::Request { request: Box::new(request), ticket, durable };
+        (Recorded(told), self.submit(1, job))
+    }
+
+    /// Tells the thread of records, where there is room; else whoever waits for them learns
+    /// it by the sender that goes.
+    fn submit(&self, records: usize, job: Job) -> bool {
+        let admitted = self.shared.admit(records);
+        if admitted {
+            self.tell(job);
+        }
+        admitted
     }
 
     /// Where the thread is gone, whoever waits for it learns that by itself.
@@ -242,6 +276,41 @@ pub fn tree_before(record: &[u8]) -> Option<Frontier> {
 impl Shared {
     fn set_failing(&self, failing: bool) {
         self.failing.store(failing, Ordering::Relaxed);
+    }
+
+    /// Makes room for records, if there is any.
+    fn admit(&self, records: usize) -> bool {
+        let admitted = self.queued.fetch_add(records, Ordering::Relaxed) < QUEUE_MAX;
+        if !admitted {
+            self.queued.fetch_sub(records, Ordering::Relaxed);
+        }
+        admitted
+    }
+
+    fn taken(&self, job: &Job) {
+        let records = match job {
+            Job::Request { .. } => 1,
+            Job::Frames { requests, .. } => requests.len(),
+            _ => 0,
+        };
+        self.queued.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    fn set_durable(&self, size: u64) {
+        self.durable.store(size, Ordering::Relaxed);
+    }
+
+    fn set_flushing(&self, flushing: bool) {
+        let since = if flushing { since_first().max(1) } else { 0 };
+        self.flushing.store(since, Ordering::Relaxed);
+    }
+
+    /// Whether the disk takes longer for a flush than anybody waits for.
+    fn hangs(&self) -> bool {
+        match self.flushing.load(Ordering::Relaxed) {
+            0 => false,
+            since => since_first().saturating_sub(since) > HANGS_MS,
+        }
     }
 
     fn counted(&self) -> u64 {

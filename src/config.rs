@@ -135,7 +135,7 @@ impl Config {
             // One for the key that signs the audit log.
             slots: self.limits.slots() + kek_slots + 1,
             large_slots: LARGE_SLOTS,
-            // A section occupies a worker, not a request.
+            // A section occupies a worker, not a request; the audit log's thread has few.
             sections: self.workers,
             threads,
         }

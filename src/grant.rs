@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     audit::{
-        Entry,
+        Audit, Entry,
         receipt::Receipt,
         record::{Decision, Ended, Hex, Outcome, Request},
     },
@@ -80,19 +80,18 @@ impl Signing {
         call: &Call,
         Decided { request, permit }: Decided<A>,
     ) -> Result<Grant<A>, Refusal> {
+        let decided = Unrecorded { audit: &self.audit, call, request: Some(request) };
         let permit = match permit {
             Ok(permit) => permit,
-            Err(denied) => return Err(self.refuse(call, request, denied.into()).await),
+            Err(denied) => return Err(decided.refuse(denied.into()).await),
         };
         // Before the record, which is to have a receipt. Open it stays.
         if A::OPENS
             && let Err(error) = self.identity.open(self, call.deadline).await
         {
-            return Err(self.refuse(call, request, error.into()).await);
+            return Err(decided.refuse(error.into()).await);
         }
-        call.recorded.set();
-        let entry = self.audit.begin(request, call.arrived.into_std());
-        Ok(Grant { permit, entry })
+        Ok(Grant { permit, entry: decided.begin() })
     }
 
     /// Records a request for a share that is not there, which is denied like one that the
@@ -103,16 +102,48 @@ impl Signing {
         about: &impl About,
         action: &impl Action,
     ) -> Refusal {
-        let request = request(call, about, action);
-        self.refuse(call, request, Denied::unknown_share().into()).await
+        let request = Some(request(call, about, action));
+        let unknown = Unrecorded { audit: &self.audit, call, request };
+        unknown.refuse(Denied::unknown_share().into()).await
+    }
+}
+
+/// A request that policy decided, before its record. Dropped, it is recorded as cancelled.
+struct Unrecorded<'a> {
+    audit: &'a Audit,
+    call: &'a Call,
+    request: Option<Request>,
+}
+
+impl Unrecorded<'_> {
+    /// It goes on.
+    fn begin(mut self) -> Entry {
+        let request = self.take().unwrap_or_default();
+        self.audit.begin(request, self.call.arrived.into_std())
     }
 
-    async fn refuse(&self, call: &Call, request: Request, refusal: Refusal) -> Refusal {
-        call.recorded.set();
-        let arrived = call.arrived.into_std();
+    /// It does not.
+    async fn refuse(mut self, refusal: Refusal) -> Refusal {
+        let request = self.take().unwrap_or_default();
+        let arrived = self.call.arrived.into_std();
         match self.audit.record(request, ended(&refusal), arrived).durable().await {
             Ok(_) => refusal,
             Err(not_recorded) => not_recorded.into(),
+        }
+    }
+
+    fn take(&mut self) -> Option<Request> {
+        self.call.recorded.set();
+        self.request.take()
+    }
+}
+
+impl Drop for Unrecorded<'_> {
+    fn drop(&mut self) {
+        if let Some(request) = self.take() {
+            let arrived = self.call.arrived.into_std();
+            // Nobody waits for it.
+            drop(self.audit.record(request, Ended::with(Outcome::Cancelled), arrived));
         }
     }
 }

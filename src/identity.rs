@@ -53,13 +53,13 @@ pub enum IdentityError {
         error: Arc<io::Error>,
     },
     /// Its file holds something else.
-    #[error("{path}: this is not the key of this log: start with another audit.directory, or put the right file back", path = .0.display())]
+    #[error("{path}: this is not the key of this log under the configured KEK: start with another audit.directory, or put the right file back", path = .0.display())]
     Other(PathBuf),
     /// The KMS did not wrap or unwrap it.
-    #[error("kms: {0}")]
+    #[error("the key that signs the log (identity.json): kms: {0}")]
     Kms(KmsError),
     /// The enclave did not make or open it.
-    #[error("enclave: {0}")]
+    #[error("the key that signs the log (identity.json): enclave: {0}")]
     Enclave(EnclaveError),
 }
 

@@ -125,6 +125,14 @@ impl KmsError {
     }
 }
 
+impl KmsError {
+    /// Whether it is about what was to be unwrapped, and not about the KMS.
+    pub fn is_of_the_record(&self) -> bool {
+        use KmsErrorKind::{KeyVersion, OtherKek, Rejected};
+        matches!(self.kind, KeyVersion | OtherKek | Rejected)
+    }
+}
+
 impl fmt::Display for KmsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.kind, self.detail)

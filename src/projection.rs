@@ -12,7 +12,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     io, mem,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 
@@ -35,14 +35,15 @@ use crate::{
 
 /// How often the log is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The most records that are counted at once.
-const MOST: usize = 10_000;
+/// The most records that are read before some are counted.
+const MOST: u64 = 20_000;
 
 /// How far a log is counted, and what was read of the rest.
 struct Projection {
     log: Uuid,
     directory: PathBuf,
-    reader: Reader,
+    /// None before the beginning, and where it is to begin anew.
+    reader: Option<Reader>,
     /// The first record that is not counted.
     from: u64,
     /// The first record that was not read.
@@ -73,30 +74,18 @@ pub async fn follow(signing: Signing, directory: PathBuf, draining: Draining) {
     let mut stop = std::pin::pin!(draining.started());
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut projection = None;
+    let mut projection = Projection::new(signing.audit.instance(), directory);
     let mut failing = false;
     loop {
-        tokio::select! {
+        let counted = tokio::select! {
             () = &mut stop => return,
-            _ = ticks.tick() => {}
-        }
-        let (store, log) = (&*signing.store, signing.audit.instance());
-        let step = match projection.take() {
-            Some(projection) => step(projection, store).await,
-            None => match Projection::begin(store, log, &directory).await {
-                Ok(projection) => step(projection, store).await,
-                Err(error) => Err(error),
-            },
+            counted = async {
+                ticks.tick().await;
+                projection.count(&signing).await
+            } => counted,
         };
-        match step {
-            Ok(stepped) => {
-                if let Some(projection) = &stepped {
-                    signing.audit.set_counted(projection.from);
-                }
-                signing.metrics.set_audit_uncounted(stepped.as_ref().map_or(0, Projection::left));
-                projection = stepped;
-                failing = false;
-            }
+        match counted {
+            Ok(()) => failing = false,
             Err(error) if !failing => {
                 tracing::warn!(%error, "Uses of shares are not counted");
                 failing = true;
@@ -106,53 +95,76 @@ pub async fn follow(signing: Signing, directory: PathBuf, draining: Draining) {
     }
 }
 
-/// Counts what can be; none where somebody else did, or it is to begin anew.
-async fn step(
-    projection: Projection,
-    store: &dyn ShareStore,
-) -> Result<Option<Projection>, Failed> {
-    let read = spawn_blocking(move || projection.read()).await;
-    let mut projection = read.map_err(io::Error::other)??;
-    let (to, uses) = projection.ready();
-    if to == projection.from {
-        return Ok(Some(projection));
-    }
-    if !store.count(projection.log, projection.from, to, &uses).await? {
-        return Ok(None);
-    }
-    projection.counted(to);
-    Ok(Some(projection))
-}
-
 impl Projection {
-    async fn begin(store: &dyn ShareStore, log: Uuid, directory: &Path) -> Result<Self, Failed> {
-        let from = store.counted(log).await?;
-        Ok(Self {
-            log,
-            directory: directory.to_owned(),
-            reader: Reader::from(directory, from)?,
-            from,
-            read: from,
-            requests: BTreeMap::new(),
-        })
+    fn new(log: Uuid, directory: PathBuf) -> Self {
+        let (reader, requests) = (None, BTreeMap::new());
+        Self { log, directory, reader, from: 0, read: 0, requests }
     }
 
-    /// Reads on, as far as there is something and not too much.
-    fn read(mut self) -> io::Result<Self> {
-        while self.requests.len() < MOST
-            && let Some(found) = self.reader.advance()?
-        {
-            match found {
-                Found::Record(record) if record.seq >= self.from => self.take(*record),
-                Found::Record(_) => {}
-                Found::Unreadable { file, offset } => {
-                    let what = format!("{}, byte {offset}: this is no record", file.display());
-                    self.reader = Reader::from(&self.directory, self.from)?;
-                    return Err(io::Error::other(what));
+    /// Counts what is durable and known.
+    async fn count(&mut self, signing: &Signing) -> Result<(), Failed> {
+        let durable = signing.audit.durable();
+        loop {
+            if self.reader.is_none() {
+                self.begin(&*signing.store).await?;
+            }
+            let before = self.read;
+            self.read_on(durable).await?;
+            let (to, uses) = self.ready();
+            if to > self.from {
+                if signing.store.count(self.log, self.from, to, &uses).await? {
+                    self.counted(to);
+                } else {
+                    // Somebody else counts this log.
+                    self.reader = None;
                 }
             }
+            signing.audit.set_counted(self.from);
+            signing.metrics.set_audit_uncounted(durable.saturating_sub(self.from));
+            if self.reader.is_none() || self.read == before || self.read >= durable {
+                return Ok(());
+            }
         }
-        Ok(self)
+    }
+
+    /// Goes to where the store says that the log is counted to.
+    async fn begin(&mut self, store: &dyn ShareStore) -> Result<(), Failed> {
+        let from = store.counted(self.log).await?;
+        let directory = self.directory.clone();
+        let reader = spawn_blocking(move || Reader::from(&directory, from)).await;
+        self.reader = Some(reader.map_err(io::Error::other)??);
+        (self.from, self.read) = (from, from);
+        self.requests.clear();
+        Ok(())
+    }
+
+    /// Reads on, up to this record and not too much.
+    async fn read_on(&mut self, durable: u64) -> Result<(), Failed> {
+        let Some(mut reader) = self.reader.take() else { return Ok(()) };
+        let (first, last) = (self.read, durable.min(self.read + MOST));
+        let read = spawn_blocking(move || {
+            let mut records = Vec::new();
+            let mut next = first;
+            while next < last
+                && let Some(record) = next_record(&mut reader)?
+            {
+                if record.seq < next {
+                    continue;
+                }
+                if record.seq > next {
+                    let what = format!("records {next} to {} are not there", record.seq - 1);
+                    return Err(io::Error::other(what));
+                }
+                next += 1;
+                records.push(record);
+            }
+            Ok((reader, records))
+        });
+        // After an error it begins anew.
+        let (reader, records) = read.await.map_err(io::Error::other)??;
+        self.reader = Some(reader);
+        records.into_iter().for_each(|record| self.take(record));
+        Ok(())
     }
 
     fn take(&mut self, record: Record) {
@@ -192,10 +204,16 @@ impl Projection {
         self.from = to;
         self.requests = mem::take(&mut self.requests).split_off(&to);
     }
+}
 
-    /// How many records were read and are not counted.
-    fn left(&self) -> u64 {
-        self.read - self.from
+fn next_record(reader: &mut Reader) -> io::Result<Option<Record>> {
+    match reader.advance()? {
+        None => Ok(None),
+        Some(Found::Record(record)) => Ok(Some(*record)),
+        Some(Found::Unreadable { file, offset }) => {
+            let what = format!("{}, byte {offset}: this is no record", file.display());
+            Err(io::Error::other(what))
+        }
     }
 }
 

@@ -55,15 +55,16 @@ pub async fn watch(
             () = reloading.0.notified() => true,
         };
         let (looked_at, credentials) = (Arc::clone(&policies), credentials.clone());
+        let log = audit.clone();
         // Reads files, which may be far away.
         let reload = spawn_blocking(move || {
             if !asked {
-                return looked_at.refresh();
+                return looked_at.refresh(|event| log.note(event));
             }
             if let Some(credentials) = credentials {
                 credentials.reload();
             }
-            looked_at.reload()
+            looked_at.reload(|event| log.note(event))
         });
         let Ok(reload) = reload.await else { continue };
         let current = match reload {
@@ -72,7 +73,6 @@ pub async fn watch(
                 let fingerprint = hex::encode(policies.fingerprint());
                 let count = policies.current().count();
                 tracing::info!(count, fingerprint, "Policies loaded");
-                audit.note(policies.event());
                 log_warnings(&policies);
                 true
             }

@@ -202,9 +202,10 @@ impl From<NotRecorded> for Refusal {
 impl From<IdentityError> for Refusal {
     fn from(error: IdentityError) -> Self {
         match error {
-            IdentityError::Kms(error) => Self::Kms(error),
-            IdentityError::Enclave(error) => Self::Enclave(error),
-            error @ (IdentityError::File { .. } | IdentityError::Other(_)) => Self::Identity(error),
+            // What is wrong with the KMS is wrong for the share, too.
+            IdentityError::Kms(error) if !error.is_of_the_record() => Self::Kms(error),
+            IdentityError::Enclave(error @ EnclaveError::Exhausted) => Self::Enclave(error),
+            error => Self::Identity(error),
         }
     }
 }

@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use crate::{
-    audit::{Entry, FrameEntry, receipt::Receipt},
+    audit::{Entry, FrameEntry, RecordedFrames, receipt::Receipt},
     caller::Call,
     enclave::OpenShare,
     grant::{self, Decided, Grant},
@@ -116,6 +116,12 @@ struct Opened<'c> {
     share: Arc<OpenShare>,
     entry: Entry,
     limits: SessionLimits,
+}
+
+/// Why a frame ends its stream, and the record of the frame, where it has one.
+struct End {
+    refusal: Refusal,
+    recorded: Option<RecordedFrames>,
 }
 
 /// Where answers go; the last one may be a refusal, which ends the stream.
@@ -330,10 +336,10 @@ impl Signing {
                     let mut next = Some((frame, place));
                     let end = loop {
                         let Some((frame, place)) = next else { break None };
-                        match self.accept(opened, frame, &mut operations).await {
+                        match self.accept(opened, frame, &mut operations) {
                             Ok(Some(operation)) => batch.push(operation, place),
                             Ok(None) => break Some(Ok(())),
-                            Err(refusal) => break Some(Err(refusal)),
+                            Err(end) => break Some(Err(end)),
                         }
                         // What arrived with it, as far as there is room.
                         let room = limits.in_flight as usize - in_flight.operations;
@@ -344,9 +350,14 @@ impl Signing {
                             None
                         };
                     };
+                    // First of all, because what was accepted is answered.
                     in_flight.begin(share, batch);
                     if let Some(end) = end {
-                        return end;
+                        let Err(End { refusal, recorded }) = end else { return Ok(()) };
+                        if let Some(recorded) = recorded {
+                            recorded.durable().await?;
+                        }
+                        return Err(refusal);
                     }
                 }
                 () = &mut idle => {
@@ -361,37 +372,38 @@ impl Signing {
     }
 
     /// Decides one frame; none at the half-close.
-    async fn accept(
+    fn accept(
         &self,
         opened: &Opened<'_>,
         frame: Option<Result<Frame, Refusal>>,
         operations: &mut u32,
-    ) -> Result<Option<Operation>, Refusal> {
+    ) -> Result<Option<Operation>, End> {
         let Some(frame) = frame.transpose()? else {
             return Ok(None);
         };
         let Frame::Sign { id, payload, encoding } = frame else {
-            return Err(Refusal::Stream(StreamEnd::SecondOpen));
+            return Err(Refusal::Stream(StreamEnd::SecondOpen).into());
         };
         *operations += 1;
         if *operations > opened.limits.operations {
-            return Err(Refusal::Stream(StreamEnd::Operations));
+            return Err(Refusal::Stream(StreamEnd::Operations).into());
         }
-        let (permit, entry) =
-            self.permit(opened, payload, encoding).await.map_err(|refusal| refusal.in_frame(id))?;
+        let (permit, entry) = self.permit(opened, payload, encoding).map_err(|end| {
+            let End { refusal, recorded } = end;
+            End { refusal: refusal.in_frame(id), recorded }
+        })?;
         Ok(Some(Operation { id, permit, encoding, entry }))
     }
 
-    /// Waits only where it refuses, for the record of that.
-    async fn permit(
+    fn permit(
         &self,
         Opened { call, share, entry, .. }: &Opened<'_>,
         payload: Payload,
         encoding: Encoding,
-    ) -> Result<(Permit<Sign>, FrameEntry), Refusal> {
+    ) -> Result<(Permit<Sign>, FrameEntry), End> {
         let open = share.permit();
         // What the gate does for a call: a stream is no way around a rate.
-        self.rates.take_call(open.caller())?;
+        self.rates.take_call(open.caller()).map_err(Refusal::from)?;
         let subject = Arc::clone(open.subject());
         let Decided { request, permit } =
             Decided::by(&self.policy.current(), call, subject, Sign { payload });
@@ -405,9 +417,15 @@ impl Signing {
             Ok(permit) => Ok((permit, entry)),
             Err(refusal) => {
                 entry.end(grant::ended(&refusal));
-                FrameEntry::record(vec![entry]).durable().await?;
-                Err(refusal)
+                let recorded = Some(FrameEntry::record(vec![entry]));
+                Err(End { refusal, recorded })
             }
         }
+    }
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, recorded: None }
     }
 }

@@ -19,9 +19,8 @@ pub struct Entry {
     ticket: Ticket,
     arrived: Instant,
     recorded: Option<Recorded>,
-    /// Since that is known.
-    seq: Option<u64>,
-    receipt: Option<Receipt>,
+    /// Not recorded, until that is known otherwise.
+    written: Result<Written, NotRecorded>,
     /// What became of it, as far as that is known.
     ended: Option<Ended>,
 }
@@ -70,9 +69,16 @@ impl Recorded {
 }
 
 impl Entry {
-    pub(super) fn new(audit: Audit, ticket: Ticket, arrived: Instant, recorded: Recorded) -> Self {
-        let (recorded, ended) = (Some(recorded), Some(Ended::default()));
-        Self { audit, ticket, arrived, recorded, seq: None, receipt: None, ended }
+    pub(super) fn new(
+        audit: Audit,
+        ticket: Ticket,
+        arrived: Instant,
+        recorded: Recorded,
+        is_recorded: bool,
+    ) -> Self {
+        // Without a record there is no outcome.
+        let (recorded, ended) = (Some(recorded), is_recorded.then(Ended::default));
+        Self { audit, ticket, arrived, recorded, written: Err(NotRecorded), ended }
     }
 
     /// Resolves when the record of the request is durable.
@@ -81,20 +87,20 @@ impl Entry {
     /// [`NotRecorded`].
     pub async fn durable(&mut self) -> Result<(), NotRecorded> {
         if let Some(recorded) = self.recorded.take() {
-            let Written { seq, receipt } = recorded.written().await?;
-            (self.seq, self.receipt) = (Some(seq), receipt);
+            self.written = recorded.written().await;
         }
-        Ok(())
+        self.written.as_ref().map(|_| ()).map_err(|error| *error)
     }
 
     /// The receipt for the record, when that is durable and the log is signed.
     pub fn receipt(&self) -> Option<&Receipt> {
-        self.receipt.as_ref()
+        self.written.as_ref().ok()?.receipt.as_ref()
     }
 
     /// A frame of this stream, whose record is durable. It arrived now.
     pub fn frame(&self, request: Request) -> FrameEntry {
-        let request = Some(Request { stream: self.seq, ..request });
+        let stream = self.written.as_ref().ok().map(|written| written.seq);
+        let request = Some(Request { stream, ..request });
         FrameEntry { audit: self.audit.clone(), arrived: Instant::now(), request }
     }
 
@@ -125,8 +131,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let outcome = if thread::panicking() { Outcome::Failed } else { Outcome::Cancelled };
-        self.end(Ended::with(outcome));
+        self.end(Ended::with(given_up()));
     }
 }
 
@@ -149,7 +154,8 @@ impl FrameEntry {
         let requests = frames.into_iter().filter_map(|mut frame| frame.request.take()).collect();
         let (durable, told) = oneshot::channel();
         if let Some(audit) = audit {
-            audit.tell(Job::Frames { requests, durable });
+            let requests: Vec<_> = requests;
+            audit.submit(requests.len(), Job::Frames { requests, durable });
         }
         RecordedFrames(told)
     }
@@ -158,10 +164,10 @@ impl FrameEntry {
 impl Drop for FrameEntry {
     fn drop(&mut self) {
         let Some(mut request) = self.request.take() else { return };
-        let cancelled = || Ended::with(Outcome::Cancelled).since(self.arrived);
-        request.ended.get_or_insert_with(cancelled);
+        let given_up = || Ended::with(given_up()).since(self.arrived);
+        request.ended.get_or_insert_with(given_up);
         let (durable, _) = oneshot::channel();
-        self.audit.tell(Job::Frames { requests: vec![request], durable });
+        self.audit.submit(1, Job::Frames { requests: vec![request], durable });
     }
 }
 
@@ -171,6 +177,11 @@ impl Ended {
         let micros = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
         Self { duration_us: Some(micros), ..self }
     }
+}
+
+/// What became of a request of which nothing else is known.
+fn given_up() -> Outcome {
+    if thread::panicking() { Outcome::Failed } else { Outcome::Cancelled }
 }
 
 fn digest(signature: &[u8; 64]) -> Hex {

@@ -49,6 +49,8 @@ pub(super) struct Log {
     segment: SegmentFile,
     /// Whether a file was closed that nobody looked after.
     rotated: bool,
+    /// Whether the file was read again since its last flush.
+    reread: bool,
     file: File,
     since: Instant,
     written: Position,
@@ -74,6 +76,9 @@ pub enum OpenError {
     /// What is in memory alone is no log.
     #[error("{path}: this file system is in memory, and the environment a production one: use a directory on a disk", path = .0.display())]
     InMemory(PathBuf),
+    /// Who may write there can put files in the log's place.
+    #[error("{path}: everybody may write here: take that right away (chmod o-w)", path = .0.display())]
+    WorldWritable(PathBuf),
     /// The directory or a file in it cannot be used.
     #[error("{path}: {error}", path = path.display())]
     Io {
@@ -119,8 +124,7 @@ impl Log {
         make(directory)?;
         place.allows(directory)?;
         let path = directory.join(LOCK);
-        let lock =
-            OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(at)?;
+        let lock = append(&path).map_err(at)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
             rustix::io::Errno::WOULDBLOCK => OpenError::Locked(path),
             errno => at(errno.into()),
@@ -148,13 +152,11 @@ impl Log {
                 .unended()
                 .map(|of| Event::Outcome { of, ended: Ended::with(Outcome::Indeterminate) }),
         );
-        let segment = found.segment.unwrap_or_else(|| SegmentFile::at(directory, 0));
+        let (segment, length) = found.clear(directory).map_err(at)?;
         let here = |error| OpenError::Io { path: segment.path.clone(), error };
         let file = append(&segment.path).map_err(here)?;
-        // Whatever a crash left behind the last whole record.
-        file.set_len(found.length).map_err(here)?;
         sync_directory(directory).map_err(at)?;
-        let position = Position { length: found.length, state: found.state };
+        let position = Position { length, state: found.state };
         let mut log = Self {
             directory: directory.to_owned(),
             boot,
@@ -162,6 +164,7 @@ impl Log {
             segment: segment.clone(),
             // What a process before left.
             rotated: true,
+            reread: false,
             file,
             since: Instant::now(),
             written: position.clone(),
@@ -234,11 +237,6 @@ impl Log {
         (tree.size(), tree.root())
     }
 
-    /// Where it is.
-    pub(super) fn directory(&self) -> PathBuf {
-        self.directory.clone()
-    }
-
     /// Whether a file was closed since this was asked.
     pub(super) fn take_rotated(&mut self) -> bool {
         mem::take(&mut self.rotated)
@@ -256,6 +254,7 @@ impl Log {
     /// As [`Log::write`].
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
+        self.reread = false;
         self.flushed.clone_from(&self.written);
         self.leaves.clear();
         Ok(())
@@ -273,7 +272,7 @@ impl Log {
         (*length == 0).then(|| state.head()).flatten().map(Event::Segment)
     }
 
-    /// After a failure: verifies what is on disk, cuts off what is not known to be, and
+    /// After a failure: cuts off what is not known to be on disk, reads the rest again, and
     /// goes on in a new file.
     ///
     /// # Errors
@@ -282,7 +281,7 @@ impl Log {
         self.written.clone_from(&self.flushed);
         self.leaves.clear();
         let Position { length, state } = &self.flushed;
-        if *length > 0 {
+        if *length > 0 && !self.reread {
             let old = append(&self.segment.path)?;
             old.set_len(*length)?;
             old.sync_all()?;
@@ -291,6 +290,7 @@ impl Log {
             if found.state.link() != state.link() || found.length != *length {
                 return Err(io::Error::other("the file is not what was written"));
             }
+            self.reread = true;
         }
         self.begin_segment()
     }
@@ -314,5 +314,6 @@ impl Log {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
 }

@@ -3,7 +3,7 @@
 use std::{
     fs::{DirBuilder, File},
     io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::Path,
 };
 
@@ -21,10 +21,19 @@ pub enum Place {
 /// Makes the directory of a log, where it is not there.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be made, or everybody may write there.
 pub fn make(directory: &Path) -> Result<(), OpenError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|error| OpenError::Io { path: directory.to_owned(), error })
+    let at = |error| OpenError::Io { path: directory.to_owned(), error };
+    let is_new = !directory.exists();
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(at)?;
+    let mode = directory.metadata().map_err(at)?.mode();
+    if mode & 0o002 != 0 {
+        return Err(OpenError::WorldWritable(directory.to_owned()));
+    }
+    match directory.parent() {
+        Some(parent) if is_new => sync_directory(parent).map_err(at),
+        _ => Ok(()),
+    }
 }
 
 impl Place {

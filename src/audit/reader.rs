@@ -16,6 +16,8 @@ use super::{
 pub struct Reader {
     directory: PathBuf,
     at: Option<(SegmentFile, Lines)>,
+    /// The number of the record that comes next, where that is known.
+    next: Option<u64>,
 }
 
 /// What stands at a place.
@@ -35,7 +37,7 @@ pub enum Found {
 impl Reader {
     /// The beginning of a log.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), at: None }
+        Self { directory: directory.to_owned(), at: None, next: None }
     }
 
     /// A place at or before a record.
@@ -46,7 +48,7 @@ impl Reader {
         let before = SegmentFile::all(directory)?.into_iter().rfind(|one| one.first <= seq);
         let at = before.map(|segment| Ok::<_, io::Error>((segment.lines()?, segment)));
         let at = at.transpose()?.map(|(lines, segment)| (segment, lines));
-        Ok(Self { directory: directory.to_owned(), at })
+        Ok(Self { directory: directory.to_owned(), at, next: None })
     }
 
     /// What stands next; none where nothing does yet.
@@ -58,10 +60,13 @@ impl Reader {
             if let Some(found) = self.read()? {
                 return Ok(Some(found));
             }
-            let after = self.at.as_ref().map(|(segment, _)| segment.first);
-            let successor = SegmentFile::all(&self.directory)?
-                .into_iter()
-                .find(|segment| after.is_none_or(|after| segment.first > after));
+            // A directory that changes while it is read may show a file later than it is there.
+            let successor = match self.successor()? {
+                Some(other) if self.next.is_some_and(|next| next != other.first) => {
+                    self.successor()?
+                }
+                successor => successor,
+            };
             let Some(segment) = successor else { return Ok(None) };
             // Only now is this file known to be complete.
             if let Some(found) = self.read()? {
@@ -72,8 +77,19 @@ impl Reader {
         }
     }
 
+    fn successor(&self) -> io::Result<Option<SegmentFile>> {
+        let after = self.at.as_ref().map(|(segment, _)| segment.first);
+        let mut all = SegmentFile::all(&self.directory)?.into_iter();
+        Ok(all.find(|segment| after.is_none_or(|after| segment.first > after)))
+    }
+
     fn read(&mut self) -> io::Result<Option<Found>> {
-        self.at.as_mut().map_or(Ok(None), |(segment, lines)| read(segment, lines))
+        let Some((segment, lines)) = &mut self.at else { return Ok(None) };
+        let found = read(segment, lines)?;
+        if let Some(Found::Record(record)) = &found {
+            self.next = Some(record.seq + 1);
+        }
+        Ok(found)
     }
 }
 

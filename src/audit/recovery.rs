@@ -1,7 +1,10 @@
 //! What a log's directory holds when it is opened: whole records, and behind them what a
 //! crash left.
 
-use std::{fs, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use super::{chain, log::OpenError, segment::SegmentFile, state::State, tree::Hash};
 
@@ -10,38 +13,62 @@ use super::{chain, log::OpenError, segment::SegmentFile, state::State, tree::Has
 const TORN_MAX: u64 = 64 * 1024 * 1024;
 
 /// What is there already.
+#[derive(Default)]
 pub(super) struct Found {
     /// The last file; none in a new directory.
     pub(super) segment: Option<SegmentFile>,
     /// Bytes of it that are whole records.
     pub(super) length: u64,
-    /// Bytes behind them.
+    /// Bytes behind them, in this file and in those that hold nothing.
     pub(super) torn: u64,
     pub(super) state: State,
+    /// Later files, whose first record was not finished: they hold nothing.
+    unfinished: Vec<PathBuf>,
 }
 
 impl Found {
     /// Reads the last file of a log.
     pub(super) fn read(directory: &Path) -> Result<Self, OpenError> {
         let at = |error| OpenError::Io { path: directory.to_owned(), error };
-        let mut torn = 0;
-        // A file whose first record was not finished holds nothing.
+        let (mut torn, mut unfinished) = (0, Vec::new());
         for segment in SegmentFile::all(directory).map_err(at)?.into_iter().rev() {
             let mut found = Self::in_segment(&segment)?;
             torn += found.torn;
             if found.length > 0 || segment.first == 0 {
-                found.torn = torn;
+                (found.torn, found.unfinished) = (torn, unfinished);
                 return Ok(found);
             }
-            fs::remove_file(&segment.path).map_err(at)?;
+            unfinished.push(segment.path);
         }
-        Ok(Self { segment: None, length: 0, torn, state: State::default() })
+        Ok(Self { torn, unfinished, ..Self::default() })
+    }
+
+    /// Removes what holds nothing, and cuts off what is behind the last whole record.
+    /// Gives the file to go on in, and its length: the last one, where no later one was
+    /// begun, or a new one.
+    ///
+    /// # Errors
+    /// A file cannot be changed.
+    pub(super) fn clear(&self, directory: &Path) -> io::Result<(SegmentFile, u64)> {
+        for file in &self.unfinished {
+            fs::remove_file(file)?;
+        }
+        let Some(last) = &self.segment else { return Ok((SegmentFile::at(directory, 0), 0)) };
+        let closed = last.is_compressed() || !self.unfinished.is_empty();
+        if !last.is_compressed() {
+            let file = fs::OpenOptions::new().write(true).open(&last.path)?;
+            file.set_len(self.length)?;
+            file.sync_all()?;
+        }
+        Ok(match closed && self.length > 0 {
+            true => (SegmentFile::at(directory, self.state.tree().size()), 0),
+            false => (last.clone(), self.length),
+        })
     }
 
     fn in_segment(segment: &SegmentFile) -> Result<Self, OpenError> {
         let at = |error| OpenError::Io { path: segment.path.clone(), error };
-        let mut found =
-            Self { segment: Some(segment.clone()), length: 0, torn: 0, state: State::default() };
+        let mut found = Self { segment: Some(segment.clone()), ..Self::default() };
         let mut lines = segment.lines().map_err(at)?;
         // The link of the line before, where it does not follow what stands before it.
         let mut astray: Option<Hash> = None;
@@ -57,12 +84,14 @@ impl Found {
                     continue;
                 }
             }
-            // A crash leaves records that are not whole, and none that follows another.
+            // A killed process leaves a record that is not whole, and none behind it. Where
+            // several whole ones follow each other behind damage, power that was lost could
+            // have done it, too: that is for somebody to look at.
             let changed = read.is_some_and(|(link, record)| {
                 astray.is_none_or(|before| link == chain::link(&before, record))
             });
             found.torn += line.bytes.len() as u64 + u64::from(line.whole);
-            if found.torn > TORN_MAX || changed {
+            if found.torn > TORN_MAX || changed || segment.is_compressed() {
                 return Err(OpenError::Changed {
                     path: segment.path.clone(),
                     offset: found.length,

@@ -17,6 +17,9 @@ const COMPRESSED: &str = "log.gz";
 /// Digits of the longest number of 64 bits.
 const DIGITS: usize = 20;
 
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 16;
+
 /// A file of a log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SegmentFile {
@@ -83,6 +86,11 @@ impl SegmentFile {
         self.path.extension().is_some_and(|extension| extension == "gz")
     }
 
+    /// Whether there is something in it.
+    pub(super) fn has_records(&self) -> bool {
+        self.path.metadata().is_ok_and(|file| file.len() > 0)
+    }
+
     /// Where it is when it is compressed.
     pub(super) fn compressed(&self) -> PathBuf {
         self.path.with_extension(COMPRESSED)
@@ -93,12 +101,19 @@ impl SegmentFile {
     /// # Errors
     /// It cannot be opened.
     pub fn lines(&self) -> io::Result<Lines> {
-        let file = BufReader::with_capacity(1 << 18, File::open(&self.path)?);
-        let reader = match self.is_compressed() {
+        let (file, compressed) = match File::open(&self.path) {
+            // It was compressed since the directory was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.is_compressed() => {
+                (File::open(self.compressed())?, true)
+            }
+            file => (file?, self.is_compressed()),
+        };
+        let file = BufReader::with_capacity(BUFFER, file);
+        let reader = match compressed {
             false => Source::Plain(file),
             true => {
                 let decoder = GzDecoder::new(file);
-                Source::Compressed(Box::new(BufReader::with_capacity(1 << 18, decoder)))
+                Source::Compressed(Box::new(BufReader::with_capacity(BUFFER, decoder)))
             }
         };
         Ok(Lines { reader, offset: 0, line: Vec::new() })

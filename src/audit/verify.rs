@@ -173,8 +173,7 @@ pub fn verify(
         walk.segment(segment, index == 0, index == last, &mut progress)?;
     }
     let file = segments.last().map(name).unwrap_or_default();
-    let offset =
-        segments.last().map_or(Ok(0), |last| last.path.metadata().map(|file| file.len()))?;
+    let offset = walk.end;
     let instance = walk.state.instance().unwrap_or_default();
     let own = |head: &Checkpoint| head.origin.ends_with(&format!("/{instance}"));
     let compared = heads.iter().filter_map(|head| match head.size {
@@ -216,6 +215,8 @@ struct Walk<'h> {
     state: State,
     /// The `seq` of the next record.
     next: u64,
+    /// Where the last file ends.
+    end: u64,
     /// Up to which record a later one says that files were removed.
     retired: u64,
     /// Whether the tree is that of all records up to here.
@@ -239,7 +240,10 @@ impl Walk<'_> {
         loop {
             let line = match lines.line() {
                 Ok(Some(line)) => line,
-                Ok(None) => break,
+                Ok(None) => {
+                    self.end = lines.offset();
+                    break;
+                }
                 // What was compressed is not what can be read any more.
                 Err(_) if segment.is_compressed() => {
                     let (offset, change) = (lines.offset(), Change::Unreadable { seq: self.next });
@@ -254,8 +258,8 @@ impl Walk<'_> {
             // The writer cuts it off, whatever it says.
             if last && !line.whole {
                 let change = Change::Torn { bytes: line.bytes.len() as u64 };
-                self.findings.push(Finding { file: file.clone(), offset, change });
-                continue;
+                self.findings.push(Finding { file, offset, change });
+                break;
             }
             let read = self.line(line.bytes, offset == 0, first);
             self.findings.extend(self.diverged().map(|change| Finding {

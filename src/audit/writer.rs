@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use super::{
     NotRecorded, Shared,
-    archive::{self, Archive},
+    archive::Archive,
     log::Log,
     note::Signer,
     receipt::Receipt,
@@ -98,8 +98,6 @@ pub(super) struct Writer {
     signer: Option<Signer>,
     shipping: Shipping,
     archive: Archive,
-    /// Up to which record files are removed when the record of that is durable.
-    retiring: Option<u64>,
     metrics: Metrics,
     /// The numbers of the requests that have no outcome.
     numbers: HashMap<Ticket, u64>,
@@ -145,13 +143,13 @@ impl Writer {
         archive: Archive,
         metrics: Metrics,
     ) -> Self {
+        shared.set_durable(log.head_on_disk().0);
         Self {
             log,
             shared,
             signer: None,
             shipping,
             archive,
-            retiring: None,
             metrics,
             numbers: HashMap::new(),
             waiting: Vec::new(),
@@ -200,7 +198,7 @@ impl Writer {
                 let flush = (!self.written.is_empty()).then(|| self.written_since + LINGER);
                 let refusals = self.refusals_since.map(|since| since + REFUSALS);
                 let ship = self.signer.as_ref().and_then(|_| self.shipping.due(&self.log));
-                [flush, refusals, ship].into_iter().flatten().min()
+                [flush, refusals, ship, self.archive.due()].into_iter().flatten().min()
             }
         };
         match due {
@@ -219,6 +217,7 @@ impl Writer {
 
     /// Whether it is the end.
     fn take(&mut self, job: Job) -> bool {
+        self.shared.taken(&job);
         match job {
             Job::Stop => return true,
             Job::Refusals => self.refusals_since = Some(Instant::now()),
@@ -260,15 +259,12 @@ impl Writer {
 
     /// Sees to files that are closed: when one was, and now and then.
     fn look_after_files(&mut self) {
-        let directory = self.log.directory();
         if self.log.take_rotated() {
-            self.archive.compress(&directory);
+            self.archive.closed();
         }
-        if self.retiring.is_none() {
-            self.retiring = self.archive.retirable(&directory, self.shared.counted());
-            let retired = self.retiring.map(|to| Pending::event(Event::Retired { to }));
-            self.waiting.extend(retired);
-        }
+        let retirable = self.archive.retirable(self.shared.counted());
+        let retired = retirable.map(|to| Pending::event(Event::Retired { to }));
+        self.waiting.extend(retired);
     }
 
     fn ship(&mut self, stop: bool) {
@@ -299,7 +295,7 @@ impl Writer {
         let gap = self.gap.as_ref().map(|(gap, _)| Event::Gap(gap.clone()));
         if gap.is_some() {
             self.log.reopen()?;
-        } else if self.log.is_full() {
+        } else if !self.waiting.is_empty() && self.log.is_full() {
             self.flush()?;
             self.log.begin_segment()?;
         }
@@ -328,7 +324,11 @@ impl Writer {
         // Of what is on disk when it is used.
         let signed = self.signed_group();
         let begun = Instant::now();
-        self.log.flush()?;
+        self.shared.set_flushing(true);
+        let flushed = self.log.flush();
+        self.shared.set_flushing(false);
+        flushed?;
+        self.shared.set_durable(self.log.head_on_disk().0);
         self.metrics.audit_flushed(self.written.len(), begun.elapsed());
         self.flushed(signed);
         Ok(())
@@ -359,15 +359,13 @@ impl Writer {
             tracing::info!(refused = gap.refused, "The audit log is written again");
             self.set_failing(false);
         }
-        if let Some(to) = self.retiring.take()
-            && let Err(error) = archive::retire(&self.log.directory(), to)
-        {
-            tracing::warn!(%error, "Old files of the audit log are not removed");
-        }
         let receipts = signed.unwrap_or_default().into_iter().chain(iter::repeat(None));
         let mut together = Vec::new();
         for (pending, receipt) in self.written.drain(..).zip(receipts) {
             // Whoever no longer waits was cancelled, and says so.
+            if let Event::Retired { to } = pending.event {
+                self.archive.retire(to);
+            }
             let written = Written { seq: pending.seq, receipt };
             match pending.durable {
                 None => {}

@@ -65,15 +65,15 @@ impl Policies {
         self.current.load()
     }
 
-    /// Looks at the directory. Something new is loaded when a second look finds the
+    /// Looks at the directory, and announces a new set before it is in force. Something new is loaded when a second look finds the
     /// same: files that are written one after the other are no set.
-    pub fn refresh(&self) -> Reload {
-        self.look(false)
+    pub fn refresh(&self, announce: impl FnOnce(Event)) -> Reload {
+        self.look(false, announce)
     }
 
     /// Looks at the directory and loads at once what is new there.
-    pub fn reload(&self) -> Reload {
-        self.look(true)
+    pub fn reload(&self, announce: impl FnOnce(Event)) -> Reload {
+        self.look(true, announce)
     }
 
     /// SHA-256 over the names and texts of the set in force.
@@ -86,7 +86,7 @@ impl Policies {
         Event::Policies { count: self.current().count(), fingerprint: self.fingerprint().into() }
     }
 
-    fn look(&self, at_once: bool) -> Reload {
+    fn look(&self, at_once: bool, announce: impl FnOnce(Event)) -> Reload {
         // Held throughout: of two that look, the later one does not undo the other.
         let mut seen = self.seen();
         let sources = Sources::read(&self.directory);
@@ -108,7 +108,9 @@ impl Policies {
         seen.new = None;
         match sources.parse() {
             Ok(policy) => {
-                self.current.store(Arc::new(policy.with(self.facts.clone())));
+                let (policy, fingerprint) = (policy.with(self.facts.clone()), found.into());
+                announce(Event::Policies { count: policy.count(), fingerprint });
+                self.current.store(Arc::new(policy));
                 seen.in_force = found;
                 seen.refused = None;
                 Reload::Loaded

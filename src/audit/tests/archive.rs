@@ -9,11 +9,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::crash::{ROTATION, append, request, shipping, start};
+use super::crash::{ROTATION, append, archive, request, shipping, start};
 use crate::{
     audit::{
         Audit, Place, Rotation,
-        archive::{Archive, compress_all},
+        archive::{compress, compress_all},
         log::Log,
         note::Checkpoint,
         reader::{Found, Reader},
@@ -74,6 +74,38 @@ fn a_compressed_file_says_the_same() {
     assert!(!report.is_intact() && report.findings[0].file == file, "{report:?}");
 }
 
+/// A file that was begun and has no record yet, as a killed process leaves it: the one
+/// before was closed, and is not written again, compressed or not.
+#[test]
+fn a_closed_file_is_not_written_again() {
+    for compressed in [false, true] {
+        let directory = TempDir::new().unwrap();
+        let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
+        append(&mut log, 0..5).unwrap();
+        log.begin_segment().unwrap();
+        let size = log.next() - 1;
+        drop(log);
+        let [closed, begun] = &*SegmentFile::all(directory.path()).unwrap() else { panic!() };
+        assert_eq!((begun.first, fs::read(&begun.path).unwrap().len()), (size, 0));
+        // Not even where it is asked for: the next file may be taken back.
+        compress_all(directory.path());
+        assert!(closed.path.exists());
+        if compressed {
+            compress(closed).unwrap();
+        }
+        let closed = SegmentFile::all(directory.path()).unwrap().remove(0);
+        let before = fs::read(&closed.path).unwrap();
+        for _ in 0..2 {
+            drop(Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap());
+        }
+        assert_eq!(fs::read(&closed.path).unwrap(), before);
+        let report = verify(directory.path(), &[], |_| ()).unwrap();
+        assert!(report.findings.is_empty() && report.open == 0, "{report:?}");
+        assert_eq!(SegmentFile::all(directory.path()).unwrap().len(), 2);
+        assert!(read(&directory).into_iter().eq(0..report.size));
+    }
+}
+
 /// Files go when they are old and counted, and the log says so before.
 #[tokio::test]
 async fn what_is_retired_is_said() {
@@ -84,11 +116,18 @@ async fn what_is_retired_is_said() {
     let (audit, received) = Audit::unwritten(log.instance());
     // The file behind it is not counted to its end.
     audit.set_counted(kept + 1);
-    let archive = Archive::new(false, Some(Duration::ZERO));
+    let archive = archive(directory.path(), Some(Duration::ZERO));
     let shared = Arc::clone(&audit.shared);
     let writer = Writer::new(log, shared, shipping(directory.path()), archive, Metrics::new());
     let thread = thread::spawn(move || writer.run(&received));
-    audit.begin(request(20), Instant::now()).durable().await.unwrap();
+    let began = Instant::now();
+    for id in 20.. {
+        audit.begin(request(id), Instant::now()).durable().await.unwrap();
+        if SegmentFile::all(directory.path()).unwrap()[0].first == kept {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
     drop(audit);
     thread.join().unwrap();
     let report = verify(directory.path(), &[], |_| ()).unwrap();

@@ -37,6 +37,10 @@ pub(super) fn shipping(directory: &Path) -> Shipping {
     Shipping::to(directory, Duration::from_secs(3600))
 }
 
+pub(super) fn archive(directory: &Path, keep: Option<Duration>) -> Archive {
+    Archive::start(directory, false, keep).unwrap()
+}
+
 pub(super) fn start() -> Start {
     Start {
         version: "0".to_owned(),
@@ -155,7 +159,7 @@ async fn an_outcome_does_not_wait() {
         log,
         Arc::clone(&audit.shared),
         shipping(directory.path()),
-        Archive::new(false, None),
+        archive(directory.path(), None),
         Metrics::new(),
     );
     let thread = thread::spawn(move || writer.run(&received));
@@ -293,9 +297,13 @@ async fn what_fails_is_made_good() {
 
     let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
     log.replace_file(full());
-    let (audit, writing) =
-        Audit::over(log, shipping(directory.path()), Archive::new(false, None), Metrics::new())
-            .unwrap();
+    let (audit, writing) = Audit::over(
+        log,
+        shipping(directory.path()),
+        archive(directory.path(), None),
+        Metrics::new(),
+    )
+    .unwrap();
     let first = audit.begin(request(3), Instant::now()).durable().await;
     assert!(first.is_err() && !audit.is_writable());
     // Until it is tried again, nobody waits for it.

@@ -100,8 +100,8 @@ impl Room {
         Ok(())
     }
 
-    /// A room for a section. There is one for each worker, so that it is rare to
-    /// wait here, and never for longer than a signature takes.
+    /// A room for a section. There is one for each worker, and the audit log's thread
+    /// shares them: it is rare to wait here, and never for longer than a signature takes.
     pub fn for_section() -> Self {
         loop {
             match Self::left(SECTION) {
