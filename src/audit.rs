@@ -173,8 +173,10 @@ impl Audit {
     /// at once that it is.
     pub(crate) fn unwritten_but_acknowledged(&self) -> Self {
         let (audit, received) = Self::unwritten(self.instance);
+        let shared = Arc::clone(&audit.shared);
         thread::spawn(move || {
             for job in received {
+                shared.taken(&job);
                 let written = |_| Written { seq: 0, receipt: None };
                 match job {
                     Job::Request { durable, .. } => drop(durable.send(Ok(written(0)))),

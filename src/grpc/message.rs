@@ -1,5 +1,6 @@
 //! Domain values as messages of the contract.
 
+use bytes::Bytes;
 use tonic::{Request, Status};
 
 use crate::{
@@ -85,10 +86,13 @@ pub(super) fn share(share: &ShareDescription) -> proto::Share {
 
 pub(super) fn receipt(receipt: Receipt) -> proto::Receipt {
     let Receipt { sequence, record, path, checkpoint, signature_recorded } = receipt;
+    // One allocation for all hashes.
+    let mut hashes = Bytes::from([&[record], &*path].concat().concat());
+    let record_hash = hashes.split_to(record.len());
     proto::Receipt {
         sequence,
-        record_hash: record.to_vec().into(),
-        path: path.into_iter().map(|hash| hash.to_vec().into()).collect(),
+        record_hash,
+        path: path.iter().map(|hash| hashes.split_to(hash.len())).collect(),
         checkpoint: checkpoint.to_string(),
         signature_recorded,
     }
