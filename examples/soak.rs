@@ -186,9 +186,12 @@ async fn soak(wanted: u64) -> Result<()> {
     line("descriptors", early.descriptors as u64, late.descriptors as u64);
     line("threads", early.threads, late.threads);
 
+    let begun = Instant::now();
     let report = verify(&audit, &[], |_| ())?;
+    let verified = begun.elapsed().as_secs_f64();
     let recorded = signatures(&audit)? - of_the_demo;
     println!("audit log    {} records, {recorded} signatures, {} open", report.size, report.open);
+    println!("verified in  {verified:.1} s, {:.0} records a second", report.size as f64 / verified);
     if !report.is_intact() || recorded != signed {
         return Err("the audit log does not have what was signed".into());
     }

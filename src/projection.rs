@@ -36,7 +36,7 @@ use crate::{
 /// How often the log is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
 /// The most records that are read before some are counted.
-const MOST: u64 = 20_000;
+const MOST: u64 = 4_000;
 
 /// How far a log is counted, and what was read of the rest.
 struct Projection {
@@ -58,6 +58,12 @@ struct Use {
     at: SystemTime,
     /// Whether it counts; none while nobody knows.
     counts: Option<bool>,
+}
+
+/// What a record says of uses.
+enum Step {
+    Asked { seq: u64, request: Use },
+    Ended { of: u64, counts: bool },
 }
 
 /// Why a log is not counted.
@@ -143,7 +149,7 @@ impl Projection {
         let Some(mut reader) = self.reader.take() else { return Ok(()) };
         let (first, last) = (self.read, durable.min(self.read + MOST));
         let read = spawn_blocking(move || {
-            let mut records = Vec::new();
+            let mut steps = Vec::new();
             let mut next = first;
             while next < last
                 && let Some(record) = next_record(&mut reader)?
@@ -156,33 +162,24 @@ impl Projection {
                     return Err(io::Error::other(what));
                 }
                 next += 1;
-                records.push(record);
+                steps.extend(Step::of(record));
             }
-            Ok((reader, records))
+            Ok((reader, next, steps))
         });
         // After an error it begins anew.
-        let (reader, records) = read.await.map_err(io::Error::other)??;
-        self.reader = Some(reader);
-        records.into_iter().for_each(|record| self.take(record));
-        Ok(())
-    }
-
-    fn take(&mut self, record: Record) {
-        self.read = record.seq + 1;
-        match record.event {
-            Event::Request(request) if signs(&request) => {
-                let share = request.share.and_then(|share| share.parse().ok());
-                let at = record.time.moment().unwrap_or(SystemTime::UNIX_EPOCH);
-                let counts = request.ended.map(|ended| is_use(ended.outcome));
-                self.requests.insert(record.seq, Use { share, at, counts });
-            }
-            Event::Outcome { of, ended } => {
-                if let Some(request) = self.requests.get_mut(&of) {
-                    request.counts = Some(is_use(ended.outcome));
+        let (reader, read, steps) = read.await.map_err(io::Error::other)??;
+        (self.reader, self.read) = (Some(reader), read);
+        for step in steps {
+            match step {
+                Step::Asked { seq, request } => drop(self.requests.insert(seq, request)),
+                Step::Ended { of, counts } => {
+                    if let Some(request) = self.requests.get_mut(&of) {
+                        request.counts = Some(counts);
+                    }
                 }
             }
-            _ => {}
         }
+        Ok(())
     }
 
     /// What is known up to the first request that has no outcome, and where that is.
@@ -203,6 +200,22 @@ impl Projection {
     fn counted(&mut self, to: u64) {
         self.from = to;
         self.requests = mem::take(&mut self.requests).split_off(&to);
+    }
+}
+
+impl Step {
+    /// What a record says of uses, if anything.
+    fn of(record: Record) -> Option<Self> {
+        match record.event {
+            Event::Request(request) if signs(&request) => {
+                let share = request.share.and_then(|share| share.parse().ok());
+                let at = record.time.moment().unwrap_or(SystemTime::UNIX_EPOCH);
+                let counts = request.ended.map(|ended| is_use(ended.outcome));
+                Some(Self::Asked { seq: record.seq, request: Use { share, at, counts } })
+            }
+            Event::Outcome { of, ended } => Some(Self::Ended { of, counts: is_use(ended.outcome) }),
+            _ => None,
+        }
     }
 }
 
