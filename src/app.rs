@@ -8,7 +8,11 @@ use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tonic::service::Routes;
 
 use crate::{
-    audit::{Audit, OpenError, Writing, record::Start},
+    audit::{
+        Audit, OpenError, Writing,
+        record::Start,
+        webhook::{Webhook, WebhookError},
+    },
     config::{Config, KmsConfig, Limits, StoreConfig, TlsConfig},
     custody::Custody,
     enclave::{self, Enclave, EnclaveError, SecretPool},
@@ -45,6 +49,7 @@ pub struct App {
     custody: Option<Socket>,
     tls: Option<TlsListener>,
     metrics_listener: Option<TcpListener>,
+    webhook: Option<Webhook>,
     reloading: Reloading,
 }
 
@@ -77,6 +82,9 @@ pub enum StartError {
     /// The audit log cannot be opened.
     #[error("audit.directory: {0}")]
     Audit(#[from] OpenError),
+    /// The webhook of the audit log cannot be used.
+    #[error("audit.webhook: {0}")]
+    Webhook(#[from] WebhookError),
     /// The key that signs the audit log is not this instance's.
     #[error("audit: {0}")]
     Identity(#[from] IdentityError),
@@ -256,8 +264,10 @@ impl App {
             None => None,
             Some(address) => Some(TcpListener::bind(address).await.map_err(StartError::Metrics)?),
         };
-        let reloading = Reloading::default();
-        Ok(Self { signing, config, enclave, custody, tls, metrics_listener, reloading })
+        let webhook = config.audit.webhook.as_ref();
+        let webhook = webhook.map(|webhook| Webhook::new(webhook, signing.metrics.clone()));
+        let (webhook, reloading) = (webhook.transpose()?, Reloading::default());
+        Ok(Self { signing, config, enclave, custody, tls, metrics_listener, webhook, reloading })
     }
 
     /// The KMS, for whoever closes it when nothing uses it any more.
@@ -285,7 +295,8 @@ impl App {
     /// # Errors
     /// A part ended before its time; the others were ended with it.
     pub async fn run(self, draining: Draining) -> Result<(), PartFailed> {
-        let Self { signing, config, enclave, custody, tls, metrics_listener, reloading } = self;
+        let Self { signing, config, enclave, custody, tls, metrics_listener, webhook, reloading } =
+            self;
         let limits = config.limits;
         let metrics = signing.metrics.clone();
         let credentials = tls.as_ref().map(TlsListener::credentials);
@@ -335,13 +346,25 @@ impl App {
         parts.spawn(policies);
         let directory = config.audit.directory.clone();
         parts.spawn(projection::follow(signing.clone(), directory, draining.clone()));
+        let audit = signing.audit.clone();
         parts.spawn(health.watch(signing, draining));
-        while let Some(ended) = parts.join_next().await {
-            // The rest is dropped, and with it every socket: a process that serves
-            // in part would look alive.
-            ended.map_err(|_| PartFailed)?;
-        }
-        Ok(())
+        let serving = async {
+            while let Some(ended) = parts.join_next().await {
+                // The rest is dropped, and with it every socket: a process that serves
+                // in part would look alive.
+                ended.map_err(|_| PartFailed)?;
+            }
+            Ok(())
+        };
+        let Some(webhook) = webhook else { return serving.await };
+        let served = tokio::select! {
+            served = serving => served,
+            () = webhook.follow(audit.checkpoints()) => Err(PartFailed),
+        };
+        // With every request that was answered.
+        audit.ship().await;
+        webhook.deliver_last(&audit.checkpoints()).await;
+        served
     }
 }
 

@@ -31,6 +31,7 @@ mod state;
 mod tests;
 pub mod tree;
 pub mod verify;
+pub mod webhook;
 mod writer;
 
 use std::{
@@ -62,6 +63,7 @@ use record::{Ended, Event, Refused, Request, Start};
 use shipping::Shipping;
 use state::State;
 use tree::Frontier;
+use webhook::{Checkpoints, WebhookSettings};
 use writer::{Job, Ticket, Writer, Written};
 
 /// The log, for those who have something to say. Cheap to clone.
@@ -70,6 +72,7 @@ pub struct Audit {
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
     instance: Uuid,
+    checkpoints: Checkpoints,
 }
 
 /// What a log is opened with.
@@ -87,6 +90,8 @@ pub struct Settings {
     pub compress: bool,
     /// How long they are kept; none for ever.
     pub keep: Option<Duration>,
+    /// Where checkpoints are delivered as well, if anywhere.
+    pub webhook: Option<WebhookSettings>,
 }
 
 /// The thread that writes the log. Stops it when it is dropped.
@@ -142,7 +147,7 @@ impl Audit {
         start: Start,
         metrics: Metrics,
     ) -> Result<(Self, Writing), OpenError> {
-        let Settings { directory, place, rotation, checkpoints, compress, keep } = settings;
+        let Settings { directory, place, rotation, checkpoints, compress, keep, .. } = settings;
         let log = Log::open(directory, *place, *rotation, start)?;
         let shipping = Shipping::to(directory, *checkpoints);
         let started = Archive::start(directory, *compress, *keep)
@@ -156,7 +161,8 @@ impl Audit {
         archive: Archive,
         metrics: Metrics,
     ) -> io::Result<(Self, Writing)> {
-        let (audit, received) = Self::unwritten(log.instance());
+        let checkpoints = shipping.checkpoints();
+        let (audit, received) = Self::unwritten(log.instance(), checkpoints);
         let writer = Writer::new(log, Arc::clone(&audit.shared), shipping, archive, metrics);
         let thread = thread::Builder::new().name("audit".to_owned());
         let thread = Some(thread.spawn(move || writer.run(&received))?);
@@ -164,15 +170,28 @@ impl Audit {
         Ok((audit, Writing { jobs, thread }))
     }
 
-    fn unwritten(instance: Uuid) -> (Self, mpsc::Receiver<Job>) {
+    fn unwritten(instance: Uuid, checkpoints: Checkpoints) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, received) = mpsc::channel();
-        (Self { jobs, shared: Arc::default(), instance }, received)
+        (Self { jobs, shared: Arc::default(), instance, checkpoints }, received)
+    }
+
+    /// The signed heads of the tree, as they are shipped.
+    pub fn checkpoints(&self) -> Checkpoints {
+        self.checkpoints.clone()
+    }
+
+    /// Ships the head of what is on disk, where the log grew. Resolves when it is.
+    pub async fn ship(&self) {
+        let (shipped, told) = oneshot::channel();
+        self.tell(Job::Ship(shipped));
+        // Where the thread is gone, there is nothing to ship.
+        let _ = told.await;
     }
 
     /// For whoever measures what the log costs: nothing is written, and everybody is told
     /// at once that it is.
     pub(crate) fn unwritten_but_acknowledged(&self) -> Self {
-        let (audit, received) = Self::unwritten(self.instance);
+        let (audit, received) = Self::unwritten(self.instance, self.checkpoints());
         let shared = Arc::clone(&audit.shared);
         thread::spawn(move || {
             for job in received {

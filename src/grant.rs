@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     audit::{
-        Audit, Entry,
+        Audit, Entry, NotRecorded,
         receipt::Receipt,
         record::{Decision, Ended, Hex, Outcome, Request},
     },
@@ -80,6 +80,10 @@ impl Signing {
         call: &Call,
         Decided { request, permit }: Decided<A>,
     ) -> Result<Grant<A>, Refusal> {
+        // Nothing is fetched, unwrapped or signed for what cannot be recorded.
+        if !self.audit.is_writable() {
+            return Err(NotRecorded.into());
+        }
         let decided = Unrecorded { audit: &self.audit, call, request: Some(request) };
         let permit = match permit {
             Ok(permit) => permit,

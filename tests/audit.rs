@@ -5,6 +5,7 @@ mod killed;
 mod own;
 mod proven;
 mod recorded;
+mod webhook;
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -6,10 +6,13 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{log::Log, note::Signer};
+use tokio::sync::watch;
+
+use super::{log::Log, note::Signer, webhook::Checkpoints};
 use crate::telemetry::Metrics;
 
 /// The file beside the log.
@@ -21,11 +24,18 @@ pub(super) struct Shipping {
     every: Duration,
     at: Instant,
     size: u64,
+    checkpoints: watch::Sender<Option<Arc<str>>>,
 }
 
 impl Shipping {
     pub(super) fn to(directory: &Path, every: Duration) -> Self {
-        Self { directory: directory.to_owned(), every, at: Instant::now(), size: 0 }
+        let (checkpoints, _) = watch::channel(None);
+        Self { directory: directory.to_owned(), every, at: Instant::now(), size: 0, checkpoints }
+    }
+
+    /// The heads as they are shipped.
+    pub(super) fn checkpoints(&self) -> Checkpoints {
+        self.checkpoints.subscribe()
     }
 
     /// When the next head is to be shipped, if the log grew.
@@ -41,6 +51,7 @@ impl Shipping {
             return tracing::error!("The enclave did not sign the head of the audit log");
         };
         tracing::info!(size, note, "Checkpoint");
+        self.checkpoints.send_replace(Some(note.as_str().into()));
         match replace(&self.directory.join(FILE), note.as_bytes()) {
             Ok(()) => {
                 self.size = size;

@@ -58,6 +58,8 @@ pub(super) enum Job {
     Event(Event),
     /// The key that signs from here on.
     Signer(Signer),
+    /// The head of what is on disk is wanted now.
+    Ship(oneshot::Sender<()>),
     /// There are refusals to add up.
     Refusals,
     /// The process ends.
@@ -97,6 +99,8 @@ pub(super) struct Writer {
     /// Since the instance's key is open.
     signer: Option<Signer>,
     shipping: Shipping,
+    /// Who waits for the next head.
+    wanted: Vec<oneshot::Sender<()>>,
     archive: Archive,
     metrics: Metrics,
     /// The numbers of the requests that have no outcome.
@@ -149,6 +153,7 @@ impl Writer {
             shared,
             signer: None,
             shipping,
+            wanted: Vec::new(),
             archive,
             metrics,
             numbers: HashMap::new(),
@@ -222,6 +227,7 @@ impl Writer {
             Job::Stop => return true,
             Job::Refusals => self.refusals_since = Some(Instant::now()),
             Job::Signer(signer) => self.signer = Some(signer),
+            Job::Ship(shipped) => self.wanted.push(shipped),
             Job::Event(event) => self.waiting.push(Pending::event(event)),
             Job::Request { request, ticket, durable } => {
                 let durable = Some(Durable::One(durable));
@@ -268,10 +274,12 @@ impl Writer {
     }
 
     fn ship(&mut self, stop: bool) {
-        let due = self.shipping.due(&self.log).is_some_and(|due| stop || due <= Instant::now());
+        let wanted = stop || !self.wanted.is_empty();
+        let due = self.shipping.due(&self.log).is_some_and(|due| wanted || due <= Instant::now());
         if let (true, Some(signer)) = (due, &self.signer) {
             self.shipping.ship(&self.log, signer, &self.metrics);
         }
+        self.wanted.drain(..).for_each(|wanted| _ = wanted.send(()));
     }
 
     /// Writes what waits, and flushes where somebody waits for that; at a failure keeps

@@ -1,11 +1,13 @@
 //! `[audit]`: where the audit log is, when a file of it has had enough and how long it is
 //! kept, and how often the log's head is shipped.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
+
+use reqwest::Url;
 
 use super::document::Table;
 use crate::{
-    audit::{Place, Rotation, Settings},
+    audit::{Place, Rotation, Settings, webhook::WebhookSettings},
     key::Environment,
 };
 
@@ -26,6 +28,7 @@ pub(super) fn read(table: Table<'_>, environment: Option<&Environment>) -> Optio
         "forever" => Some(None),
         text => humantime::parse_duration(text).ok().filter(|keep| *keep >= KEEP_MIN).map(Some),
     });
+    let webhook = webhook(table.table("webhook"));
     table.finish();
     let place = match environment.is_some_and(Environment::is_production) {
         true => Place::Disk,
@@ -39,5 +42,22 @@ pub(super) fn read(table: Table<'_>, environment: Option<&Environment>) -> Optio
         checkpoints: checkpoints?,
         compress: compress?,
         keep: keep?,
+        webhook: webhook?,
     })
+}
+
+fn webhook(table: Table<'_>) -> Option<Option<WebhookSettings>> {
+    if !table.is_there() {
+        return Some(None);
+    }
+    let what = "an address such as \"https://collector.internal:8443/checkpoints\"";
+    let url = table.required("url", what, |value| {
+        let url: Url = value.as_str()?.parse().ok()?;
+        (url.scheme() == "https" && url.has_host()).then_some(url)
+    });
+    let ca_file =
+        table.path("ca_file", "the path of the PEM certificate of the authority to trust");
+    let token_file = table.optional_text("token_file").map(PathBuf::from);
+    table.finish();
+    Some(Some(WebhookSettings { url: url?, ca_file: ca_file?, token_file }))
 }

@@ -53,6 +53,11 @@ impl Reach {
             }
         }
         reach.writes.insert(absolute(&config.audit.directory));
+        if let Some(webhook) = &config.audit.webhook {
+            reach.connects.extend(webhook.url.port_or_known_default());
+            reach.read(&webhook.ca_file);
+            webhook.token_file.iter().for_each(|file| reach.read(file));
+        }
         match &config.store {
             StoreConfig::Sqlite { path } => reach.write(path),
             StoreConfig::Postgres(settings) => {

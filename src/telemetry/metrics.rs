@@ -228,6 +228,12 @@ impl Metrics {
         self.0.audit.shipped.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
 
+    /// Notes that a checkpoint was delivered to the webhook now.
+    pub fn audit_delivered(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.0.audit.delivered.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    }
+
     /// Notes until when the TLS listener's certificate is valid.
     pub fn set_tls_certificate(&self, not_after: SystemTime) {
         if let Some(tls) = &self.0.tls {

@@ -39,6 +39,7 @@ async fn without_room_nothing_is_signed_and_with_room_it_goes_on() {
         assert_refused(&served.sign(&share).await.unwrap_err(), Code::Internal, "AUDIT_FAILED");
         served.until("readiness is off", |served| served.metric("ready") == Some(0)).await;
         assert_refused(&served.sign(&share).await.unwrap_err(), Code::Internal, "AUDIT_FAILED");
+        assert_refused(&served.sign(&share).await.unwrap_err(), Code::Internal, "AUDIT_FAILED");
         limit(&served, None);
         served.until("readiness is back", |served| served.metric("ready") == Some(1)).await;
         served.sign(&share).await.unwrap();
@@ -48,6 +49,14 @@ async fn without_room_nothing_is_signed_and_with_room_it_goes_on() {
     let log = Log::read(&audit);
     let outcomes = log.requests.values().filter(|(_, ended)| ended.outcome == Outcome::Signed);
     assert_eq!(outcomes.count(), signed);
+    // What was refused meanwhile is counted, by its caller.
+    let counted = log.records.iter().any(|record| match &record.event {
+        Event::Refused(refused) => {
+            refused.caller.as_deref() == Some("app") && refused.reason == "AUDIT_FAILED"
+        }
+        _ => false,
+    });
+    assert!(counted);
     let gaps = log.records.iter().filter(|record| matches!(record.event, Event::Gap(_)));
     assert_eq!(gaps.count(), 4);
     drop(home);

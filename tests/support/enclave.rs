@@ -322,6 +322,7 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
             checkpoints: Duration::from_secs(60),
             compress: true,
             keep: None,
+            webhook: None,
         },
         limits: setup.limits,
         log_level: tracing::Level::WARN,

@@ -113,7 +113,8 @@ async fn what_is_retired_is_said() {
     let heads: Vec<_> = SegmentFile::all(directory.path()).unwrap();
     let kept = heads[3].first;
     let log = Log::open(directory.path(), Place::Anywhere, SMALL, start()).unwrap();
-    let (audit, received) = Audit::unwritten(log.instance());
+    let (audit, received) =
+        Audit::unwritten(log.instance(), shipping(directory.path()).checkpoints());
     // The file behind it is not counted to its end.
     audit.set_counted(kept + 1);
     let archive = archive(directory.path(), Some(Duration::ZERO));

@@ -29,8 +29,9 @@ pub(super) const ROTATION: Rotation = Rotation { size: 1 << 20, age: Duration::f
 
 fn settings(directory: &Path) -> Settings {
     let (directory, checkpoints) = (directory.to_owned(), Duration::from_secs(3600));
-    let (place, rotation, compress, keep) = (Place::Anywhere, ROTATION, true, None);
-    Settings { directory, place, rotation, checkpoints, compress, keep }
+    let (place, rotation, compress) = (Place::Anywhere, ROTATION, true);
+    let (keep, webhook) = (None, None);
+    Settings { directory, place, rotation, checkpoints, compress, keep, webhook }
 }
 
 pub(super) fn shipping(directory: &Path) -> Shipping {
@@ -151,7 +152,8 @@ async fn every_request_has_one_outcome() {
 async fn an_outcome_does_not_wait() {
     let directory = TempDir::new().unwrap();
     let log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
-    let (audit, received) = Audit::unwritten(log.instance());
+    let (audit, received) =
+        Audit::unwritten(log.instance(), shipping(directory.path()).checkpoints());
     let mut early = audit.begin(request(0), Instant::now());
     early.signed(&[7; 64]);
     let mut late = audit.begin(request(1), Instant::now());

@@ -54,6 +54,7 @@ fn audit() -> Audit {
         checkpoints: Duration::from_secs(3600),
         compress: false,
         keep: None,
+        webhook: None,
     };
     Audit::open(&settings, Start::default(), Metrics::new()).unwrap().0
 }

@@ -19,6 +19,7 @@ pub(super) struct Audit {
     pub(super) queue: Gauge<i64, AtomicI64>,
     pub(super) writable: Gauge<i64, AtomicI64>,
     pub(super) shipped: Gauge<i64, AtomicI64>,
+    pub(super) delivered: Gauge<i64, AtomicI64>,
     pub(super) uncounted: Gauge<i64, AtomicI64>,
 }
 
@@ -30,9 +31,10 @@ impl Audit {
             queue: Gauge::default(),
             writable: Gauge::default(),
             shipped: Gauge::default(),
+            delivered: Gauge::default(),
             uncounted: Gauge::default(),
         };
-        let Self { records, flushes, queue, writable, shipped, uncounted } = &audit;
+        let Self { records, flushes, queue, writable, shipped, delivered, uncounted } = &audit;
         registry.register("audit_records", "Records that are durable", records.clone());
         registry.register(
             "audit_flush_seconds",
@@ -54,6 +56,11 @@ impl Audit {
             "audit_checkpoint_timestamp_seconds",
             "When the signed head of the audit log was last shipped, in seconds since 1970",
             shipped.clone(),
+        );
+        registry.register(
+            "audit_checkpoint_delivered_timestamp_seconds",
+            "When a signed head was last delivered to the webhook, in seconds since 1970",
+            delivered.clone(),
         );
         registry.register(
             "audit_uncounted",
