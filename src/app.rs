@@ -10,7 +10,7 @@ use tonic::service::Routes;
 use crate::{
     audit::{
         Audit, OpenError, Writing,
-        record::Start,
+        record::{Event, Start},
         webhook::{Webhook, WebhookError},
     },
     config::{Config, KmsConfig, Limits, StoreConfig, TlsConfig},
@@ -162,7 +162,10 @@ pub async fn signing(
     metrics: Metrics,
 ) -> Result<Signing, StartError> {
     let policy = Policies::load(&config.policies, config.facts()).map_err(StartError::Policy)?;
-    audit.note(policy.event());
+    audit.note(Event::Policies {
+        count: policy.current().count(),
+        fingerprint: policy.fingerprint().into(),
+    });
     let store = store(&config.store).await?;
     let kms = kms(&config.kms, &config.environment, enclave.pool())?;
     let signing = Signing {
@@ -176,8 +179,8 @@ pub async fn signing(
         rates: Rates::new(&config.callers, config.limits.rates, metrics.clone()),
         metrics,
     };
-    match signing.identity.open(&signing, Instant::now() + PATIENCE).await {
-        Ok(_) => {}
+    match signing.identify(Instant::now() + PATIENCE).await {
+        Ok(()) => {}
         // Whoever needs it tries again.
         Err(IdentityError::Kms(error)) if !error.is_of_the_record() => {
             tracing::warn!(%error, "The log is not signed yet");

@@ -17,6 +17,7 @@
 mod archive;
 pub mod chain;
 mod entry;
+mod error;
 mod log;
 pub mod note;
 mod place;
@@ -51,9 +52,10 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub use entry::{Entry, FrameEntry, Recorded, RecordedFrames};
-pub use log::{OpenError, Rotation};
-pub use place::{Place, make};
-pub use shipping::{FILE as CHECKPOINT, replace};
+pub use error::OpenError;
+pub use log::Rotation;
+pub use place::{CHECKPOINT, Place, make};
+pub use shipping::replace;
 
 use crate::telemetry::Metrics;
 use archive::Archive;

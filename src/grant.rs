@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::{
     audit::{
@@ -13,6 +14,7 @@ use crate::{
     },
     caller::Call,
     envelope::Identity,
+    identity::{IdentityError, Parts},
     key::{Environment, ShareId},
     payload::Payload,
     policy::{Action, Denied, NewShare, Permit, Policy, ShareSubject},
@@ -91,11 +93,21 @@ impl Signing {
         };
         // Before the record, which is to have a receipt. Open it stays.
         if A::OPENS
-            && let Err(error) = self.identity.open(self, call.deadline).await
+            && let Err(error) = self.identify(call.deadline).await
         {
             return Err(decided.refuse(error.into()).await);
         }
         Ok(Grant { permit, entry: decided.begin() })
+    }
+
+    /// Opens the key that signs the log, unless it is open.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub(crate) async fn identify(&self, deadline: Instant) -> Result<(), IdentityError> {
+        let Self { environment, audit, kms, enclave, .. } = self;
+        let parts = Parts { environment, audit, kms: &**kms, enclave };
+        self.identity.open(&parts, deadline).await.map(drop)
     }
 
     /// Records a request for a share that is not there, which is denied like one that the

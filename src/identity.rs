@@ -17,19 +17,34 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::OnceCell, time::Instant};
 
+pub use crate::refusal::IdentityError;
+
 use crate::{
-    audit,
-    audit::note::{Name, Signer},
-    enclave::{EnclaveError, Generated, OpenShare},
+    audit::{
+        self, Audit,
+        note::{Name, Signer},
+    },
+    enclave::{Enclave, EnclaveError, Generated, OpenShare},
     envelope::{Envelope, Identity, KekContext, WrappedDek},
-    key::{AccountAddress, Algorithm, PublicKey, RecordVersion, Revision, ShareState},
-    kms::{KmsError, KmsErrorKind},
+    key::{AccountAddress, Algorithm, Environment, PublicKey, RecordVersion, Revision, ShareState},
+    kms::{Kms, KmsError, KmsErrorKind},
     payload::Payload,
     permitted::{PermittedEnvelope, RecordError},
     policy::{GenerateShare, NewShare, Permit, Sign, UseShare, instance_wallet},
     record::{ShareDescription, ShareRecord},
-    sign::Signing,
 };
+
+/// What the key is made and opened with.
+pub struct Parts<'a> {
+    /// The environment that this process serves.
+    pub environment: &'a Environment,
+    /// The log.
+    pub audit: &'a Audit,
+    /// What wraps its DEK.
+    pub kms: &'a dyn Kms,
+    /// Where it is open.
+    pub enclave: &'a Enclave,
+}
 
 /// The file beside the log.
 const FILE: &str = "identity.json";
@@ -39,28 +54,6 @@ const FILE: &str = "identity.json";
 pub struct InstanceKey {
     directory: PathBuf,
     open: Arc<OnceCell<Name>>,
-}
-
-/// Why the instance's key is not open.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum IdentityError {
-    /// Its file cannot be read or written.
-    #[error("{path}: {error}", path = path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: Arc<io::Error>,
-    },
-    /// Its file holds something else.
-    #[error("{path}: this is not the key of this log under the configured KEK: start with another audit.directory, or put the right file back", path = .0.display())]
-    Other(PathBuf),
-    /// The KMS did not wrap or unwrap it.
-    #[error("the key that signs the log (identity.json): kms: {0}")]
-    Kms(KmsError),
-    /// The enclave did not make or open it.
-    #[error("the key that signs the log (identity.json): enclave: {0}")]
-    Enclave(EnclaveError),
 }
 
 /// The file: public key and envelope.
@@ -86,47 +79,47 @@ impl InstanceKey {
     ///
     /// # Errors
     /// [`IdentityError`]; the next call tries again.
-    pub async fn open(&self, signing: &Signing, deadline: Instant) -> Result<&Name, IdentityError> {
-        self.open.get_or_try_init(|| self.begin(signing, deadline)).await
+    pub async fn open(&self, parts: &Parts<'_>, deadline: Instant) -> Result<&Name, IdentityError> {
+        self.open.get_or_try_init(|| self.begin(parts, deadline)).await
     }
 
-    async fn begin(&self, signing: &Signing, deadline: Instant) -> Result<Name, IdentityError> {
+    async fn begin(&self, parts: &Parts<'_>, deadline: Instant) -> Result<Name, IdentityError> {
         let path = self.directory.join(FILE);
         let read = read(&path).map_err(|error| file(&path, error))?;
         let stored = match read {
             Some(stored) => Some(stored),
-            None => self.make(signing, &path, deadline).await?,
+            None => self.make(parts, &path, deadline).await?,
         };
         let unsealed = match stored {
-            Some(stored) => unseal(signing, &path, &stored, deadline).await,
+            Some(stored) => unseal(parts, &path, &stored, deadline).await,
             None => Err(no_login()),
         };
         let (share, kept) = match unsealed {
             Ok(share) => (share, true),
             // Where no login may wrap, or none may unwrap.
             Err(IdentityError::Kms(error)) if error.kind == KmsErrorKind::NoLogin => {
-                (for_one_run(signing)?, false)
+                (for_one_run(parts)?, false)
             }
             Err(error) => return Err(error),
         };
-        let origin = format!("countersign/{}/{}", signing.environment, signing.audit.instance());
+        let origin = format!("countersign/{}/{}", parts.environment, parts.audit.instance());
         let key = share.permit().share().public_key;
         let key = key.as_bytes().try_into().map_err(|_| IdentityError::Other(path))?;
         let name = Name::new(origin, key);
-        signing.audit.sign_with(Signer::new(name.clone(), move |text| sign(&share, text)), kept);
+        parts.audit.sign_with(Signer::new(name.clone(), move |text| sign(&share, text)), kept);
         Ok(name)
     }
 
     /// Makes a key and seals it; none where no login may wrap.
     async fn make(
         &self,
-        signing: &Signing,
+        parts: &Parts<'_>,
         path: &Path,
         deadline: Instant,
     ) -> Result<Option<Stored>, IdentityError> {
-        let Generated { dek, header, sealed, public_key } = generate(signing)?;
+        let Generated { dek, header, sealed, public_key } = generate(parts)?;
         let context = KekContext::of(&header.identity);
-        let wrapped = match signing.kms.wrap(&context, dek, deadline).await {
+        let wrapped = match parts.kms.wrap(&context, dek, deadline).await {
             Ok(wrapped) => wrapped,
             Err(error) if error.kind == KmsErrorKind::NoLogin => return Ok(None),
             Err(error) => return Err(IdentityError::Kms(error)),
@@ -142,11 +135,11 @@ impl InstanceKey {
 }
 
 /// What the key is called: a share of the instance's own wallet, by the name of the log.
-fn subject(signing: &Signing) -> Result<NewShare, IdentityError> {
+fn subject(parts: &Parts<'_>) -> Result<NewShare, IdentityError> {
     Ok(NewShare {
-        environment: signing.environment.clone(),
+        environment: parts.environment.clone(),
         wallet: instance_wallet(),
-        share: signing.audit.instance().try_into().map_err(|_| EnclaveError::Permit)?,
+        share: parts.audit.instance().try_into().map_err(|_| EnclaveError::Permit)?,
         algorithm: Algorithm::Ed25519,
     })
 }
@@ -165,17 +158,17 @@ fn identity(
     }
 }
 
-fn generate(signing: &Signing) -> Result<Generated, IdentityError> {
-    let subject = subject(signing)?;
+fn generate(parts: &Parts<'_>) -> Result<Generated, IdentityError> {
+    let subject = subject(parts)?;
     let permit = Permit::<GenerateShare>::for_instance(subject.clone());
     let permit = permit.ok_or(EnclaveError::Permit)?;
-    let kek = signing.kms.kek().clone();
-    Ok(signing.enclave.generate(&permit, kek, |key| identity(subject, key))?)
+    let kek = parts.kms.kek().clone();
+    Ok(parts.enclave.generate(&permit, kek, |key| identity(subject, key))?)
 }
 
 /// Opens a key that was sealed for this log.
 async fn unseal(
-    signing: &Signing,
+    parts: &Parts<'_>,
     path: &Path,
     stored: &Stored,
     deadline: Instant,
@@ -185,18 +178,18 @@ async fn unseal(
     let public_key = PublicKey::parse(Algorithm::Ed25519, &key).map_err(|_| other())?;
     let envelope = STANDARD.decode(&stored.envelope).map_err(|_| other())?;
     let description = ShareDescription {
-        identity: identity(subject(signing)?, &public_key),
+        identity: identity(subject(parts)?, &public_key),
         public_key,
         state: ShareState::Enabled,
-        kek: signing.kms.kek().clone(),
+        kek: parts.kms.kek().clone(),
         created_at: SystemTime::UNIX_EPOCH,
         revision: Revision::FIRST,
     };
     let permitted = permitted(ShareRecord { description, envelope }).map_err(|_| other())?;
     let (ciphertext, _) = permitted.envelope().sealed().parts();
-    let slot = signing.enclave.reserve(ciphertext.len())?;
-    let unwrapped = signing.kms.unwrap(permitted.dek(), slot, deadline).await;
-    Ok(signing.enclave.open(permitted, unwrapped.map_err(IdentityError::Kms)?.dek)?)
+    let slot = parts.enclave.reserve(ciphertext.len())?;
+    let unwrapped = parts.kms.unwrap(permitted.dek(), slot, deadline).await;
+    Ok(parts.enclave.open(permitted, unwrapped.map_err(IdentityError::Kms)?.dek)?)
 }
 
 fn no_login() -> IdentityError {
@@ -204,13 +197,13 @@ fn no_login() -> IdentityError {
 }
 
 /// Makes a key that is sealed under a DEK that nobody keeps.
-fn for_one_run(signing: &Signing) -> Result<OpenShare, IdentityError> {
-    let Generated { dek, header, sealed, public_key } = generate(signing)?;
+fn for_one_run(parts: &Parts<'_>) -> Result<OpenShare, IdentityError> {
+    let Generated { dek, header, sealed, public_key } = generate(parts)?;
     let unwrapped = WrappedDek::new(*b"-").map_err(|_| EnclaveError::Share)?;
     let envelope = Envelope::new(header, unwrapped, sealed);
     let record = ShareRecord::new(&envelope, public_key, SystemTime::now());
     let permitted = permitted(record).map_err(|_| EnclaveError::Permit)?;
-    Ok(signing.enclave.open(permitted, dek)?)
+    Ok(parts.enclave.open(permitted, dek)?)
 }
 
 fn permitted(record: ShareRecord) -> Result<PermittedEnvelope<UseShare>, RecordError> {
@@ -235,10 +228,4 @@ fn read(path: &Path) -> io::Result<Option<Stored>> {
 
 fn file(path: &Path, error: io::Error) -> IdentityError {
     IdentityError::File { path: path.to_owned(), error: Arc::new(error) }
-}
-
-impl From<EnclaveError> for IdentityError {
-    fn from(error: EnclaveError) -> Self {
-        Self::Enclave(error)
-    }
 }

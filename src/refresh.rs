@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    audit::Audit,
+    audit::{Audit, record::Event},
     grpc::{Credentials, PolicyHealth},
     policy::{Policies, Reload},
     shutdown::Draining,
@@ -58,13 +58,16 @@ pub async fn watch(
         let log = audit.clone();
         // Reads files, which may be far away.
         let reload = spawn_blocking(move || {
+            let announce = |count, fingerprint: [u8; 32]| {
+                log.note(Event::Policies { count, fingerprint: fingerprint.into() });
+            };
             if !asked {
-                return looked_at.refresh(|event| log.note(event));
+                return looked_at.refresh(announce);
             }
             if let Some(credentials) = credentials {
                 credentials.reload();
             }
-            looked_at.reload(|event| log.note(event))
+            looked_at.reload(announce)
         });
         let Ok(reload) = reload.await else { continue };
         let current = match reload {

@@ -6,12 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod enclave_error;
+mod identity_error;
 mod reason;
 
 use crate::{
     audit::NotRecorded,
     caller::Peer,
-    identity::IdentityError,
     key::{AccountAddress, Malformed, PublicKey, RecordVersion, Revision},
     kms::KmsError,
     payload::Unfit,
@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub use enclave_error::EnclaveError;
+pub use identity_error::IdentityError;
 pub use reason::Reason;
 
 /// Why a request is not answered.

@@ -19,12 +19,12 @@ use uuid::Uuid;
 
 use super::{
     chain,
+    error::OpenError,
     note::Checkpoint,
-    place::{Place, make, sync_directory},
+    place::{CHECKPOINT, Place, make, sync_directory},
     record::{self, Ended, Event, Outcome, Start, Time},
     recovery::Found,
     segment::SegmentFile,
-    shipping,
     state::State,
     tree::{self, Growth, Hash},
 };
@@ -70,44 +70,6 @@ struct Position {
     state: State,
 }
 
-/// Why a log is not opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// What is in memory alone is no log.
-    #[error("{path}: this file system is in memory, and the environment a production one: use a directory on a disk", path = .0.display())]
-    InMemory(PathBuf),
-    /// Who may write there can put files in the log's place.
-    #[error("{path}: everybody may write here: take that right away (chmod o-w)", path = .0.display())]
-    WorldWritable(PathBuf),
-    /// The directory or a file in it cannot be used.
-    #[error("{path}: {error}", path = path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The end is not there.
-    #[error("{path}: the log was cut: the checkpoint beside it has {size} records: keep it, run `countersign audit verify`, and start with another directory", path = .path.display())]
-    Cut {
-        /// The directory.
-        path: PathBuf,
-        /// How many records a checkpoint has.
-        size: u64,
-    },
-    /// Another process writes here.
-    #[error("{path}: another process writes this log: give every process its own directory", path = .0.display())]
-    Locked(PathBuf),
-    /// What is there is not what was written.
-    #[error("{path}, byte {offset}: the log was changed here: keep it, run `countersign audit verify`, and start with another directory", path = path.display())]
-    Changed {
-        /// Which file.
-        path: PathBuf,
-        /// Where.
-        offset: u64,
-    },
-}
-
 impl Log {
     /// Opens the log of a directory, or makes one, and closes what a crash left open.
     ///
@@ -133,7 +95,7 @@ impl Log {
         let boot = Uuid::new_v4();
         let found = Found::read(directory)?;
         // It is written after the records that it has.
-        let shipped = fs::read_to_string(directory.join(shipping::FILE)).unwrap_or_default();
+        let shipped = fs::read_to_string(directory.join(CHECKPOINT)).unwrap_or_default();
         let shipped = Checkpoint::of(&shipped).filter(|one| one.size > found.state.tree().size());
         if let Some(Checkpoint { size, .. }) = shipped {
             return Err(OpenError::Cut { path: directory.to_owned(), size });

@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use super::log::OpenError;
+use super::error::OpenError;
+
+/// The file beside the log that has its last signed head.
+pub const CHECKPOINT: &str = "checkpoint";
 
 /// Where a log may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{chain, log::OpenError, segment::SegmentFile, state::State, tree::Hash};
+use super::{chain, error::OpenError, segment::SegmentFile, state::State, tree::Hash};
 
 /// The most bytes that a crash can leave unfinished: one group. More than that at the
 /// end of a file is not a crash.

@@ -2,7 +2,7 @@
 //! cut at its end is found by a head that left the machine before, and by nothing else.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -12,11 +12,13 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{log::Log, note::Signer, webhook::Checkpoints};
+use super::{
+    log::Log,
+    note::Signer,
+    place::{CHECKPOINT, sync_directory},
+    webhook::Checkpoints,
+};
 use crate::telemetry::Metrics;
-
-/// The file beside the log.
-pub const FILE: &str = "checkpoint";
 
 /// When a head was shipped, and when the next one is.
 pub(super) struct Shipping {
@@ -52,7 +54,7 @@ impl Shipping {
         };
         tracing::info!(size, note, "Checkpoint");
         self.checkpoints.send_replace(Some(note.as_str().into()));
-        match replace(&self.directory.join(FILE), note.as_bytes()) {
+        match replace(&self.directory.join(CHECKPOINT), note.as_bytes()) {
             Ok(()) => {
                 self.size = size;
                 metrics.audit_shipped();
@@ -76,5 +78,5 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
 }

@@ -12,7 +12,6 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 
 use super::{Facts, Policy, PolicyProblem, load::Sources};
-use crate::audit::record::Event;
 
 /// The policies in force.
 pub struct Policies {
@@ -65,14 +64,15 @@ impl Policies {
         self.current.load()
     }
 
-    /// Looks at the directory, and announces a new set before it is in force. Something new is loaded when a second look finds the
+    /// Looks at the directory, and announces a new set, by its number and its fingerprint,
+    /// before it is in force. Something new is loaded when a second look finds the
     /// same: files that are written one after the other are no set.
-    pub fn refresh(&self, announce: impl FnOnce(Event)) -> Reload {
+    pub fn refresh(&self, announce: impl FnOnce(usize, [u8; 32])) -> Reload {
         self.look(false, announce)
     }
 
     /// Looks at the directory and loads at once what is new there.
-    pub fn reload(&self, announce: impl FnOnce(Event)) -> Reload {
+    pub fn reload(&self, announce: impl FnOnce(usize, [u8; 32])) -> Reload {
         self.look(true, announce)
     }
 
@@ -81,12 +81,7 @@ impl Policies {
         self.seen().in_force
     }
 
-    /// What the audit log says of the set in force.
-    pub fn event(&self) -> Event {
-        Event::Policies { count: self.current().count(), fingerprint: self.fingerprint().into() }
-    }
-
-    fn look(&self, at_once: bool, announce: impl FnOnce(Event)) -> Reload {
+    fn look(&self, at_once: bool, announce: impl FnOnce(usize, [u8; 32])) -> Reload {
         // Held throughout: of two that look, the later one does not undo the other.
         let mut seen = self.seen();
         let sources = Sources::read(&self.directory);
@@ -108,8 +103,8 @@ impl Policies {
         seen.new = None;
         match sources.parse() {
             Ok(policy) => {
-                let (policy, fingerprint) = (policy.with(self.facts.clone()), found.into());
-                announce(Event::Policies { count: policy.count(), fingerprint });
+                let policy = policy.with(self.facts.clone());
+                announce(policy.count(), found);
                 self.current.store(Arc::new(policy));
                 seen.in_force = found;
                 seen.refused = None;

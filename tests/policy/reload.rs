@@ -57,20 +57,29 @@ fn permitted(policies: &Policies) -> (bool, bool) {
     (sign, policy.authorize(&caller, share, GetPublicKey).is_ok())
 }
 
+/// Is told of new sets, and does not care.
+fn nobody(_: usize, _: [u8; 32]) {}
+
 #[test]
 fn a_new_set_is_in_force_when_it_was_seen_twice_or_asked_for() {
     let directory = Directory::with(SIGN);
     let policies = Policies::load(directory.path(), Facts::default()).unwrap();
     let first = policies.fingerprint();
-    assert_eq!((policies.refresh(drop), permitted(&policies)), (Reload::Unchanged, (true, false)));
+    assert_eq!(
+        (policies.refresh(nobody), permitted(&policies)),
+        (Reload::Unchanged, (true, false))
+    );
 
     directory.write(READ);
-    assert_eq!((policies.refresh(drop), permitted(&policies)), (Reload::Unchanged, (true, false)));
-    assert_eq!((policies.refresh(drop), permitted(&policies)), (Reload::Loaded, (false, true)));
+    assert_eq!(
+        (policies.refresh(nobody), permitted(&policies)),
+        (Reload::Unchanged, (true, false))
+    );
+    assert_eq!((policies.refresh(nobody), permitted(&policies)), (Reload::Loaded, (false, true)));
     assert_ne!(policies.fingerprint(), first);
 
     directory.write(SIGN);
-    assert_eq!((policies.reload(drop), permitted(&policies)), (Reload::Loaded, (true, false)));
+    assert_eq!((policies.reload(nobody), permitted(&policies)), (Reload::Loaded, (true, false)));
     assert_eq!(policies.fingerprint(), first);
 }
 
@@ -80,11 +89,11 @@ fn what_changes_between_two_looks_is_not_loaded() {
     let directory = Directory::with(SIGN);
     let policies = Policies::load(directory.path(), Facts::default()).unwrap();
     directory.write(READ);
-    assert_eq!(policies.refresh(drop), Reload::Unchanged);
+    assert_eq!(policies.refresh(nobody), Reload::Unchanged);
     fs::write(directory.path().join("b.cedar"), SIGN).unwrap();
-    assert_eq!(policies.refresh(drop), Reload::Unchanged);
+    assert_eq!(policies.refresh(nobody), Reload::Unchanged);
     assert_eq!(permitted(&policies), (true, false));
-    assert_eq!((policies.refresh(drop), permitted(&policies)), (Reload::Loaded, (true, true)));
+    assert_eq!((policies.refresh(nobody), permitted(&policies)), (Reload::Loaded, (true, true)));
 }
 
 #[test]
@@ -93,15 +102,15 @@ fn a_set_with_problems_leaves_the_old_one_and_is_told_once() {
     let policies = Policies::load(directory.path(), Facts::default()).unwrap();
     // One good policy beside a bad one is not taken either.
     directory.write(&format!("{READ} permit (principal, action, resource);"));
-    let Reload::Refused(problems) = policies.reload(drop) else { panic!("it has no @id") };
+    let Reload::Refused(problems) = policies.reload(nobody) else { panic!("it has no @id") };
     assert!(problems.iter().any(|problem| problem.problem.contains("@id")), "{problems:?}");
-    assert_eq!((policies.reload(drop), permitted(&policies)), (Reload::Unchanged, (true, false)));
+    assert_eq!((policies.reload(nobody), permitted(&policies)), (Reload::Unchanged, (true, false)));
     directory.write(SIGN);
-    assert_eq!((policies.refresh(drop), permitted(&policies)), (Reload::Restored, (true, false)));
+    assert_eq!((policies.refresh(nobody), permitted(&policies)), (Reload::Restored, (true, false)));
     directory.write("permit (");
-    assert!(matches!(policies.reload(drop), Reload::Refused(_)));
+    assert!(matches!(policies.reload(nobody), Reload::Refused(_)));
     directory.write(READ);
-    assert_eq!((policies.reload(drop), permitted(&policies)), (Reload::Loaded, (false, true)));
+    assert_eq!((policies.reload(nobody), permitted(&policies)), (Reload::Loaded, (false, true)));
 }
 
 #[test]
@@ -109,9 +118,9 @@ fn a_directory_that_goes_takes_nothing_along() {
     let directory = Directory::with(SIGN);
     let policies = Policies::load(directory.path(), Facts::default()).unwrap();
     fs::remove_file(directory.path().join("a.cedar")).unwrap();
-    assert!(matches!(policies.reload(drop), Reload::Refused(_)), "an empty set denies all");
+    assert!(matches!(policies.reload(nobody), Reload::Refused(_)), "an empty set denies all");
     fs::remove_dir(directory.path()).unwrap();
-    assert!(matches!(policies.reload(drop), Reload::Refused(_)));
+    assert!(matches!(policies.reload(nobody), Reload::Refused(_)));
     assert_eq!(permitted(&policies), (true, false));
 }
 
@@ -140,7 +149,7 @@ fn sets_are_never_mixed() {
         .collect();
     for round in 0..100 {
         directory.write(if round % 2 == 0 { READ } else { SIGN });
-        assert_eq!(policies.reload(drop), Reload::Loaded);
+        assert_eq!(policies.reload(nobody), Reload::Loaded);
     }
     done.store(true, Ordering::SeqCst);
     for decider in deciders {

@@ -30,7 +30,7 @@ async fn open(enclave: &Enclave, share: &Share) -> (mpsc::Sender<UseShareRequest
 
 fn replace(enclave: &Enclave, policy: &str) {
     fs::write(enclave.dir.path().join("policies/test.cedar"), policy).unwrap();
-    assert_eq!(enclave.signing.policy.reload(drop), Reload::Loaded);
+    assert_eq!(enclave.signing.policy.reload(|_, _| ()), Reload::Loaded);
 }
 
 async fn end(answers: &mut Answers) -> Status {
