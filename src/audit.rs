@@ -19,6 +19,7 @@ pub mod chain;
 mod entry;
 mod error;
 mod log;
+mod notary;
 pub mod note;
 mod place;
 pub mod reader;

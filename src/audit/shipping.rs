@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     log::Log,
-    note::Signer,
+    notary::Notary,
     place::{CHECKPOINT, sync_directory},
     webhook::Checkpoints,
 };
@@ -46,10 +46,11 @@ impl Shipping {
     }
 
     /// Ships the head of what is on disk, with the process's log and in a file.
-    pub(super) fn ship(&mut self, log: &Log, signer: &Signer, metrics: &Metrics) {
+    pub(super) fn ship(&mut self, log: &Log, notary: &Notary, metrics: &Metrics) {
         let (size, root) = log.head_on_disk();
         self.at = Instant::now();
-        let Some(note) = signer.checkpoint(size, &root) else {
+        notary.ask(size, root);
+        let Some(note) = notary.note() else {
             return tracing::error!("The enclave did not sign the head of the audit log");
         };
         tracing::info!(size, note, "Checkpoint");

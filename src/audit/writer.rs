@@ -21,6 +21,7 @@ use super::{
     NotRecorded, Shared,
     archive::Archive,
     log::Log,
+    notary::Notary,
     note::Signer,
     receipt::Receipt,
     record::{Ended, Event, Gap, Request, Time},
@@ -97,7 +98,7 @@ pub(super) struct Writer {
     log: Log,
     shared: Arc<Shared>,
     /// Since the instance's key is open.
-    signer: Option<Signer>,
+    notary: Option<Notary>,
     shipping: Shipping,
     /// Who waits for the next head.
     wanted: Vec<oneshot::Sender<()>>,
@@ -151,7 +152,7 @@ impl Writer {
         Self {
             log,
             shared,
-            signer: None,
+            notary: None,
             shipping,
             wanted: Vec::new(),
             archive,
@@ -202,7 +203,7 @@ impl Writer {
             None => {
                 let flush = (!self.written.is_empty()).then(|| self.written_since + LINGER);
                 let refusals = self.refusals_since.map(|since| since + REFUSALS);
-                let ship = self.signer.as_ref().and_then(|_| self.shipping.due(&self.log));
+                let ship = self.notary.as_ref().and_then(|_| self.shipping.due(&self.log));
                 [flush, refusals, ship, self.archive.due()].into_iter().flatten().min()
             }
         };
@@ -226,7 +227,10 @@ impl Writer {
         match job {
             Job::Stop => return true,
             Job::Refusals => self.refusals_since = Some(Instant::now()),
-            Job::Signer(signer) => self.signer = Some(signer),
+            Job::Signer(signer) => match Notary::start(signer) {
+                Ok(notary) => self.notary = Some(notary),
+                Err(error) => tracing::error!(%error, "The audit log is not signed"),
+            },
             Job::Ship(shipped) => self.wanted.push(shipped),
             Job::Event(event) => self.waiting.push(Pending::event(event)),
             Job::Request { request, ticket, durable } => {
@@ -276,8 +280,8 @@ impl Writer {
     fn ship(&mut self, stop: bool) {
         let wanted = stop || !self.wanted.is_empty();
         let due = self.shipping.due(&self.log).is_some_and(|due| wanted || due <= Instant::now());
-        if let (true, Some(signer)) = (due, &self.signer) {
-            self.shipping.ship(&self.log, signer, &self.metrics);
+        if let (true, Some(notary)) = (due, &self.notary) {
+            self.shipping.ship(&self.log, notary, &self.metrics);
         }
         self.wanted.drain(..).for_each(|wanted| _ = wanted.send(()));
     }
@@ -329,45 +333,59 @@ impl Writer {
 
     /// Makes durable what was written, and lets those know who wait.
     fn flush(&mut self) -> io::Result<()> {
-        // Of what is on disk when it is used.
-        let signed = self.signed_group();
+        let receipts = self.begin_receipts();
         let begun = Instant::now();
         self.shared.set_flushing(true);
         let flushed = self.log.flush();
         self.shared.set_flushing(false);
+        let took = begun.elapsed();
+        // Taken in any case, because it was asked for.
+        let receipts = self.finish_receipts(receipts);
         flushed?;
         self.shared.set_durable(self.log.head_on_disk().0);
-        self.metrics.audit_flushed(self.written.len(), begun.elapsed());
-        self.flushed(signed);
+        self.metrics.audit_flushed(self.written.len(), took);
+        self.flushed(receipts);
         Ok(())
     }
 
-    /// A receipt for everybody who waits, by one signature for all of them.
-    fn signed_group(&self) -> Option<Vec<Option<Receipt>>> {
-        let signer = self.signer.as_ref()?;
+    /// A receipt for everybody who waits, without the head that is signed for all of them
+    /// while the disk flushes.
+    fn begin_receipts(&self) -> Option<Vec<Option<Receipt>>> {
+        let notary = self.notary.as_ref()?;
         self.written.iter().any(|pending| pending.durable.is_some()).then_some(())?;
         let growth = self.log.growth();
         let (before, tree) = (growth.before(), growth.frontier());
-        let checkpoint: Arc<str> = signer.checkpoint(tree.size(), &tree.root())?.into();
+        notary.ask(tree.size(), tree.root());
+        let unsigned: Arc<str> = Arc::default();
         let receipts = self.written.iter().map(|pending| {
             pending.durable.as_ref()?;
             Some(Receipt {
                 sequence: pending.seq,
                 record: self.log.leaf(pending.seq)?,
                 path: growth.path(usize::try_from(pending.seq - before).ok()?),
-                checkpoint: Arc::clone(&checkpoint),
+                checkpoint: Arc::clone(&unsigned),
                 signature_recorded: pending.has_signature(),
             })
         });
         Some(receipts.collect())
     }
 
-    fn flushed(&mut self, signed: Option<Vec<Option<Receipt>>>) {
+    /// The same with that head; none if it is not signed.
+    fn finish_receipts(&self, begun: Option<Vec<Option<Receipt>>>) -> Option<Vec<Option<Receipt>>> {
+        let mut receipts = begun?;
+        let checkpoint: Arc<str> = self.notary.as_ref()?.note()?.into();
+        for receipt in receipts.iter_mut().flatten() {
+            receipt.checkpoint = Arc::clone(&checkpoint);
+        }
+        Some(receipts)
+    }
+
+    fn flushed(&mut self, receipts: Option<Vec<Option<Receipt>>>) {
         if let Some((gap, _)) = self.gap.take() {
             tracing::info!(refused = gap.refused, "The audit log is written again");
             self.set_failing(false);
         }
-        let receipts = signed.unwrap_or_default().into_iter().chain(iter::repeat(None));
+        let receipts = receipts.unwrap_or_default().into_iter().chain(iter::repeat(None));
         let mut together = Vec::new();
         for (pending, receipt) in self.written.drain(..).zip(receipts) {
             // Whoever no longer waits was cancelled, and says so.
