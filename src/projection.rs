@@ -12,7 +12,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     io, mem,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -68,9 +68,11 @@ enum Step {
 
 /// Why a log is not counted.
 #[derive(Debug, thiserror::Error)]
-enum Failed {
+pub enum Failed {
+    /// A file is not there, or not as it was written.
     #[error("the log cannot be read: {0}")]
     Read(#[from] io::Error),
+    /// The store does not answer, or denies.
     #[error("store: {0}")]
     Store(#[from] StoreError),
 }
@@ -87,7 +89,11 @@ pub async fn follow(signing: Signing, directory: PathBuf, draining: Draining) {
             () = &mut stop => return,
             counted = async {
                 ticks.tick().await;
-                projection.count(&signing).await
+                let durable = signing.audit.durable();
+                let counted = projection.count(&*signing.store, durable).await;
+                signing.audit.set_counted(projection.from);
+                signing.metrics.set_audit_uncounted(durable.saturating_sub(projection.from));
+                counted
             } => counted,
         };
         match counted {
@@ -101,6 +107,22 @@ pub async fn follow(signing: Signing, directory: PathBuf, draining: Draining) {
     }
 }
 
+/// Counts a log that nobody writes, of so many records. Gives how far it is counted: to its
+/// end, or to a request that has no outcome.
+///
+/// # Errors
+/// The log cannot be read, or the store does not count.
+pub async fn count_all(
+    store: &dyn ShareStore,
+    log: Uuid,
+    directory: &Path,
+    size: u64,
+) -> Result<u64, Failed> {
+    let mut projection = Projection::new(log, directory.to_owned());
+    projection.count(store, size).await?;
+    Ok(projection.from)
+}
+
 impl Projection {
     fn new(log: Uuid, directory: PathBuf) -> Self {
         let (reader, requests) = (None, BTreeMap::new());
@@ -108,25 +130,22 @@ impl Projection {
     }
 
     /// Counts what is durable and known.
-    async fn count(&mut self, signing: &Signing) -> Result<(), Failed> {
-        let durable = signing.audit.durable();
+    async fn count(&mut self, store: &dyn ShareStore, durable: u64) -> Result<(), Failed> {
         loop {
             if self.reader.is_none() {
-                self.begin(&*signing.store).await?;
+                self.begin(store).await?;
             }
             let before = self.read;
             self.read_on(durable).await?;
             let (to, uses) = self.ready();
             if to > self.from {
-                if signing.store.count(self.log, self.from, to, &uses).await? {
+                if store.count(self.log, self.from, to, &uses).await? {
                     self.counted(to);
                 } else {
                     // Somebody else counts this log.
                     self.reader = None;
                 }
             }
-            signing.audit.set_counted(self.from);
-            signing.metrics.set_audit_uncounted(durable.saturating_sub(self.from));
             if self.reader.is_none() || self.read == before || self.read >= durable {
                 return Ok(());
             }

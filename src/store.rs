@@ -76,6 +76,10 @@ pub trait ShareStore: Send + Sync {
         uses: &[ShareUse],
     ) -> Result<bool, StoreError>;
 
+    /// Forgets how far a log is counted, where that is up to `at`: for one that is gone. One
+    /// that came back would be counted again. Whether there was something to forget.
+    async fn forget(&self, log: Uuid, at: u64) -> Result<bool, StoreError>;
+
     /// Whether the store would answer now.
     async fn status(&self) -> Result<(), StoreError>;
 }

@@ -79,3 +79,10 @@ impl Log {
         all.filter(|(_, request, _)| request.request_id == request_id).collect()
     }
 }
+
+/// What the database says that its one share was used.
+fn counted(database: &Path) -> u64 {
+    let database = rusqlite::Connection::open(database).unwrap();
+    let sum = "SELECT sum(access_count) FROM server_wallet_key_shares";
+    database.query_row(sum, [], |row| row.get(0)).unwrap()
+}

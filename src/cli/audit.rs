@@ -1,8 +1,9 @@
 //! `countersign audit`: what an auditor asks of a log. It needs the directory alone, and
-//! changes nothing.
+//! changes nothing, but for `forget`, which is about the store.
 
 mod export;
 mod filter;
+mod forget;
 mod joined;
 mod ocsf;
 pub(super) mod receipt;
@@ -20,6 +21,7 @@ pub enum Audit {
     Show(show::Show),
     Prove(receipt::Prove),
     Export(export::Export),
+    Forget(forget::Forget),
     VerifyReceipt(receipt::VerifyReceipt),
 }
 
@@ -30,6 +32,7 @@ impl Audit {
             Self::Show(show) => show.run(),
             Self::Prove(prove) => prove.run(),
             Self::Export(export) => export.run(),
+            Self::Forget(forget) => forget.run(),
             Self::VerifyReceipt(verify) => verify.run(),
         }
     }

@@ -191,6 +191,11 @@ impl ShareStore for Postgres {
         Ok(!moved.is_empty())
     }
 
+    async fn forget(&self, log: Uuid, at: u64) -> Result<bool, StoreError> {
+        let at = i64::try_from(at).unwrap_or(i64::MAX);
+        Ok(self.0.write(|all| &all.forget, &[&log, &at]).await? > 0)
+    }
+
     async fn status(&self) -> Result<(), StoreError> {
         self.0.read(|all| &all.status, &[]).await.map(drop)
     }

@@ -209,6 +209,16 @@ impl ShareStore for Sqlite {
         self.0.write(move |connection| counted(connection).map_err(failed)).await
     }
 
+    async fn forget(&self, log: Uuid, at: u64) -> Result<bool, StoreError> {
+        let forgotten = self.0.write(move |connection| {
+            connection
+                .prepare_cached(statement::FORGET)
+                .and_then(|mut delete| delete.execute(params![log.as_bytes(), at]))
+                .map_err(failed)
+        });
+        Ok(forgotten.await? > 0)
+    }
+
     async fn status(&self) -> Result<(), StoreError> {
         self.0
             .read(|connection| {

@@ -60,12 +60,15 @@ pub const SET_STATE: &str = "
 /// $1 log.
 pub const COUNTED: &str = "SELECT next FROM countersign_audit_cursors WHERE log = $1";
 
+/// $1 log, $2 how far it is counted.
+pub const FORGET: &str = "DELETE FROM countersign_audit_cursors WHERE log = $1 AND next = $2";
+
 /// Reads the table, so that a missing one or a missing right shows.
 pub const STATUS: &str = "SELECT id FROM server_wallet_key_shares LIMIT 1";
 
 /// All of them.
-pub const ALL: [&str; 9] =
-    [DESCRIBE, FETCH, LIST, LIST_WALLET, INSERT, REPLACE, SET_STATE, COUNTED, STATUS];
+pub const ALL: [&str; 10] =
+    [DESCRIBE, FETCH, LIST, LIST_WALLET, INSERT, REPLACE, SET_STATE, COUNTED, FORGET, STATUS];
 
 #[cfg(test)]
 mod tests {

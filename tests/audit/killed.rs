@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::Log;
+use super::{Log, counted};
 use crate::support::served::{Home, Share};
 
 /// How often the server is killed; `KILLS` is another number.
@@ -101,13 +100,6 @@ async fn what_a_client_holds_is_recorded() {
         }
     }
     drop(home);
-}
-
-/// What the database says that its one share was used.
-fn counted(database: &Path) -> u64 {
-    let database = rusqlite::Connection::open(database).unwrap();
-    let sum = "SELECT sum(access_count) FROM server_wallet_key_shares";
-    database.query_row(sum, [], |row| row.get(0)).unwrap()
 }
 
 /// Signs until the server is gone.

@@ -1,26 +1,30 @@
 //! The instance's own key: nobody's but the process's, the same in every run, and no other
 //! log's.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{
     audit::{
         reader::{Found, Reader},
         record::Event,
+        segment::SegmentFile,
+        verify::verify,
     },
     envelope::Envelope,
     key::{Algorithm, PublicKey},
     policy::INSTANCE_WALLET,
     proto,
     record::ShareRecord,
+    store::{ShareStore, sqlite::Sqlite},
 };
 use tonic::Code;
 
+use super::counted;
 use crate::support::{
     enclave::{Enclave, message},
     refused::assert_refused,
-    served::Home,
+    served::{BINARY, Home},
 };
 
 /// Also where every policy permits everything, and its envelope lies in the store.
@@ -100,6 +104,37 @@ async fn it_is_the_same_in_every_run() {
     fs::remove_file(home.path("log")).unwrap();
     let serve = home.serve();
     home.start(serve).await.stop();
+}
+
+/// What the server had not counted is counted before its log is forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn forgotten_by_the_command() {
+    let home = Home::embedded();
+    let serve = home.serve();
+    let served = home.start(serve).await;
+    let share = served.generate().await;
+    for _ in 0..3 {
+        served.sign(&share).await.unwrap();
+    }
+    let home = served.stop_keeping();
+    let forget = |home: &Home| {
+        let mut command = Command::new(BINARY);
+        command.args(["audit", "forget", "--config"]).arg(home.config()).arg(home.path("audit"));
+        home.output(command)
+    };
+    let store = Sqlite::open(&home.path("db/shares.db")).unwrap();
+    let log = verify(&home.path("audit"), &[], |_| ()).unwrap().instance.unwrap();
+    let forgotten = forget(&home);
+    assert!(forgotten.status.success(), "{forgotten:?}");
+    assert_eq!(store.counted(log).await, Ok(0));
+    assert_eq!(counted(&home.path("db/shares.db")), 3);
+
+    let file = SegmentFile::at(&home.path("audit"), 0).path;
+    let changed = fs::read_to_string(&file).unwrap().replacen("\"app\"", "\"ape\"", 1);
+    fs::write(&file, changed).unwrap();
+    let refused = forget(&home);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains("not intact"), "{said}");
 }
 
 /// The check that the documentation prints is the one that is tested.

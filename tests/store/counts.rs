@@ -92,6 +92,10 @@ async fn each_record_counts_once(store: &dyn ShareStore, columns: &Columns) {
     let counted = counted.into_iter().filter(|counted| *counted == Ok(true));
     assert_eq!(counted.count(), 1);
     assert_eq!(columns.of(share).await, (16, second(300)));
+    // What is forgotten is counted anew; only where all of it was counted.
+    assert_eq!(store.forget(log, 49).await, Ok(false));
+    assert_eq!((store.forget(log, 50).await, store.counted(log).await), (Ok(true), Ok(0)));
+    assert_eq!((store.forget(log, 50).await, store.counted(other).await), (Ok(false), Ok(7)));
     // Counting is no change of the record.
     let described = store.describe(share).await.unwrap().unwrap();
     assert_eq!(described.revision, revision);

@@ -390,6 +390,10 @@ impl ShareStore for CountedStore {
         self.0.count(log, from, to, uses).await
     }
 
+    async fn forget(&self, log: Uuid, at: u64) -> Result<bool, StoreError> {
+        self.0.forget(log, at).await
+    }
+
     async fn status(&self) -> Result<(), StoreError> {
         self.0.status().await
     }

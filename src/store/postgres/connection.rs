@@ -47,6 +47,7 @@ pub(super) struct Statements {
     pub set_state: Statement,
     pub counted: Statement,
     pub count: Statement,
+    pub forget: Statement,
     pub status: Statement,
 }
 
@@ -170,6 +171,7 @@ impl Statements {
             set_state,
             counted,
             count,
+            forget,
             status,
         ) = tokio::try_join!(
             client.prepare(statement::DESCRIBE),
@@ -181,6 +183,7 @@ impl Statements {
             client.prepare(statement::SET_STATE),
             client.prepare(statement::COUNTED),
             client.prepare(super::COUNT),
+            client.prepare(statement::FORGET),
             client.prepare(statement::STATUS),
         )?;
         Ok(Self {
@@ -193,6 +196,7 @@ impl Statements {
             set_state,
             counted,
             count,
+            forget,
             status,
         })
     }
