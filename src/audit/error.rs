@@ -9,7 +9,7 @@ pub enum OpenError {
     #[error("{path}: this file system is in memory, and the environment a production one: use a directory on a disk", path = .0.display())]
     InMemory(PathBuf),
     /// Who may write there can put files in the log's place.
-    #[error("{path}: everybody may write here: take that right away (chmod o-w)", path = .0.display())]
+    #[error("{path}: everybody may write here: use a directory below it, or take that right away (chmod o-w)", path = .0.display())]
     WorldWritable(PathBuf),
     /// The directory or a file in it cannot be used.
     #[error("{path}: {error}", path = path.display())]
