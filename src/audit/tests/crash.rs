@@ -3,17 +3,19 @@
 use std::{
     fs::{self, OpenOptions},
     io,
+    os::unix::fs::PermissionsExt,
     path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use tempfile::TempDir;
 
 use crate::{
     audit::{
-        Audit, FrameEntry, OpenError, Place, Rotation, Settings,
+        Audit, CHECKPOINT, FrameEntry, OpenError, Place, Rotation, Settings,
         archive::Archive,
         log::Log,
         record::{Decision, Ended, Event, Hex, Outcome, Record, Request, Start},
@@ -327,4 +329,33 @@ async fn what_fails_is_made_good() {
         _ => None,
     });
     assert_eq!(gaps.collect::<Vec<_>>(), [2]);
+}
+
+/// Where a log may not be, and one whose end is missing: nothing is made or changed.
+#[test]
+fn what_is_refused_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    let open = |place| Log::open(path, place, ROTATION, start()).map(drop);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(matches!(open(Place::Anywhere), Err(OpenError::WorldWritable(_))));
+    assert_eq!(fs::read_dir(path).unwrap().count(), 0);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+
+    // glibc takes for granted that this is in memory.
+    let memory = TempDir::new_in("/dev/shm").unwrap();
+    let refused = Log::open(memory.path(), Place::Disk, ROTATION, start()).map(drop);
+    assert!(matches!(refused, Err(OpenError::InMemory(_))));
+    assert_eq!(fs::read_dir(memory.path()).unwrap().count(), 0);
+    Log::open(memory.path(), Place::Anywhere, ROTATION, start()).map(drop).unwrap();
+
+    open(Place::Anywhere).unwrap();
+    let file = SegmentFile::at(path, 0).path;
+    let before = fs::read(&file).unwrap();
+    let root = STANDARD.encode([7; 32]);
+    let checkpoint =
+        format!("countersign/test/log\n100\n{root}\n\n\u{2014} countersign/test/log x\n");
+    fs::write(path.join(CHECKPOINT), checkpoint).unwrap();
+    assert!(matches!(open(Place::Anywhere), Err(OpenError::Cut { size: 100, .. })));
+    assert_eq!(fs::read(&file).unwrap(), before);
 }
