@@ -192,18 +192,6 @@ impl Policy {
         Ok(Permit::new(Arc::clone(caller), subject, action, policies))
     }
 
-    /// Decides one frame of an open stream: what the same payload needs in `Sign`.
-    ///
-    /// # Errors
-    /// [`Denied`], as for `Sign`.
-    pub fn authorize_frame(
-        &self,
-        open: &Permit<UseShare>,
-        action: Sign,
-    ) -> Result<Permit<Sign>, Denied> {
-        self.authorize(open.caller(), Arc::clone(open.subject()), action)
-    }
-
     /// Decides anew whether a stream may stay open.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ mod bench;
 mod python;
 mod vectors;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use countersign::{
     enclave::{DEK_LEN, Dek, Enclave, EnclaveError},
@@ -88,7 +88,9 @@ fn positive_vectors_open_in_a_stream() {
             (None, Ok(open)) => {
                 assert_eq!(bench.enclave.pool().free(), SLOTS - 1, "{name}");
                 for _ in 0..2 {
-                    let frame = bench.policy.authorize_frame(open.permit(), signing(&description));
+                    let (caller, subject) = (open.permit().caller(), open.permit().subject());
+                    let action = signing(&description);
+                    let frame = bench.policy.authorize(caller, Arc::clone(subject), action);
                     let signed = open.sign(frame.ok().unwrap()).expect(name);
                     let signature = &signed.signature.bytes;
                     signature::verify(&description.public_key, &payload(&description), signature)

@@ -151,10 +151,10 @@ impl FrameEntry {
     /// Records frames that ended, all at once.
     pub fn record(frames: Vec<Self>) -> RecordedFrames {
         let audit = frames.first().map(|frame| frame.audit.clone());
-        let requests = frames.into_iter().filter_map(|mut frame| frame.request.take()).collect();
+        let requests = frames.into_iter().filter_map(|mut frame| frame.request.take());
         let (durable, told) = oneshot::channel();
         if let Some(audit) = audit {
-            let requests: Vec<_> = requests;
+            let requests: Vec<_> = requests.collect();
             audit.submit(requests.len(), Job::Frames { requests, durable });
         }
         RecordedFrames(told)

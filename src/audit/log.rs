@@ -21,7 +21,7 @@ use super::{
     chain,
     error::OpenError,
     note::Checkpoint,
-    place::{CHECKPOINT, Place, make, sync_directory},
+    place::{CHECKPOINT, Place, make, remove_if_there, sync_directory},
     record::{self, Ended, Event, Outcome, Start, Time},
     recovery::Found,
     segment::SegmentFile,
@@ -264,10 +264,7 @@ impl Log {
     /// As [`Log::write`].
     pub(super) fn begin_segment(&mut self) -> io::Result<()> {
         let segment = SegmentFile::at(&self.directory, self.flushed.state.tree().size());
-        match fs::remove_file(&segment.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove_if_there(&segment.path)?;
         self.file = append(&segment.path)?;
         (self.segment, self.since, self.rotated) = (segment, Instant::now(), true);
         (self.written.length, self.flushed.length) = (0, 0);

@@ -1,7 +1,7 @@
 //! The directory of a log, and where it may be.
 
 use std::{
-    fs::{DirBuilder, File},
+    fs::{self, DirBuilder, File},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::Path,
@@ -66,4 +66,12 @@ fn is_in_memory(directory: &Path) -> io::Result<bool> {
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
+}
+
+/// Removes a file; where there is none, nothing needs to be done.
+pub(super) fn remove_if_there(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }

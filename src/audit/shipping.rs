@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     log::Log,
     notary::Notary,
-    place::{CHECKPOINT, sync_directory},
+    place::{CHECKPOINT, remove_if_there, sync_directory},
     webhook::Checkpoints,
 };
 use crate::telemetry::Metrics;
@@ -71,10 +71,7 @@ impl Shipping {
 /// It cannot be written; what was there still is.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_if_there(&new)?;
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;

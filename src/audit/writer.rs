@@ -31,9 +31,9 @@ use super::{
 use crate::telemetry::Metrics;
 
 /// The most records of a group.
-pub(super) const GROUP: usize = 256;
+const GROUP: usize = 256;
 /// How often a log that fails is tried again.
-pub(super) const RETRY: Duration = Duration::from_millis(250);
+const RETRY: Duration = Duration::from_millis(250);
 /// What nobody waits for is flushed after so long.
 const LINGER: Duration = Duration::from_secs(1);
 /// Refusals before policy are added up for so long.

@@ -1,6 +1,6 @@
 //! How a command fails.
 
-use std::process::ExitCode;
+use std::{fmt::Display, path::Path, process::ExitCode};
 
 use tonic::Status;
 use tonic_types::StatusExt;
@@ -20,6 +20,11 @@ impl Failure {
     /// Something failed.
     pub fn new(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into() }
+    }
+
+    /// Something failed at a file or directory.
+    pub fn at(path: &Path, error: &dyn Display) -> Self {
+        Self::new(format!("{}: {error}", path.display()))
     }
 
     /// The configuration is wrong.

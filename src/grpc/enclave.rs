@@ -59,7 +59,7 @@ impl proto::signing_enclave_server::SigningEnclave for SigningEnclave {
                 record_version: signed.version.get(),
                 signature: Some(message::signature(&signed, encoding)),
                 account_address: message::address(signed.address.as_ref()),
-                receipt: receipt.map(message::receipt),
+                receipt: receipt.map(Into::into),
             })
         })
         .await
@@ -208,14 +208,14 @@ fn answer_frame(answer: Answer) -> proto::UseShareResponse {
                 lifetime_ms: millis(limits.lifetime),
                 max_operations: limits.operations,
                 max_in_flight: limits.in_flight,
-                receipt: receipt.map(message::receipt),
+                receipt: receipt.map(Into::into),
             })
         }
         Answer::Signed { id, signed, encoding, receipt } => {
             proto::use_share_response::Frame::Signed(proto::SignedFrame {
                 id,
                 signature: Some(message::signature(&signed, encoding)),
-                receipt: receipt.map(message::receipt),
+                receipt: receipt.map(Into::into),
             })
         }
     };

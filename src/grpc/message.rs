@@ -84,16 +84,18 @@ pub(super) fn share(share: &ShareDescription) -> proto::Share {
     }
 }
 
-pub(super) fn receipt(receipt: Receipt) -> proto::Receipt {
-    let Receipt { sequence, record, path, checkpoint, signature_recorded } = receipt;
-    // One allocation for all hashes.
-    let mut hashes = Bytes::from([&[record], &*path].concat().concat());
-    let record_hash = hashes.split_to(record.len());
-    proto::Receipt {
-        sequence,
-        record_hash,
-        path: path.iter().map(|hash| hashes.split_to(hash.len())).collect(),
-        checkpoint: checkpoint.to_string(),
-        signature_recorded,
+impl From<Receipt> for proto::Receipt {
+    fn from(receipt: Receipt) -> Self {
+        let Receipt { sequence, record, path, checkpoint, signature_recorded } = receipt;
+        // One allocation for all hashes.
+        let mut hashes = Bytes::from([&[record], &*path].concat().concat());
+        let record_hash = hashes.split_to(record.len());
+        Self {
+            sequence,
+            record_hash,
+            path: path.iter().map(|hash| hashes.split_to(hash.len())).collect(),
+            checkpoint: checkpoint.to_string(),
+            signature_recorded,
+        }
     }
 }

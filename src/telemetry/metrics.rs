@@ -224,14 +224,12 @@ impl Metrics {
 
     /// Notes that the head of the audit log was shipped now.
     pub fn audit_shipped(&self) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.0.audit.shipped.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        self.0.audit.shipped.set(now());
     }
 
     /// Notes that a checkpoint was delivered to the webhook now.
     pub fn audit_delivered(&self) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.0.audit.delivered.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        self.0.audit.delivered.set(now());
     }
 
     /// Notes until when the TLS listener's certificate is valid.
@@ -270,4 +268,10 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// In seconds since the Unix epoch.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

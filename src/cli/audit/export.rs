@@ -29,8 +29,7 @@ pub struct Export {
 
 impl Export {
     pub fn run(self) -> Result<(), Failure> {
-        let failed =
-            |error: io::Error| Failure::new(format!("{}: {error}", self.directory.display()));
+        let failed = |error: io::Error| Failure::at(&self.directory, &error);
         let mut out = io::BufWriter::new(io::stdout().lock());
         let mut records = Joined::of(&self.directory);
         while let Some(record) = records.advance().map_err(failed)? {

@@ -32,9 +32,7 @@ pub struct Forget {
 impl Forget {
     pub fn run(self) -> Result<(), Failure> {
         let config = Config::load(&self.config)?;
-        let at = |what: &dyn std::fmt::Display| {
-            Failure::new(format!("{}: {what}", self.directory.display()))
-        };
+        let at = |what: &dyn std::fmt::Display| Failure::at(&self.directory, what);
         let report = verify(&self.directory, &[], |_| ()).map_err(|error| at(&error))?;
         if !report.findings.is_empty() {
             return Err(at(&"the log is not intact: run `countersign audit verify`"));

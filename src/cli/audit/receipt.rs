@@ -75,7 +75,7 @@ enum Number {
 impl Prove {
     pub fn run(self) -> Result<(), Failure> {
         let Self { directory, sequence, key } = self;
-        let failed = |error: io::Error| Failure::new(format!("{}: {error}", directory.display()));
+        let failed = |error: io::Error| Failure::at(&directory, &error);
         let note = fs::read_to_string(directory.join(CHECKPOINT)).map_err(failed)?;
         let checkpoint = key.open(&note).map_err(|error| Failure::new(error.to_string()))?;
         if sequence >= checkpoint.size {
@@ -101,7 +101,8 @@ impl Prove {
             Failure::new("the log is not the one of the checkpoint: run `countersign audit verify`")
         })?;
         let mut out = io::stdout().lock();
-        writeln!(out, "{}", serde_json::to_string_pretty(&Written::from(receipt))?)?;
+        let written = Written::from(proto::Receipt::from(receipt));
+        writeln!(out, "{}", serde_json::to_string_pretty(&written)?)?;
         Ok(())
     }
 }
@@ -166,18 +167,6 @@ impl VerifyReceipt {
 impl Default for Number {
     fn default() -> Self {
         Self::Number(0)
-    }
-}
-
-impl From<Receipt> for Written {
-    fn from(receipt: Receipt) -> Self {
-        Self {
-            sequence: Number::Text(receipt.sequence.to_string()),
-            record_hash: STANDARD.encode(receipt.record),
-            path: receipt.path.iter().map(|hash| STANDARD.encode(hash)).collect(),
-            checkpoint: receipt.checkpoint.to_string(),
-            signature_recorded: receipt.signature_recorded,
-        }
     }
 }
 

@@ -41,8 +41,7 @@ impl Show {
     pub fn run(self) -> Result<(), Failure> {
         let mut out = io::BufWriter::new(io::stdout().lock());
         let mut records = Joined::of(&self.directory);
-        let failed =
-            |error: io::Error| Failure::new(format!("{}: {error}", self.directory.display()));
+        let failed = |error: io::Error| Failure::at(&self.directory, &error);
         if !self.json {
             heading(&mut out)?;
         }

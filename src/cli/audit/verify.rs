@@ -79,7 +79,7 @@ impl Verify {
 }
 
 fn head(file: &Path, key: &Name) -> Result<Checkpoint, Failure> {
-    let failed = |error: &dyn Display| Failure::new(format!("{}: {error}", file.display()));
+    let failed = |error: &dyn Display| Failure::at(file, error);
     let note = fs::read_to_string(file).map_err(|error| failed(&error))?;
     key.open(&note).map_err(|error| failed(&error))
 }
@@ -100,7 +100,7 @@ fn read(directory: &Path, heads: &[Checkpoint]) -> Result<Report, Failure> {
     if let Some(terminal) = &mut terminal {
         let _ = write!(terminal, "\r\x1b[K");
     }
-    report.map_err(|error| Failure::new(format!("{}: {error}", directory.display())))
+    report.map_err(|error| Failure::at(directory, &error))
 }
 
 impl From<Report> for Printed {
