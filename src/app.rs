@@ -180,7 +180,7 @@ pub async fn signing(
         metrics,
     };
     match signing.identify(Instant::now() + PATIENCE).await {
-        Ok(()) => {}
+        Ok(_) => {}
         // Whoever needs it tries again.
         Err(IdentityError::Kms(error)) if !error.is_of_the_record() => {
             tracing::warn!(%error, "The log is not signed yet");
@@ -318,7 +318,7 @@ impl App {
         let routes = Routes::new(gate.before(service)).add_service(health_service.clone());
         listen(enclave, routes.clone());
         if let Some(custody) = custody {
-            let service = ShareCustodyServer::new(ShareCustody(Custody(signing.clone())))
+            let service = ShareCustodyServer::new(ShareCustody(Custody::new(signing.clone())))
                 .max_decoding_message_size(MESSAGE_LIMIT);
             let routes = Routes::new(gate.before(service)).add_service(health_service);
             listen(custody, routes);

@@ -220,7 +220,7 @@ impl Audit {
 
     /// Signs the heads of the tree from here on, with a key that is kept for the next
     /// run or not.
-    pub fn sign_with(&self, signer: Signer, kept: bool) {
+    pub fn sign_with(&self, signer: Arc<Signer>, kept: bool) {
         let key = signer.name().to_string();
         self.tell(Job::Signer(signer));
         self.note(Event::Identity { key, kept });

@@ -29,6 +29,7 @@ use crate::{
     caller::Callers,
     enclave,
     grpc::Socket,
+    import,
     key::Environment,
     kms::local,
     memory::{self, Budget},
@@ -131,9 +132,10 @@ impl Config {
             KmsConfig::Local { .. } => (local::VERSIONS_MAX, 0),
             KmsConfig::VaultTransit(_) => (0, 1),
         };
+        let imports = self.listen.custody.as_ref().map_or(0, |_| import::LIVE_MAX);
         Budget {
             // One for the key that signs the audit log.
-            slots: self.limits.slots() + kek_slots + 1,
+            slots: self.limits.slots() + kek_slots + 1 + imports,
             large_slots: LARGE_SLOTS,
             // A section occupies a worker, not a request; the audit log's thread has few.
             sections: self.workers,

@@ -1,4 +1,4 @@
-//! The stories of custody: make, read, disable and enable shares.
+//! The stories of custody: make, import, read, disable and enable shares.
 #![forbid(unsafe_code)]
 
 use std::{sync::Arc, time::SystemTime};
@@ -6,23 +6,30 @@ use std::{sync::Arc, time::SystemTime};
 use crate::{
     audit::Entry,
     caller::Call,
-    enclave::Generated,
+    enclave::{EnclaveError, Generated},
     envelope::{Envelope, Identity, KekContext},
     grant::{self, Grant},
-    key::{AccountAddress, Algorithm, RecordVersion, Revision, ShareId, ShareState, WalletId},
+    import::{Declared, ImportKeys, KEY_LEN, LIFETIME, Sealed, Statement},
+    key::{
+        AccountAddress, Algorithm, PublicKey, RecordVersion, Revision, ShareId, ShareState,
+        WalletId,
+    },
     policy::{
-        Action, DisableShare, EnableShare, GenerateShare, GetShare, ListShares, NewShare, Permit,
-        ShareSubject,
+        Action, DisableShare, EnableShare, GenerateShare, GetImportKey, GetShare, ImportShare,
+        ListShares, NewShare, Permit, ShareSubject,
     },
     record::{ShareDescription, ShareRecord},
-    refusal::Refusal,
+    refusal::{ImportError, Refusal},
     sign::Signing,
     store::StoreErrorKind,
 };
 
 /// Custody uses the same parts as signing.
 #[derive(Clone)]
-pub struct Custody(pub Signing);
+pub struct Custody {
+    signing: Signing,
+    imports: ImportKeys,
+}
 
 /// A page of shares.
 pub struct Page {
@@ -33,6 +40,11 @@ pub struct Page {
 }
 
 impl Custody {
+    /// Over the parts of signing.
+    pub fn new(signing: Signing) -> Self {
+        Self { signing, imports: ImportKeys::default() }
+    }
+
     /// Makes a share, wraps its DEK and stores the record.
     ///
     /// # Errors
@@ -45,12 +57,85 @@ impl Custody {
         wallet: WalletId,
         algorithm: Algorithm,
     ) -> Result<ShareDescription, Refusal> {
-        let environment = self.0.environment.clone();
+        let environment = self.signing.environment.clone();
         let subject = NewShare { environment, wallet, share, algorithm };
         let Grant { permit, mut entry } =
-            self.0.grant(call, subject, GenerateShare { algorithm }).await?;
+            self.signing.grant(call, subject, GenerateShare { algorithm }).await?;
         let made = self.make(call, &permit, &mut entry).await;
         grant::release(entry, made).await
+    }
+
+    /// A key to which one share can be sealed, in a statement that the instance signed.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; `Overloaded` where too many are live.
+    pub async fn import_key(&self, call: &Call) -> Result<String, Refusal> {
+        let environment = self.signing.environment.clone();
+        let Grant { permit: _, entry } =
+            self.signing.grant(call, environment, GetImportKey).await?;
+        let made = self.make_import_key(call).await;
+        grant::release(entry, made).await
+    }
+
+    async fn make_import_key(&self, call: &Call) -> Result<String, Refusal> {
+        let signer = self.signing.identify(call.deadline).await?;
+        let key = self.signing.enclave.import_key()?;
+        let until = SystemTime::now() + LIFETIME;
+        let statement = Statement::sign(signer, key.public(), until);
+        let statement = statement.ok_or(EnclaveError::Unverified)?;
+        match self.imports.keep(key) {
+            true => Ok(statement),
+            false => Err(Refusal::Overloaded("keys for imports are live")),
+        }
+    }
+
+    /// Takes in a share that was sealed to a key of [`Custody::import_key`], wraps its DEK
+    /// and stores the record.
+    ///
+    /// # Errors
+    /// As [`Custody::generate`], and `Import`; nothing is stored on any error, and the key
+    /// is gone unless the share is there already.
+    pub async fn import(
+        &self,
+        call: &Call,
+        new: NewShare,
+        declared: Declared,
+        key: &[u8; KEY_LEN],
+        sealed: &Sealed,
+    ) -> Result<ShareDescription, Refusal> {
+        if new.environment != self.signing.environment {
+            return Err(Refusal::invalid("environment", "is not the one that this enclave serves"));
+        }
+        let Grant { permit, mut entry } =
+            self.signing.grant(call, new, ImportShare { declared }).await?;
+        let imported = self.take_in(call, &permit, key, sealed, &mut entry).await;
+        grant::release(entry, imported).await
+    }
+
+    async fn take_in(
+        &self,
+        call: &Call,
+        permit: &Permit<ImportShare>,
+        key: &[u8; KEY_LEN],
+        sealed: &Sealed,
+        entry: &mut Entry,
+    ) -> Result<ShareDescription, Refusal> {
+        let Signing { store, kms, enclave, .. } = &self.signing;
+        let (new, declared) = (permit.subject(), &permit.action().declared);
+        let same = |public_key: &PublicKey| declared.is(public_key);
+        if let Some(existing) = store.describe(new.share).await? {
+            return Err(already_there(new, existing, same));
+        }
+        let key = self.imports.take(key).ok_or(ImportError::Key)?;
+        let kek = kms.kek().clone();
+        let generated = enclave.import(permit, key, sealed, kek, |key| first(new, key));
+        let generated = generated.map_err(|error| match error {
+            EnclaveError::Import => ImportError::Unopened.into(),
+            EnclaveError::Share => ImportError::NoKey.into(),
+            EnclaveError::PublicKey => ImportError::OtherKey.into(),
+            error => Refusal::Enclave(error),
+        })?;
+        self.keep(call, new, generated, same, entry).await
     }
 
     async fn make(
@@ -59,21 +144,25 @@ impl Custody {
         permit: &Permit<GenerateShare>,
         entry: &mut Entry,
     ) -> Result<ShareDescription, Refusal> {
-        let Signing { store, kms, enclave, .. } = &self.0;
+        let Signing { store, kms, enclave, .. } = &self.signing;
         let new = permit.subject();
-        let share = new.share;
-        if let Some(existing) = store.describe(share).await? {
-            return Err(already_there(new, existing));
+        if let Some(existing) = store.describe(new.share).await? {
+            return Err(already_there(new, existing, |_| true));
         }
+        let generated = enclave.generate(permit, kms.kek().clone(), |key| first(new, key))?;
+        self.keep(call, new, generated, |_| true, entry).await
+    }
 
-        let generated = enclave.generate(permit, kms.kek().clone(), |public_key| Identity {
-            environment: new.environment.clone(),
-            wallet: new.wallet.clone(),
-            share,
-            version: RecordVersion::FIRST,
-            address: AccountAddress::of(public_key),
-            algorithm: new.algorithm,
-        })?;
+    /// Wraps the DEK of a share that was made or imported, and stores the record.
+    async fn keep(
+        &self,
+        call: &Call,
+        new: &NewShare,
+        generated: Generated,
+        same: impl FnOnce(&PublicKey) -> bool,
+        entry: &mut Entry,
+    ) -> Result<ShareDescription, Refusal> {
+        let Signing { store, kms, .. } = &self.signing;
         let Generated { dek, header, sealed, public_key } = generated;
         let context = KekContext::of(&header.identity);
         let wrapped = kms.wrap(&context, dek, call.deadline).await?;
@@ -86,8 +175,8 @@ impl Custody {
             Ok(_) => Ok(record.description),
             // Somebody made it while we did: answer as for a repeat.
             Err(error) if error.kind == StoreErrorKind::Exists => {
-                let existing = store.describe(share).await?;
-                Err(existing.map_or(Refusal::ShareIdTaken, |existing| already_there(new, existing)))
+                let existing = store.describe(new.share).await?.ok_or(Refusal::ShareIdTaken)?;
+                Err(already_there(new, existing, same))
             }
             Err(error) => Err(error.into()),
         }
@@ -104,9 +193,9 @@ impl Custody {
         after: Option<ShareId>,
         limit: usize,
     ) -> Result<Page, Refusal> {
-        let environment = self.0.environment.clone();
-        let Grant { permit, entry } = self.0.grant(call, environment, ListShares).await?;
-        let listed = self.0.store.list(permit.subject(), wallet, after, limit + 1).await;
+        let environment = self.signing.environment.clone();
+        let Grant { permit, entry } = self.signing.grant(call, environment, ListShares).await?;
+        let listed = self.signing.store.list(permit.subject(), wallet, after, limit + 1).await;
         let mut shares = grant::release(entry, listed.map_err(Refusal::from)).await?;
         let more = shares.len() > limit;
         shares.truncate(limit);
@@ -158,11 +247,12 @@ impl Custody {
         share: ShareId,
         action: A,
     ) -> Result<Grant<A>, Refusal> {
-        let described = self.0.store.describe(share).await?;
-        let described = described.filter(|share| share.identity.environment == self.0.environment);
+        let described = self.signing.store.describe(share).await?;
+        let described =
+            described.filter(|share| share.identity.environment == self.signing.environment);
         match described {
-            Some(described) => self.0.grant(call, Arc::new(described), action).await,
-            None => Err(self.0.unknown(call, &share, &action).await),
+            Some(described) => self.signing.grant(call, Arc::new(described), action).await,
+            None => Err(self.signing.unknown(call, &share, &action).await),
         }
     }
 
@@ -191,18 +281,30 @@ impl Custody {
             let id = share.identity.share;
             // No state changes that the log does not know of.
             entry.durable().await?;
-            changed.revision = self.0.store.set_state(id, state, share.revision).await?;
+            changed.revision = self.signing.store.set_state(id, state, share.revision).await?;
             changed.state = state;
         }
         Ok(changed)
     }
 }
 
+/// What the first record of a share is bound to.
+fn first(new: &NewShare, public_key: &PublicKey) -> Identity {
+    let NewShare { environment, wallet, share, algorithm } = new.clone();
+    let (version, address) = (RecordVersion::FIRST, AccountAddress::of(public_key));
+    Identity { environment, wallet, share, version, address, algorithm }
+}
+
 /// The public key is told only about the very share that was asked for.
-fn already_there(new: &NewShare, existing: ShareDescription) -> Refusal {
+fn already_there(
+    new: &NewShare,
+    existing: ShareDescription,
+    same: impl FnOnce(&PublicKey) -> bool,
+) -> Refusal {
     let same = existing.identity.environment == new.environment
         && existing.identity.wallet == new.wallet
-        && existing.identity.algorithm == new.algorithm;
+        && existing.identity.algorithm == new.algorithm
+        && same(&existing.public_key);
     if same {
         Refusal::ShareExists { public_key: existing.public_key }
     } else {

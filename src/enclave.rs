@@ -17,6 +17,7 @@
 //! secret memory only.
 
 mod dek;
+mod import;
 mod open_share;
 mod seal;
 #[expect(unsafe_code, reason = "secret memory is mapped, entered and wiped by address")]
@@ -27,15 +28,17 @@ mod signer;
 
 use crate::{
     envelope::{Commitment, Header, Identity, KekRef, Nonce, SealedShare, TAG_LEN},
+    import::{Sealed, info},
     key::PublicKey,
     memory::{Budget, Level, SecretMemoryError},
     permitted::PermittedEnvelope,
-    policy::{GenerateShare, Opens, Permit, Sign, UseShare},
+    policy::{GenerateShare, ImportShare, Opens, Permit, Sign, UseShare},
     signature::{Signature, Signed, VerifyingKey},
 };
 
 pub use crate::refusal::EnclaveError;
 pub use dek::{DEK_LEN, Dek};
+pub use import::ImportKey;
 pub use open_share::OpenShare;
 pub(crate) use secmem::end_at_trapped_calls;
 pub use secmem::{
@@ -133,20 +136,59 @@ impl Enclave {
         let (mut share, dek) = (self.reserve(DEK_LEN)?, self.reserve(DEK_LEN)?);
         let mut public_key = PublicKey::of_point(permit.action().algorithm, &[]);
         section::secure(|| signer::generate(&mut share, &mut public_key))?;
-        let dek = Dek::generate(dek)?;
-        let mut header = Header {
-            identity: identity(&public_key),
-            kek,
-            // The section that knows the DEK writes it.
-            commitment: Commitment([0; 32]),
-            nonce: Nonce::random().map_err(|_| EnclaveError::Randomness)?,
-        };
-        // What a section allocates stays in secret memory; this leaves it.
-        let mut sealed = Vec::with_capacity(SLOT_LEN + TAG_LEN);
-        section::secure(|| seal::seal(&dek, &mut header, share, &mut sealed))?;
-        let sealed = SealedShare::new(sealed).map_err(|_| EnclaveError::TooLong)?;
-        Ok(Generated { dek, header, sealed, public_key })
+        seal(share, Dek::generate(dek)?, kek, public_key, identity)
     }
+
+    /// Opens an import, which must turn out to be what it is declared as, and seals it
+    /// under a fresh DEK. The key is wiped, whatever comes of it.
+    ///
+    /// # Errors
+    /// `Import`, `Share`, `PublicKey`, `Exhausted`, `Randomness` or `Panicked`.
+    pub fn import(
+        &self,
+        permit: &Permit<ImportShare>,
+        key: ImportKey,
+        sealed: &Sealed,
+        kek: KekRef,
+        identity: impl FnOnce(&PublicKey) -> Identity,
+    ) -> Result<Generated, EnclaveError> {
+        let (mut share, dek) = (self.reserve(sealed.share_len())?, self.reserve(DEK_LEN)?);
+        let (new, declared) = (permit.subject(), &permit.action().declared);
+        let info = info(new, declared);
+        let mut public_key = PublicKey::of_point(new.algorithm, &[]);
+        section::secure(|| {
+            key.open(sealed, info.as_bytes(), &mut share)?;
+            let derived = share.reveal(|bytes| signer::derive(new.algorithm, bytes))?;
+            public_key = derived.public_key();
+            Ok(())
+        })?;
+        if !declared.is(&public_key) {
+            return Err(EnclaveError::PublicKey);
+        }
+        seal(share, Dek::generate(dek)?, kek, public_key, identity)
+    }
+}
+
+/// Seals a share of this public key under its DEK.
+fn seal(
+    share: Slot,
+    dek: Dek,
+    kek: KekRef,
+    public_key: PublicKey,
+    identity: impl FnOnce(&PublicKey) -> Identity,
+) -> Result<Generated, EnclaveError> {
+    let mut header = Header {
+        identity: identity(&public_key),
+        kek,
+        // The section that knows the DEK writes it.
+        commitment: Commitment([0; 32]),
+        nonce: Nonce::random().map_err(|_| EnclaveError::Randomness)?,
+    };
+    // What a section allocates stays in secret memory; this leaves it.
+    let mut sealed = Vec::with_capacity(share.room() + TAG_LEN);
+    section::secure(|| seal::seal(&dek, &mut header, share, &mut sealed))?;
+    let sealed = SealedShare::new(sealed).map_err(|_| EnclaveError::TooLong)?;
+    Ok(Generated { dek, header, sealed, public_key })
 }
 
 /// Opens an envelope, derives the public key of what was in it, and compares it

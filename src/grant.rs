@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::{
     audit::{
         Audit, Entry, NotRecorded,
+        note::Signer,
         receipt::Receipt,
         record::{Decision, Ended, Hex, Outcome, Request},
     },
@@ -104,10 +105,10 @@ impl Signing {
     ///
     /// # Errors
     /// [`IdentityError`].
-    pub(crate) async fn identify(&self, deadline: Instant) -> Result<(), IdentityError> {
+    pub(crate) async fn identify(&self, deadline: Instant) -> Result<&Signer, IdentityError> {
         let Self { environment, audit, kms, enclave, .. } = self;
         let parts = Parts { environment, audit, kms: &**kms, enclave };
-        self.identity.open(&parts, deadline).await.map(drop)
+        self.identity.open(&parts, deadline).await
     }
 
     /// Records a request for a share that is not there, which is denied like one that the

@@ -1,6 +1,6 @@
 //! The instance's own key: Ed25519, made for one audit log, sealed beside it as a share
 //! is, and open in secret memory for as long as the process lives. It signs the heads of
-//! the log's tree.
+//! the log's tree, and statements about keys for imports.
 //!
 //! Sealing takes a login that may wrap, opening one that may unwrap. Without both the key
 //! lasts for one run, and the next run has another: each stands in the log that it signs.
@@ -53,7 +53,7 @@ const FILE: &str = "identity.json";
 #[derive(Clone)]
 pub struct InstanceKey {
     directory: PathBuf,
-    open: Arc<OnceCell<Name>>,
+    open: Arc<OnceCell<Arc<Signer>>>,
 }
 
 /// The file: public key and envelope.
@@ -71,7 +71,7 @@ impl InstanceKey {
 
     /// Under which name it signs, where it is open.
     pub fn name(&self) -> Option<&Name> {
-        self.open.get()
+        Some(self.open.get()?.name())
     }
 
     /// Opens it, unless it is open, and makes it before that where there is none. From
@@ -79,11 +79,20 @@ impl InstanceKey {
     ///
     /// # Errors
     /// [`IdentityError`]; the next call tries again.
-    pub async fn open(&self, parts: &Parts<'_>, deadline: Instant) -> Result<&Name, IdentityError> {
-        self.open.get_or_try_init(|| self.begin(parts, deadline)).await
+    pub async fn open(
+        &self,
+        parts: &Parts<'_>,
+        deadline: Instant,
+    ) -> Result<&Signer, IdentityError> {
+        let opened = self.open.get_or_try_init(|| self.begin(parts, deadline)).await?;
+        Ok(opened)
     }
 
-    async fn begin(&self, parts: &Parts<'_>, deadline: Instant) -> Result<Name, IdentityError> {
+    async fn begin(
+        &self,
+        parts: &Parts<'_>,
+        deadline: Instant,
+    ) -> Result<Arc<Signer>, IdentityError> {
         let path = self.directory.join(FILE);
         let read = read(&path).map_err(|error| file(&path, error))?;
         let stored = match read {
@@ -106,8 +115,9 @@ impl InstanceKey {
         let key = share.permit().share().public_key;
         let key = key.as_bytes().try_into().map_err(|_| IdentityError::Other(path))?;
         let name = Name::new(origin, key);
-        parts.audit.sign_with(Signer::new(name.clone(), move |text| sign(&share, text)), kept);
-        Ok(name)
+        let signer = Arc::new(Signer::new(name, move |text| sign(&share, text)));
+        parts.audit.sign_with(Arc::clone(&signer), kept);
+        Ok(signer)
     }
 
     /// Makes a key and seals it; none where no login may wrap.

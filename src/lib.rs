@@ -78,6 +78,7 @@ pub mod refusal;
 
 pub mod custody;
 mod grant;
+pub mod import;
 pub mod session;
 pub mod sign;
 

@@ -7,6 +7,7 @@
 
 mod enclave_error;
 mod identity_error;
+mod import_error;
 mod reason;
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
 
 pub use enclave_error::EnclaveError;
 pub use identity_error::IdentityError;
+pub use import_error::ImportError;
 pub use reason::Reason;
 
 /// Why a request is not answered.
@@ -86,6 +88,9 @@ pub enum Refusal {
     /// Another share has this id.
     #[error("the share id is taken")]
     ShareIdTaken,
+    /// A share is not imported.
+    #[error("import: {0}")]
+    Import(ImportError),
     /// The share was written meanwhile.
     #[error("the share changed: {0}")]
     ShareChanged(&'static str),
@@ -191,6 +196,12 @@ impl From<KmsError> for Refusal {
 impl From<EnclaveError> for Refusal {
     fn from(error: EnclaveError) -> Self {
         Self::Enclave(error)
+    }
+}
+
+impl From<ImportError> for Refusal {
+    fn from(error: ImportError) -> Self {
+        Self::Import(error)
     }
 }
 

@@ -16,6 +16,7 @@ mod errors;
 mod examples;
 mod fuzz;
 mod hardened;
+mod import;
 mod kms;
 mod levels;
 mod lifecycle;

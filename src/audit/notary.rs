@@ -1,7 +1,11 @@
 //! The notary: one thread that signs heads of the tree while the disk flushes what they
 //! are of.
 
-use std::{io, sync::mpsc, thread};
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use super::{note::Signer, tree::Hash};
 
@@ -13,7 +17,7 @@ pub(super) struct Notary {
 
 impl Notary {
     /// Starts the thread.
-    pub(super) fn start(signer: Signer) -> io::Result<Self> {
+    pub(super) fn start(signer: Arc<Signer>) -> io::Result<Self> {
         let (heads, asked) = mpsc::channel::<(u64, Hash)>();
         let (answer, notes) = mpsc::channel();
         let thread = thread::Builder::new().name("notary".to_owned());

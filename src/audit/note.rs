@@ -34,7 +34,7 @@ pub struct Signer {
 }
 
 /// Signs a text; none if it fails.
-type Sign = dyn Fn(&str) -> Option<[u8; 64]> + Send;
+type Sign = dyn Fn(&str) -> Option<[u8; 64]> + Send + Sync;
 
 /// The head of a log's tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,11 +111,21 @@ impl Name {
         [first, second, third, fourth]
     }
 
-    /// Believes a note that this key signed, of the log that has its name.
+    /// Believes a checkpoint that this key signed, of the log that has its name.
     ///
     /// # Errors
     /// All but `Key`, and that where the key is no point.
     pub fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
+        let checkpoint = Checkpoint::parse(&self.signed(note)?).ok_or(NoteError::Form)?;
+        let same = checkpoint.origin == self.origin;
+        same.then_some(checkpoint).ok_or(NoteError::Origin)
+    }
+
+    /// The text of a note that this key signed, whatever it says.
+    ///
+    /// # Errors
+    /// As [`Name::open`], but for `Origin`.
+    pub fn signed(&self, note: &str) -> Result<String, NoteError> {
         let (text, signatures) = note.split_once("\n\n").ok_or(NoteError::Form)?;
         let text = format!("{text}\n");
         let own = format!("\u{2014} {} ", self.origin);
@@ -127,9 +137,7 @@ impl Name {
         let key = VerifyingKey::from_bytes(&self.key).map_err(|_| NoteError::Key)?;
         key.verify_strict(text.as_bytes(), &Signature::from_bytes(&signature))
             .map_err(|_| NoteError::Signature)?;
-        let checkpoint = Checkpoint::parse(&text).ok_or(NoteError::Form)?;
-        let same = checkpoint.origin == self.origin;
-        same.then_some(checkpoint).ok_or(NoteError::Origin)
+        Ok(text)
     }
 }
 
@@ -142,7 +150,10 @@ impl std::fmt::Display for Name {
 
 impl Signer {
     /// Signs texts under a name.
-    pub fn new(name: Name, sign: impl Fn(&str) -> Option<[u8; 64]> + Send + 'static) -> Self {
+    pub fn new(
+        name: Name,
+        sign: impl Fn(&str) -> Option<[u8; 64]> + Send + Sync + 'static,
+    ) -> Self {
         Self { name, sign: Box::new(sign) }
     }
 
@@ -153,11 +164,15 @@ impl Signer {
 
     /// Signs the head of a tree; none if the enclave fails.
     pub(super) fn checkpoint(&self, size: u64, root: &Hash) -> Option<String> {
-        let Name { origin, .. } = &self.name;
-        let text = format!("{origin}\n{size}\n{}\n", STANDARD.encode(root));
-        let signature = (self.sign)(&text)?;
+        let origin = self.name.origin();
+        self.note(&format!("{origin}\n{size}\n{}\n", STANDARD.encode(root)))
+    }
+
+    /// Signs a text, which ends with a line feed; none if the enclave fails.
+    pub(crate) fn note(&self, text: &str) -> Option<String> {
+        let signature = (self.sign)(text)?;
         let signature = STANDARD.encode([&self.name.hash()[..], &signature].concat());
-        Some(format!("{text}\n\u{2014} {origin} {signature}\n"))
+        Some(format!("{text}\n\u{2014} {} {signature}\n", self.name.origin()))
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) enum Job {
     /// Something else that happened.
     Event(Event),
     /// The key that signs from here on.
-    Signer(Signer),
+    Signer(Arc<Signer>),
     /// The head of what is on disk is wanted now.
     Ship(oneshot::Sender<()>),
     /// There are refusals to add up.

@@ -41,7 +41,7 @@ pub struct Policy {
 enum RoleName {
     /// Unwraps DEKs, for Sign and UseShare
     Signer,
-    /// Wraps the DEKs of new records, for GenerateShare
+    /// Wraps the DEKs of new records, for GenerateShare and ImportShare
     Custodian,
     /// Moves wrapped DEKs to the newest key version
     Rotator,

@@ -6,7 +6,9 @@ use tonic::{Request, Response, Status};
 use super::{enclave::answered, gate, message};
 use crate::{
     custody::Custody,
-    key::{Algorithm, Revision, ShareId},
+    import::{Declared, Sealed},
+    key::{Algorithm, PublicKey, Revision, ShareId, WalletId},
+    policy::NewShare,
     proto,
     refusal::Refusal,
 };
@@ -29,14 +31,45 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
         let (call, request) = message::call(request)?;
         answered(&call, async {
             let share = share_id(&request.share_id)?;
-            let wallet = request.wallet_id.parse();
-            let wallet = wallet.map_err(Refusal::malformed("wallet_id"))?;
-            let algorithm = u8::try_from(request.algorithm).ok();
-            let algorithm = algorithm.and_then(|number| Algorithm::try_from(number).ok());
-            let algorithm = algorithm
-                .ok_or_else(|| Refusal::invalid("algorithm", "is required: one of 1 to 4"))?;
+            let wallet = wallet_id(&request.wallet_id)?;
+            let algorithm = algorithm(request.algorithm)?;
             let made = self.0.generate(&call, share, wallet, algorithm).await?;
             Ok(proto::GenerateShareResponse { share: Some(message::share(&made)) })
+        })
+        .await
+    }
+
+    async fn get_import_key(
+        &self,
+        request: Request<proto::GetImportKeyRequest>,
+    ) -> Result<Response<proto::GetImportKeyResponse>, Status> {
+        let (call, proto::GetImportKeyRequest {}) = message::call(request)?;
+        answered(&call, async {
+            let statement = self.0.import_key(&call).await?;
+            Ok(proto::GetImportKeyResponse { statement })
+        })
+        .await
+    }
+
+    async fn import_share(
+        &self,
+        request: Request<proto::ImportShareRequest>,
+    ) -> Result<Response<proto::ImportShareResponse>, Status> {
+        let (call, request) = message::call(request)?;
+        answered(&call, async {
+            let share = share_id(&request.share_id)?;
+            let environment = request.environment.parse();
+            let environment = environment.map_err(Refusal::malformed("environment"))?;
+            let wallet = wallet_id(&request.wallet_id)?;
+            let algorithm = algorithm(request.algorithm)?;
+            let declared = declared(algorithm, &request.public_key, &request.account_address)?;
+            let key = request.import_key.as_ref().try_into();
+            let key = key.map_err(|_| Refusal::invalid("import_key", "has 32 bytes"))?;
+            let sealed = Sealed::new(&*request.sealed_share);
+            let sealed = sealed.map_err(Refusal::malformed("sealed_share"))?;
+            let new = NewShare { environment, wallet, share, algorithm };
+            let imported = self.0.import(&call, new, declared, key, &sealed).await?;
+            Ok(proto::ImportShareResponse { share: Some(message::share(&imported)) })
         })
         .await
     }
@@ -60,7 +93,7 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
             };
             let wallet = match &*request.wallet_id {
                 "" => None,
-                wallet => Some(wallet.parse().map_err(Refusal::malformed("wallet_id"))?),
+                wallet => Some(wallet_id(wallet)?),
             };
             let page = self.0.list(&call, wallet.as_ref(), after, limit).await?;
             Ok(proto::ListSharesResponse {
@@ -116,6 +149,33 @@ fn share_id(text: &str) -> Result<ShareId, Refusal> {
     let share = text.parse().map_err(Refusal::malformed("share_id"))?;
     gate::describe_request(&share, None);
     Ok(share)
+}
+
+fn wallet_id(text: &str) -> Result<WalletId, Refusal> {
+    text.parse().map_err(Refusal::malformed("wallet_id"))
+}
+
+fn algorithm(number: i32) -> Result<Algorithm, Refusal> {
+    let algorithm = u8::try_from(number).ok();
+    let algorithm = algorithm.and_then(|number| Algorithm::try_from(number).ok());
+    algorithm.ok_or_else(|| Refusal::invalid("algorithm", "is required: one of 1 to 4"))
+}
+
+/// Empty is not declared.
+fn declared(algorithm: Algorithm, key: &[u8], address: &str) -> Result<Declared, Refusal> {
+    let key = match key {
+        [] => None,
+        key => Some(
+            PublicKey::parse(algorithm, key)
+                .map_err(|_| Refusal::invalid("public_key", "is no public key of the algorithm"))?,
+        ),
+    };
+    let address = match address {
+        "" => None,
+        address => Some(address.parse().map_err(Refusal::malformed("account_address"))?),
+    };
+    let field = if address.is_some() { "account_address" } else { "public_key" };
+    Declared::new(algorithm, key, address).map_err(Refusal::malformed(field))
 }
 
 /// 0 means any revision.

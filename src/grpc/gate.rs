@@ -199,11 +199,13 @@ where
 /// The last part of a gRPC path, as a label: one of the contract's names, since a
 /// client can put anything into a path.
 fn method(path: &str) -> &'static str {
-    const METHODS: [&str; 8] = [
+    const METHODS: [&str; 10] = [
         "Sign",
         "UseShare",
         "GetPublicKey",
         "GenerateShare",
+        "GetImportKey",
+        "ImportShare",
         "ListShares",
         "GetShare",
         "DisableShare",

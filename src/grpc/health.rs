@@ -158,6 +158,6 @@ async fn answers(signing: &Signing) -> Result<(), &'static str> {
     let deadline = Instant::now() + PATIENCE;
     let kms = signing.kms.status(deadline).await;
     kms.map_err(|error| Refusal::from(error).reason().as_str())?;
-    let identified = signing.identify(deadline).await;
+    let identified = signing.identify(deadline).await.map(drop);
     identified.map_err(|error| Refusal::from(error).reason().as_str())
 }

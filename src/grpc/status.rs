@@ -60,6 +60,21 @@ pub fn told(reason: Reason) -> Told {
         }
         Reason::ShareExists => never(AlreadyExists, "this share exists already"),
         Reason::ShareIdTaken => never(AlreadyExists, "another share has this id"),
+        Reason::ImportKeyUnusable => never(
+            FailedPrecondition,
+            "this instance has no such key for an import, or no longer: get another and seal anew",
+        ),
+        Reason::ImportUnopened => never(
+            InvalidArgument,
+            "the sealed share does not open: it was altered, or sealed for something else",
+        ),
+        Reason::ImportInvalid => never(
+            InvalidArgument,
+            "what was sealed is no key of the algorithm, or none that is safe to use",
+        ),
+        Reason::ImportMismatch => {
+            never(InvalidArgument, "what was sealed belongs to another public key or address")
+        }
         Reason::ShareChanged => after(Aborted, "the share changed meanwhile: read it again", 50),
         Reason::RevisionMismatch => {
             never(Aborted, "the share is not at the expected revision: read it and decide anew")

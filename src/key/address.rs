@@ -27,6 +27,26 @@ impl AccountAddress {
         }
     }
 
+    /// Whether it is written as [`AccountAddress::of`] writes addresses of this algorithm.
+    ///
+    /// # Errors
+    /// It is not, or the algorithm has none.
+    pub fn require_canonical(&self, algorithm: Algorithm) -> Result<(), Malformed> {
+        let text = self.as_str();
+        match algorithm {
+            Algorithm::EcdsaSecp256k1 if Address::parse_checksummed(text, None).is_err() => {
+                Err(Malformed("is an address as EIP-55 writes it, 0x and 40 digits"))
+            }
+            Algorithm::Ed25519 if !is_base58_of_32_bytes(text) => {
+                Err(Malformed("is an address in base58, 32 bytes"))
+            }
+            Algorithm::EcdsaSecp256k1 | Algorithm::Ed25519 => Ok(()),
+            Algorithm::EcdsaP256 | Algorithm::SchnorrSecp256k1 => {
+                Err(Malformed("is left out: keys of this algorithm have no account address"))
+            }
+        }
+    }
+
     /// The address as written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -50,6 +70,10 @@ impl fmt::Display for AccountAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn is_base58_of_32_bytes(text: &str) -> bool {
+    bs58::decode(text).into_vec().is_ok_and(|bytes| bytes.len() == 32)
 }
 
 /// The last 20 bytes of Keccak-256 over the uncompressed point (Ethereum yellow

@@ -9,6 +9,7 @@ use super::{
     subject::{NewShare, Subject, Type, uid},
 };
 use crate::{
+    import::Declared,
     key::{Algorithm, Environment},
     payload::Payload,
 };
@@ -49,6 +50,15 @@ pub struct GetPublicKey;
 pub struct GenerateShare {
     /// Its algorithm.
     pub algorithm: Algorithm,
+}
+
+/// Make a key to which a share is sealed for an import.
+pub struct GetImportKey;
+
+/// Take in a share that was made elsewhere.
+pub struct ImportShare {
+    /// What it must turn out to be.
+    pub declared: Declared,
 }
 
 /// List an environment's shares.
@@ -118,6 +128,8 @@ actions!(
     UseShare,
     GetPublicKey,
     GenerateShare,
+    GetImportKey,
+    ImportShare,
     ListShares,
     GetShare,
     DisableShare,
@@ -153,6 +165,8 @@ macro_rules! plain_action {
 plain_action!(UseShare on ShareSubject, opens: true);
 plain_action!(GetPublicKey on ShareSubject);
 plain_action!(GenerateShare on NewShare);
+plain_action!(GetImportKey on Environment);
+plain_action!(ImportShare on NewShare);
 plain_action!(ListShares on Environment);
 plain_action!(GetShare on ShareSubject);
 plain_action!(DisableShare on ShareSubject);

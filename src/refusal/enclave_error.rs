@@ -18,6 +18,8 @@ pub enum EnclaveError {
     TooLong,
     #[error("the payload is none that the algorithm signs")]
     Payload,
+    #[error("the import does not open: altered, or sealed for something else or to another key")]
+    Import,
     #[error("the permit is for another share than the open one")]
     Permit,
     #[error("the signature did not verify and was withheld: a library or the machine is broken")]

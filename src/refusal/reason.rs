@@ -1,6 +1,6 @@
 //! Reasons: the stable names of refusals, and which refusal has which.
 
-use super::{Refusal, StreamEnd};
+use super::{ImportError, Refusal, StreamEnd};
 use crate::{
     enclave::EnclaveError, kms::KmsErrorKind, permitted::RecordError, policy::DeniedReason,
     rate::Limit, store::StoreErrorKind,
@@ -24,6 +24,10 @@ pub enum Reason {
     RecordVersionTooOld,
     ShareExists,
     ShareIdTaken,
+    ImportKeyUnusable,
+    ImportUnopened,
+    ImportInvalid,
+    ImportMismatch,
     ShareChanged,
     RevisionMismatch,
     EnvelopeInvalid,
@@ -63,7 +67,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 52] = [
         Self::InvalidRequest,
         Self::PayloadUnfit,
         Self::Unsupported,
@@ -77,6 +81,10 @@ impl Reason {
         Self::RecordVersionTooOld,
         Self::ShareExists,
         Self::ShareIdTaken,
+        Self::ImportKeyUnusable,
+        Self::ImportUnopened,
+        Self::ImportInvalid,
+        Self::ImportMismatch,
         Self::ShareChanged,
         Self::RevisionMismatch,
         Self::EnvelopeInvalid,
@@ -135,6 +143,10 @@ impl Reason {
             Self::RecordVersionTooOld => "RECORD_VERSION_TOO_OLD",
             Self::ShareExists => "SHARE_EXISTS",
             Self::ShareIdTaken => "SHARE_ID_TAKEN",
+            Self::ImportKeyUnusable => "IMPORT_KEY_UNUSABLE",
+            Self::ImportUnopened => "IMPORT_UNOPENED",
+            Self::ImportInvalid => "IMPORT_INVALID",
+            Self::ImportMismatch => "IMPORT_MISMATCH",
             Self::ShareChanged => "SHARE_CHANGED",
             Self::RevisionMismatch => "REVISION_MISMATCH",
             Self::EnvelopeInvalid => "ENVELOPE_INVALID",
@@ -193,6 +205,10 @@ impl Refusal {
             Self::RecordVersionTooOld { .. } => Reason::RecordVersionTooOld,
             Self::ShareExists { .. } => Reason::ShareExists,
             Self::ShareIdTaken => Reason::ShareIdTaken,
+            Self::Import(ImportError::Key) => Reason::ImportKeyUnusable,
+            Self::Import(ImportError::Unopened) => Reason::ImportUnopened,
+            Self::Import(ImportError::NoKey) => Reason::ImportInvalid,
+            Self::Import(ImportError::OtherKey) => Reason::ImportMismatch,
             Self::ShareChanged(_) | Self::Record(RecordError::Changed) => Reason::ShareChanged,
             Self::Record(RecordError::Envelope(_)) => Reason::EnvelopeInvalid,
             Self::Record(RecordError::Mismatch(_)) => Reason::EnvelopeMismatch,
@@ -257,6 +273,7 @@ fn enclave_reason(error: EnclaveError) -> Reason {
         | EnclaveError::Tag
         | EnclaveError::PublicKey
         | EnclaveError::Share
+        | EnclaveError::Import
         | EnclaveError::TooLong => Reason::EnvelopeUnopened,
         EnclaveError::Payload => Reason::PayloadUnfit,
         EnclaveError::Permit

@@ -67,8 +67,8 @@ action = "ListShares"
         format!("{cases}:9: `case.caller` must be the name of a [[caller]]: \"app\""),
         format!(
             "{cases}:10: `case.action` must be \"Sign\" or \"SignDigest\" or \"UseShare\" or \
-             \"GetPublicKey\" or \"GenerateShare\" or \"ListShares\" or \"GetShare\" or \
-             \"DisableShare\" or \"EnableShare\""
+             \"GetPublicKey\" or \"GenerateShare\" or \"GetImportKey\" or \"ImportShare\" or \
+             \"ListShares\" or \"GetShare\" or \"DisableShare\" or \"EnableShare\""
         ),
         format!("{cases}:11: unknown key `walet` in [case]; did you mean `wallet`?"),
         format!(

@@ -50,8 +50,9 @@ pub const PERMISSIVE: &str = r#"
     when { resource.algorithm == "ecdsa-secp256k1" || resource.algorithm == "ecdsa-p256" };
     @id("app-is-custodian")
     permit (principal == Caller::"app",
-        action in [Action::"GenerateShare", Action::"ListShares", Action::"GetShare",
-            Action::"DisableShare", Action::"EnableShare"], resource);
+        action in [Action::"GenerateShare", Action::"GetImportKey", Action::"ImportShare",
+            Action::"ListShares", Action::"GetShare", Action::"DisableShare",
+            Action::"EnableShare"], resource);
 "#;
 
 /// How often store and KMS were asked.

@@ -158,7 +158,7 @@ fn countersign(version: Option<String>) -> Product {
 /// Create, Read, Update, or one that has no number: a use.
 fn activity(action: &str) -> (u32, Option<&'static str>) {
     match action {
-        "GenerateShare" => (1, None),
+        "GenerateShare" | "GetImportKey" | "ImportShare" => (1, None),
         "GetPublicKey" | "ListShares" | "GetShare" => (2, None),
         "DisableShare" | "EnableShare" => (3, None),
         _ => (OTHER, Some("Use")),

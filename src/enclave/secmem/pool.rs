@@ -67,6 +67,11 @@ impl SecretPool {
 }
 
 impl Slot {
+    /// The most bytes that it holds.
+    pub(in crate::enclave) fn room(&self) -> usize {
+        self.place.1
+    }
+
     /// The door in: lets `write` fill the slot in place and say how many bytes of it
     /// count. When it fails, the slot is wiped and empty.
     pub(in crate::enclave) fn fill(

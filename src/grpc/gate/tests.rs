@@ -9,6 +9,8 @@ use std::{
 use http_body_util::Full;
 use tonic_types::StatusExt;
 
+use prost::Message;
+
 use super::*;
 use crate::{
     audit::{Place, Rotation, Settings, record::Start},
@@ -160,4 +162,16 @@ async fn the_rate_comes_after_the_deadline_and_before_the_room() {
         assert_eq!(reason(&response).as_deref(), Some(expected));
     }
     assert_eq!(asked.0.load(Ordering::SeqCst), 1);
+}
+
+/// A call that is not among them would have no name in metrics, and no deadline of its own.
+#[test]
+fn every_call_of_the_contract_has_its_name() {
+    let set = prost_types::FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
+    let services = set.file.iter().flat_map(|file| &file.service);
+    let calls: Vec<_> = services.flat_map(|service| &service.method).collect();
+    assert!(!calls.is_empty());
+    for call in calls {
+        assert_eq!(method(&format!("/service/{}", call.name())), call.name());
+    }
 }

@@ -116,10 +116,10 @@ impl Random {
         };
         let payload = payload.as_ref();
         let question = match action {
-            ActionName::ListShares => {
+            ActionName::ListShares | ActionName::GetImportKey => {
                 policy.ask(time, &caller, &share.identity.environment, action, payload)
             }
-            ActionName::GenerateShare => {
+            ActionName::GenerateShare | ActionName::ImportShare => {
                 let new = NewShare {
                     environment: share.identity.environment.clone(),
                     wallet: share.identity.wallet.clone(),

@@ -1,12 +1,9 @@
 //! What a case is about: a share, one that is to be made, or the environment.
 
-use alloy_primitives::Address as EvmAddress;
-
 use crate::{
     config::document::Table,
     envelope::Identity,
-    key::{AccountAddress, Algorithm, Environment, RecordVersion, ShareId, WalletId},
-    payload::solana::Address as SolanaAddress,
+    key::{AccountAddress, Algorithm, Environment, Malformed, RecordVersion, ShareId, WalletId},
     policy::{ActionName, NewShare},
 };
 
@@ -23,11 +20,12 @@ pub(super) fn read(
     action: Option<ActionName>,
     environment: Option<&Environment>,
 ) -> Option<CaseSubject> {
-    if action == Some(ActionName::ListShares) {
+    if let Some(action @ (ActionName::ListShares | ActionName::GetImportKey)) = action {
         let of_shares = ["wallet", "algorithm", "address", "share"];
         if of_shares.map(|key| table.optional_text(key)) != [const { None }; 4] {
             let keys = of_shares.join(", ");
-            table.note(format!("\"ListShares\" is done to the environment: leave out {keys}"));
+            let action = action.as_str();
+            table.note(format!("{action:?} is done to the environment: leave out {keys}"));
         }
         return Some(CaseSubject::Environment(environment?.clone()));
     }
@@ -35,12 +33,15 @@ pub(super) fn read(
     let algorithm: Option<Algorithm> = table.name_of("algorithm", "the algorithm of the share");
     let address: Option<Option<AccountAddress>> = table.optional_name_of("address");
     let share: Option<Option<ShareId>> = table.optional_name_of("share");
-    if let (Some(Some(address)), Some(algorithm)) = (&address, algorithm) {
-        require_canonical(table, address, algorithm);
+    // No share has an address in another spelling than the one that policy sees.
+    if let (Some(Some(address)), Some(algorithm)) = (&address, algorithm)
+        && let Err(Malformed(rule)) = address.require_canonical(algorithm)
+    {
+        table.note(format!("`case.address` {rule}"));
     }
     let (environment, wallet, algorithm) = (environment?.clone(), wallet?, algorithm?);
     let (address, share) = (address?, share?.unwrap_or_else(ShareId::random));
-    if action? == ActionName::GenerateShare {
+    if matches!(action?, ActionName::GenerateShare | ActionName::ImportShare) {
         if address.is_some() {
             table.note("a share that is to be made has no address yet: leave `address` out");
         }
@@ -48,21 +49,4 @@ pub(super) fn read(
     }
     let version = RecordVersion::FIRST;
     Some(CaseSubject::Share(Identity { environment, wallet, share, version, address, algorithm }))
-}
-
-/// No share has an address in another spelling than the one that policy sees.
-fn require_canonical(table: &Table<'_>, address: &AccountAddress, algorithm: Algorithm) {
-    let text = address.as_str();
-    match algorithm {
-        Algorithm::EcdsaSecp256k1 if EvmAddress::parse_checksummed(text, None).is_err() => {
-            table.note("`case.address` is an address as EIP-55 writes it, 0x and 40 digits");
-        }
-        Algorithm::Ed25519 if text.parse::<SolanaAddress>().is_err() => {
-            table.note("`case.address` is an address in base58, 32 bytes");
-        }
-        Algorithm::EcdsaSecp256k1 | Algorithm::Ed25519 => {}
-        Algorithm::EcdsaP256 | Algorithm::SchnorrSecp256k1 => {
-            table.note("shares of this algorithm have no address: leave `case.address` out");
-        }
-    }
 }
