@@ -29,7 +29,7 @@ mod signer;
 use crate::{
     envelope::{Commitment, Header, Identity, KekRef, Nonce, SealedShare, TAG_LEN},
     import::{Sealed, info},
-    key::PublicKey,
+    key::{Algorithm, PublicKey},
     memory::{Budget, Level, SecretMemoryError},
     permitted::PermittedEnvelope,
     policy::{GenerateShare, ImportShare, Opens, Permit, Sign, UseShare},
@@ -137,6 +137,24 @@ impl Enclave {
         let mut public_key = PublicKey::of_point(permit.action().algorithm, &[]);
         section::secure(|| signer::generate(&mut share, &mut public_key))?;
         seal(share, Dek::generate(dek)?, kek, public_key, identity)
+    }
+
+    /// The public key of a share that is in plaintext where this is called: with a client
+    /// that is about to seal it for an import.
+    ///
+    /// # Errors
+    /// `Share` or `Panicked`.
+    pub fn public_key(
+        &self,
+        algorithm: Algorithm,
+        share: &[u8],
+    ) -> Result<PublicKey, EnclaveError> {
+        let mut public_key = PublicKey::of_point(algorithm, &[]);
+        section::secure(|| {
+            public_key = signer::derive(algorithm, share)?.public_key();
+            Ok(())
+        })?;
+        Ok(public_key)
     }
 
     /// Opens an import, which must turn out to be what it is declared as, and seals it

@@ -89,6 +89,16 @@ impl Declared {
         }
     }
 
+    /// The public key, where that is declared.
+    pub fn public_key(&self) -> Option<&PublicKey> {
+        self.public_key.as_ref()
+    }
+
+    /// The account address, where that is declared.
+    pub fn address(&self) -> Option<&AccountAddress> {
+        self.address.as_ref()
+    }
+
     /// Whether a public key is the declared one.
     pub fn is(&self, key: &PublicKey) -> bool {
         let Self { public_key, address } = self;

@@ -1,6 +1,7 @@
 //! Imports: shares that were made elsewhere come in sealed, sign, and come in once; what is
 //! altered, moved, stale or weak is refused at no cost.
 
+mod commands;
 mod refused;
 
 use std::time::SystemTime;

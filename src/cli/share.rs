@@ -1,5 +1,9 @@
 //! `countersign share`: the operators' commands, over the custody socket.
 
+mod import;
+mod sealed;
+mod secret;
+
 use std::{
     io::{self, Write},
     path::PathBuf,
@@ -8,12 +12,22 @@ use std::{
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use self::import::Step;
 use super::{block_on, failure::Failure};
 use crate::{client, key::Algorithm, key::ShareId, proto};
 
-/// Make, list, show, disable and enable shares, over the custody socket
+/// Make, import, list, show, disable and enable shares, over the custody socket
 #[derive(Subcommand)]
 pub enum Share {
+    #[command(flatten)]
+    Life(Life),
+    #[command(flatten)]
+    Import(Step),
+}
+
+/// What needs no more than the socket.
+#[derive(Subcommand)]
+pub enum Life {
     /// Make a new share inside the enclave
     ///
     /// Repeating it with the same --share-id is harmless: the second answer says
@@ -98,12 +112,17 @@ const PAGE: u32 = 1000;
 
 impl Share {
     pub fn run(self) -> Result<(), Failure> {
-        block_on(async {
-            let (to, shares) = self.call().await?;
-            print(&to, &shares)
-        })
+        match self {
+            Self::Life(life) => block_on(async {
+                let (to, shares) = life.call().await?;
+                print(&to, &shares)
+            }),
+            Self::Import(import) => import.run(),
+        }
     }
+}
 
+impl Life {
     async fn call(self) -> Result<(Custody, Vec<proto::Share>), Failure> {
         Ok(match self {
             Self::Generate { to, share_id, wallet_id, algorithm } => {
