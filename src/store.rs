@@ -4,6 +4,7 @@
 //! `tests/store.rs` runs on every one of them.
 #![forbid(unsafe_code)]
 
+pub(crate) mod database;
 pub mod postgres;
 mod row;
 pub mod schema;

@@ -1,35 +1,25 @@
 //! The shared store: a Postgres database that many sidecars use at once.
 //!
-//! - TLS 1.3 with a certificate of the configured authority that names the host;
-//!   logins are SCRAM-SHA-256 bound to that channel (RFC 5929
-//!   `tls-server-end-point`), so that a relay learns and reuses nothing.
-//! - The schema is in the database's default schema (`search_path`). The role
-//!   that serves needs SELECT on `countersign_schema` and SELECT, INSERT, UPDATE
-//!   on `server_wallet_key_shares` and `countersign_audit_cursors`; only a migration needs CREATE, and may run as
-//!   another role.
-//! - Statements stay prepared, so a pooler in between must pool sessions.
-//! - A broken or silent connection is dropped and replaced; nothing needs a
-//!   restart. A read on a pooled connection that turns out to be broken is tried
-//!   once more. A write is not: it may have happened.
+//! `database` says how it is connected to. The role that serves needs SELECT on
+//! `countersign_schema` and SELECT, INSERT, UPDATE on `server_wallet_key_shares` and
+//! `countersign_audit_cursors`.
 //!
 //! `access_count` and `last_accessed_at` are a projection of the audit log, which
 //! alone counts exactly; nothing on the signing path writes them.
 #![forbid(unsafe_code)]
 
-mod connection;
-mod error;
-mod pool;
 mod row;
-mod schema;
-
-use std::{path::PathBuf, time::Duration};
+mod statements;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use self::pool::{Connections, Value};
+pub use super::database::Settings;
+
+use self::statements::Statements;
 use super::{
     ShareStore, ShareUse, StoreError,
+    database::{Connections, Schema, Value},
     row::{require_size, revision, swapped},
     schema::Migration,
 };
@@ -38,6 +28,12 @@ use crate::{
     policy::Opening,
     record::{ShareDescription, ShareRecord},
 };
+
+/// What makes the tables.
+const MIGRATIONS: &[Migration] = &[
+    Migration { min_reader: 1, sql: include_str!("postgres/0001_shares.sql") },
+    Migration { min_reader: 1, sql: include_str!("postgres/0002_counts.sql") },
+];
 
 /// $1 log, $2 from, $3 to, $4 shares, $5 their counts, $6 when last: one statement, and so
 /// one transaction. A log that nobody counted is counted from 0.
@@ -58,33 +54,8 @@ const COUNT: &str = "
     )
     SELECT next FROM moved";
 
-/// Which database, and how.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// A DNS name or an IP address; the server's certificate must name it.
-    pub host: String,
-    /// Usually 5432.
-    pub port: u16,
-    /// The database's name.
-    pub database: String,
-    /// The role to log in as.
-    pub user: String,
-    /// Holds the role's password; read at each login, white space at its ends
-    /// does not count.
-    pub password_file: PathBuf,
-    /// PEM certificates of the authorities that may vouch for the server; no
-    /// others do.
-    pub ca_file: PathBuf,
-    /// The most connections at once, at least 1.
-    pub pool_size: usize,
-    /// For a connection: waiting for a free one, and making a new one.
-    pub connect_timeout: Duration,
-    /// For a statement, at least a millisecond.
-    pub statement_timeout: Duration,
-}
-
 /// The Postgres store.
-pub struct Postgres(Connections);
+pub struct Postgres(Connections<Statements>);
 
 impl Postgres {
     /// Connects, and brings the schema up to date.
@@ -93,7 +64,7 @@ impl Postgres {
     /// `Schema` when it needs a newer reader than this one, or a migration that
     /// the role may not apply; otherwise as any call.
     pub async fn open(settings: Settings) -> Result<Self, StoreError> {
-        Self::open_as(settings, schema::MIGRATIONS).await
+        Self::open_as(settings, MIGRATIONS).await
     }
 
     /// Connects as the binary that knows `migrations` would.
@@ -105,7 +76,9 @@ impl Postgres {
         settings: Settings,
         migrations: &'static [Migration],
     ) -> Result<Self, StoreError> {
-        let store = Self(Connections::open(settings, migrations).await?);
+        let schema = Schema { table: "countersign_schema", migrations };
+        let store = Self(Connections::new(settings, schema)?);
+        store.0.migrate().await?;
         store.status().await?;
         Ok(store)
     }

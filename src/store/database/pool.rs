@@ -11,35 +11,36 @@ use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
     Settings,
-    connection::{Connector, Statements},
+    connection::{Connector, Prepared},
     error::failed,
+    schema::Schema,
 };
-use crate::store::{StoreError, StoreErrorKind, schema::Migration};
+use crate::store::{StoreError, StoreErrorKind};
 
 /// How much later than the server this side gives up on a statement: a server
 /// that answers at all says so itself, and the connection stays in use.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Which of the prepared statements.
-pub(super) type Pick = fn(&Statements) -> &Statement;
+pub type Pick<S> = fn(&S) -> &Statement;
 /// What a statement's parameters take.
-pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
+pub type Value<'a> = &'a (dyn ToSql + Sync);
 
 /// The connections to one database.
-pub(super) struct Connections {
-    pool: Pool<Connector>,
+pub struct Connections<S: Prepared> {
+    pool: Pool<Connector<S>>,
     statement_timeout: Duration,
 }
 
-impl Connections {
-    pub async fn open(
-        settings: Settings,
-        migrations: &'static [Migration],
-    ) -> Result<Self, StoreError> {
+impl<S: Prepared> Connections<S> {
+    /// Reads the certificate authority, and connects to nothing yet.
+    ///
+    /// # Errors
+    /// `Tls` when there is none, or the host is nothing that a certificate names.
+    pub fn new(settings: Settings, schema: Schema) -> Result<Self, StoreError> {
         let statement_timeout = settings.statement_timeout;
         let (size, wait) = (settings.pool_size.max(1), settings.connect_timeout);
-        let connector = Connector::new(settings, migrations)?;
-        connector.migrate().await?;
+        let connector = Connector::new(settings, schema)?;
         let pool = Pool::builder(connector)
             .runtime(Runtime::Tokio1)
             .max_size(size)
@@ -49,7 +50,20 @@ impl Connections {
         Ok(Self { pool, statement_timeout })
     }
 
-    pub async fn read(&self, query: Pick, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+    /// Brings the schema up to date, on a connection of its own.
+    ///
+    /// # Errors
+    /// `Schema` when it needs a newer reader than this one, or a migration that the role
+    /// may not apply; otherwise as any statement.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.pool.manager().migrate().await
+    }
+
+    /// Gives the rows that a statement finds.
+    ///
+    /// # Errors
+    /// Any but `Exists` and `Conflict`.
+    pub async fn read(&self, query: Pick<S>, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         let connection = self.connection().await?;
         let pooled = Object::metrics(&connection).recycle_count > 0;
         match self.query(connection, query, values).await {
@@ -61,7 +75,10 @@ impl Connections {
     }
 
     /// Gives the number of rows that were written.
-    pub async fn write(&self, statement: Pick, values: &[Value<'_>]) -> Result<u64, StoreError> {
+    ///
+    /// # Errors
+    /// Any but `Conflict`. After `Unreachable` and `Timeout` it may have been done.
+    pub async fn write(&self, statement: Pick<S>, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let connection = self.connection().await?;
         let statement = statement(&connection.statements);
         let answer = connection.client().execute(statement, values);
@@ -71,8 +88,8 @@ impl Connections {
 
     async fn query(
         &self,
-        connection: Object<Connector>,
-        query: Pick,
+        connection: Object<Connector<S>>,
+        query: Pick<S>,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         let query = query(&connection.statements);
@@ -84,7 +101,7 @@ impl Connections {
     /// A connection that its statement leaves in doubt is not pooled again.
     fn judge<T>(
         &self,
-        connection: Object<Connector>,
+        connection: Object<Connector<S>>,
         answer: Result<Result<T, tokio_postgres::Error>, Elapsed>,
     ) -> Result<T, StoreError> {
         let Ok(answer) = answer else {
@@ -105,7 +122,7 @@ impl Connections {
         self.statement_timeout + GRACE
     }
 
-    async fn connection(&self) -> Result<Object<Connector>, StoreError> {
+    async fn connection(&self) -> Result<Object<Connector<S>>, StoreError> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => {

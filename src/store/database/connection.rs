@@ -1,6 +1,6 @@
-//! Connections: TLS 1.3, a login bound to it, and every statement prepared.
+//! A connection: TLS 1.3, a login bound to it, and every statement prepared.
 
-use std::{sync::Arc, time::Duration};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use rustls::{
@@ -14,41 +14,39 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tokio_postgres::{
-    Client, Config, Statement,
+    Client, Config,
     config::{ChannelBinding, SslMode},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::Zeroizing;
 
-use super::{Settings, error::failed, schema};
-use crate::store::{StoreError, StoreErrorKind, schema::Migration, statement};
+use super::{
+    Settings,
+    error::failed,
+    schema::{self, Schema},
+};
+use crate::store::{StoreError, StoreErrorKind};
 
 /// Makes connections for the pool.
-pub(super) struct Connector {
+pub struct Connector<S> {
     settings: Settings,
     tls: MakeRustlsConnect,
-    migrations: &'static [Migration],
+    schema: Schema,
+    statements: PhantomData<fn() -> S>,
 }
 
 /// An open connection.
-pub(super) struct Connection {
-    pub statements: Statements,
+pub struct Connection<S> {
+    pub(super) statements: S,
     login: Login,
 }
 
-/// Every statement of [`statement::ALL`], and the one of Postgres alone, prepared.
-pub(super) struct Statements {
-    pub describe: Statement,
-    pub fetch: Statement,
-    pub list: Statement,
-    pub list_wallet: Statement,
-    pub insert: Statement,
-    pub replace: Statement,
-    pub set_state: Statement,
-    pub counted: Statement,
-    pub count: Statement,
-    pub forget: Statement,
-    pub status: Statement,
+/// The statements of whoever uses a connection.
+pub trait Prepared: Sized + Send {
+    /// Prepares them. The driver sends all that are waited for at once before it waits for
+    /// any, so that they take one round trip.
+    fn prepare(client: &Client)
+    -> impl Future<Output = Result<Self, tokio_postgres::Error>> + Send;
 }
 
 /// A client and the task that drives it.
@@ -60,22 +58,23 @@ struct Login {
 /// Ends with its login, also when the server never answers again.
 struct Driver(JoinHandle<()>);
 
-impl Connector {
+impl<S> Connector<S> {
     /// Reads the certificate authority.
     ///
     /// # Errors
     /// `Tls` when there is none, or the host is nothing that a certificate names.
-    pub fn new(settings: Settings, migrations: &'static [Migration]) -> Result<Self, StoreError> {
+    pub fn new(settings: Settings, schema: Schema) -> Result<Self, StoreError> {
         let tls = client_config(&settings)
             .map_err(|detail| StoreError::new(StoreErrorKind::Tls, detail))?;
-        Ok(Self { settings, tls: MakeRustlsConnect::new(tls), migrations })
+        let tls = MakeRustlsConnect::new(tls);
+        Ok(Self { settings, tls, schema, statements: PhantomData })
     }
 
     /// Brings the schema up to date, on a connection of its own.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut login =
             timeout_at(self.deadline(), self.login()).await.map_err(|_| self.timeout())??;
-        let migrated = schema::migrate(&mut login.client, self.migrations);
+        let migrated = self.schema.migrate(&mut login.client);
         let migrated = timeout(schema::PATIENCE, migrated).await;
         login.close().await;
         migrated.map_err(|_| self.timeout())?
@@ -130,21 +129,25 @@ impl Connector {
     }
 }
 
-impl Manager for Connector {
-    type Type = Connection;
+impl<S: Prepared> Manager for Connector<S> {
+    type Type = Connection<S>;
     type Error = StoreError;
 
-    async fn create(&self) -> Result<Connection, StoreError> {
+    async fn create(&self) -> Result<Connection<S>, StoreError> {
         let connect = async {
             let login = self.login().await?;
-            schema::require_current(&login.client, self.migrations).await?;
-            let statements = Statements::prepare(&login.client).await.map_err(failed)?;
+            self.schema.require_current(&login.client).await?;
+            let statements = S::prepare(&login.client).await.map_err(failed)?;
             Ok(Connection { statements, login })
         };
         timeout_at(self.deadline(), connect).await.map_err(|_| self.timeout())?
     }
 
-    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<StoreError> {
+    async fn recycle(
+        &self,
+        connection: &mut Connection<S>,
+        _: &Metrics,
+    ) -> RecycleResult<StoreError> {
         if connection.client().is_closed() {
             return Err(RecycleError::message("closed"));
         }
@@ -152,53 +155,9 @@ impl Manager for Connector {
     }
 }
 
-impl Connection {
+impl<S> Connection<S> {
     pub fn client(&self) -> &Client {
         &self.login.client
-    }
-}
-
-impl Statements {
-    /// One round trip: the driver sends all before it waits for any.
-    async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let (
-            describe,
-            fetch,
-            list,
-            list_wallet,
-            insert,
-            replace,
-            set_state,
-            counted,
-            count,
-            forget,
-            status,
-        ) = tokio::try_join!(
-            client.prepare(statement::DESCRIBE),
-            client.prepare(statement::FETCH),
-            client.prepare(statement::LIST),
-            client.prepare(statement::LIST_WALLET),
-            client.prepare(statement::INSERT),
-            client.prepare(statement::REPLACE),
-            client.prepare(statement::SET_STATE),
-            client.prepare(statement::COUNTED),
-            client.prepare(super::COUNT),
-            client.prepare(statement::FORGET),
-            client.prepare(statement::STATUS),
-        )?;
-        Ok(Self {
-            describe,
-            fetch,
-            list,
-            list_wallet,
-            insert,
-            replace,
-            set_state,
-            counted,
-            count,
-            forget,
-            status,
-        })
     }
 }
 
