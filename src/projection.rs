@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     audit::{
-        reader::{Found, Reader},
+        reader::Reader,
         record::{Event, Outcome, Record, Request},
     },
     key::ShareId,
@@ -171,19 +171,13 @@ impl Projection {
             let mut steps = Vec::new();
             let mut next = first;
             while next < last
-                && let Some(record) = next_record(&mut reader)?
+                && let Some(record) = reader.record(next)?
             {
-                if record.seq < next {
-                    continue;
-                }
-                if record.seq > next {
-                    let what = format!("records {next} to {} are not there", record.seq - 1);
-                    return Err(io::Error::other(what));
-                }
                 next += 1;
                 steps.extend(Step::of(record));
             }
-            Ok((reader, next, steps))
+            reader.settle()?;
+            Ok::<_, io::Error>((reader, next, steps))
         });
         // After an error it begins anew.
         let (reader, read, steps) = read.await.map_err(io::Error::other)??;
@@ -234,17 +228,6 @@ impl Step {
             }
             Event::Outcome { of, ended } => Some(Self::Ended { of, counts: is_use(ended.outcome) }),
             _ => None,
-        }
-    }
-}
-
-fn next_record(reader: &mut Reader) -> io::Result<Option<Record>> {
-    match reader.advance()? {
-        None => Ok(None),
-        Some(Found::Record(record)) => Ok(Some(*record)),
-        Some(Found::Unreadable { file, offset }) => {
-            let what = format!("{}, byte {offset}: this is no record", file.display());
-            Err(io::Error::other(what))
         }
     }
 }

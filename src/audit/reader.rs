@@ -77,6 +77,45 @@ impl Reader {
         }
     }
 
+    /// The record with this number, which is the next or a later one; none where it is not
+    /// there yet. For who cannot go on without it.
+    ///
+    /// # Errors
+    /// A file cannot be read, a line is no record, or records before this one are not there.
+    pub fn record(&mut self, seq: u64) -> io::Result<Option<Record>> {
+        loop {
+            match self.advance()? {
+                None => return Ok(None),
+                Some(Found::Record(record)) if record.seq < seq => {}
+                Some(Found::Record(record)) if record.seq == seq => return Ok(Some(*record)),
+                Some(Found::Record(record)) => {
+                    let what = format!("records {seq} to {} are not there", record.seq - 1);
+                    return Err(io::Error::other(what));
+                }
+                Some(Found::Unreadable { file, offset }) => {
+                    let what = format!("{}, byte {offset}: this is no record", file.display());
+                    return Err(io::Error::other(what));
+                }
+            }
+        }
+    }
+
+    /// Forgets what was read ahead. For who reads no further than what is durable: the rest
+    /// may yet be cut off, and other records be written in its place.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn settle(&mut self) -> io::Result<()> {
+        let Some((_, lines)) = &mut self.at else { return Ok(()) };
+        lines.go_back(lines.offset())
+    }
+
+    /// The line of the record that was found last, as it stands in its file, without its
+    /// line feed.
+    pub fn line(&self) -> &[u8] {
+        self.at.as_ref().map_or(&[], |(_, lines)| lines.last())
+    }
+
     fn successor(&self) -> io::Result<Option<SegmentFile>> {
         let after = self.at.as_ref().map(|(segment, _)| segment.first);
         let mut all = SegmentFile::all(&self.directory)?.into_iter();

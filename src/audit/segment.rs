@@ -143,6 +143,11 @@ impl Lines {
         Ok(Some(Line { offset, bytes: &self.line, whole }))
     }
 
+    /// What was read last, without its line feed.
+    pub(super) fn last(&self) -> &[u8] {
+        &self.line
+    }
+
     /// Where the next line begins.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -153,6 +153,27 @@ async fn what_is_retired_is_said() {
     assert_eq!(found(&[]), [Change::Removed { from: kept, to }]);
 }
 
+/// Records that were written and are not durable may be cut off, with others in their place.
+#[test]
+fn what_is_not_durable_is_not_read_ahead() {
+    let directory = TempDir::new().unwrap();
+    let mut log = Log::open(directory.path(), Place::Anywhere, ROTATION, start()).unwrap();
+    append(&mut log, 0..3).unwrap();
+    let (last, durable) = (log.next() - 1, log.next());
+    log.write(&[4, 5].map(|id| Event::Request(Box::new(request(id))))).unwrap();
+    let mut reader = Reader::new(directory.path());
+    assert!(reader.record(last).unwrap().is_some());
+    reader.settle().unwrap();
+    let line = reader.line().to_vec();
+    log.reopen().unwrap();
+    append(&mut log, [6]).unwrap();
+    // The last line is still that of the last record.
+    assert_eq!(reader.line(), line);
+    let next = reader.record(durable).unwrap().unwrap();
+    assert!(matches!(next.event, Event::Segment(_)), "{next:?}");
+    assert_eq!(SegmentFile::all(directory.path()).unwrap().len(), 2);
+}
+
 #[test]
 fn an_outcome_is_said_once() {
     let directory = TempDir::new().unwrap();
