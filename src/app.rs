@@ -4,6 +4,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use futures_util::future::OptionFuture;
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tonic::service::Routes;
 
@@ -13,6 +14,7 @@ use crate::{
         record::{Event, Start},
         webhook::{Webhook, WebhookError},
     },
+    central::{CentralLog, Copier, Table},
     config::{Config, KmsConfig, Limits, StoreConfig, TlsConfig},
     custody::Custody,
     enclave::{self, Enclave, EnclaveError, SecretPool},
@@ -37,7 +39,11 @@ use crate::{
     refresh::{self, Reloading},
     shutdown::Draining,
     sign::Signing,
-    store::{ShareStore, StoreError, postgres::Postgres, sqlite::Sqlite},
+    store::{
+        ShareStore, StoreError,
+        postgres::{self, Postgres},
+        sqlite::Sqlite,
+    },
     telemetry::{Metrics, endpoint},
 };
 
@@ -50,6 +56,7 @@ pub struct App {
     tls: Option<TlsListener>,
     metrics_listener: Option<TcpListener>,
     webhook: Option<Webhook>,
+    central: Option<CentralLog>,
     reloading: Reloading,
 }
 
@@ -85,6 +92,9 @@ pub enum StartError {
     /// The webhook of the audit log cannot be used.
     #[error("audit.webhook: {0}")]
     Webhook(#[from] WebhookError),
+    /// The database that the audit log is copied into cannot be used.
+    #[error("audit.postgres: {0}")]
+    Central(StoreError),
     /// The key that signs the audit log is not this instance's.
     #[error("audit: {0}")]
     Identity(#[from] IdentityError),
@@ -204,6 +214,14 @@ pub async fn store(config: &StoreConfig) -> Result<Arc<dyn ShareStore>, StartErr
     })
 }
 
+/// The table that the audit log is copied into. Its database may be away.
+///
+/// # Errors
+/// `Central`.
+pub fn central(settings: &postgres::Settings) -> Result<Table, StartError> {
+    Table::new(settings).map_err(StartError::Central)
+}
+
 /// The KMS of a configuration.
 ///
 /// # Errors
@@ -269,8 +287,24 @@ impl App {
         };
         let webhook = config.audit.webhook.as_ref();
         let webhook = webhook.map(|webhook| Webhook::new(webhook, signing.metrics.clone()));
-        let (webhook, reloading) = (webhook.transpose()?, Reloading::default());
-        Ok(Self { signing, config, enclave, custody, tls, metrics_listener, webhook, reloading })
+        let webhook = webhook.transpose()?;
+        let central = config.central.as_ref().map(central).transpose()?;
+        let central = central.map(|table| {
+            let audit = signing.audit.clone();
+            let copier = Copier::new(table, audit.instance(), &config.audit.directory);
+            CentralLog::new(copier, audit, signing.metrics.clone())
+        });
+        Ok(Self {
+            signing,
+            config,
+            enclave,
+            custody,
+            tls,
+            metrics_listener,
+            webhook,
+            central,
+            reloading: Reloading::default(),
+        })
     }
 
     /// The KMS, for whoever closes it when nothing uses it any more.
@@ -298,8 +332,17 @@ impl App {
     /// # Errors
     /// A part ended before its time; the others were ended with it.
     pub async fn run(self, draining: Draining) -> Result<(), PartFailed> {
-        let Self { signing, config, enclave, custody, tls, metrics_listener, webhook, reloading } =
-            self;
+        let Self {
+            signing,
+            config,
+            enclave,
+            custody,
+            tls,
+            metrics_listener,
+            webhook,
+            mut central,
+            reloading,
+        } = self;
         let limits = config.limits;
         let metrics = signing.metrics.clone();
         let credentials = tls.as_ref().map(TlsListener::credentials);
@@ -359,14 +402,22 @@ impl App {
             }
             Ok(())
         };
-        let Some(webhook) = webhook else { return serving.await };
+        let delivering =
+            OptionFuture::from(webhook.as_ref().map(|webhook| webhook.follow(audit.checkpoints())));
+        let copying = OptionFuture::from(central.as_mut().map(CentralLog::follow));
         let served = tokio::select! {
             served = serving => served,
-            () = webhook.follow(audit.checkpoints()) => Err(PartFailed),
+            Some(()) = delivering => Err(PartFailed),
+            Some(()) = copying => Err(PartFailed),
         };
         // With every request that was answered.
-        audit.ship().await;
-        webhook.deliver_last(&audit.checkpoints()).await;
+        let deliver = async {
+            let Some(webhook) = &webhook else { return };
+            audit.ship().await;
+            webhook.deliver_last(&audit.checkpoints()).await;
+        };
+        let copy = OptionFuture::from(central.as_mut().map(CentralLog::copy_last));
+        tokio::join!(deliver, copy);
         served
     }
 }

@@ -127,6 +127,8 @@ struct Shared {
     failing: AtomicBool,
     /// The first record that the store has not counted.
     counted: AtomicU64,
+    /// The first record that is to be copied and was not.
+    copied: AtomicU64,
     /// How many records are on disk.
     durable: AtomicU64,
     /// How many records wait to be written.
@@ -175,7 +177,10 @@ impl Audit {
 
     fn unwritten(instance: Uuid, checkpoints: Checkpoints) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, received) = mpsc::channel();
-        (Self { jobs, shared: Arc::default(), instance, checkpoints }, received)
+        let audit = Self { jobs, shared: Arc::default(), instance, checkpoints };
+        // Where nothing copies, nothing is to be.
+        audit.set_copied(u64::MAX);
+        (audit, received)
     }
 
     /// The signed heads of the tree, as they are shipped.
@@ -259,6 +264,12 @@ impl Audit {
         self.shared.counted.store(to, Ordering::Relaxed);
     }
 
+    /// Says up to where the log is copied. What is not copied is not removed, since this was
+    /// first said.
+    pub fn set_copied(&self, to: u64) {
+        self.shared.copied.store(to, Ordering::Relaxed);
+    }
+
     /// Whether the log can be written.
     pub fn is_writable(&self) -> bool {
         !self.shared.failing.load(Ordering::Relaxed) && !self.shared.hangs()
@@ -337,8 +348,10 @@ impl Shared {
         }
     }
 
-    fn counted(&self) -> u64 {
-        self.counted.load(Ordering::Relaxed)
+    /// The first record that somebody still has to read.
+    fn wanted(&self) -> u64 {
+        let (counted, copied) = (&self.counted, &self.copied);
+        counted.load(Ordering::Relaxed).min(copied.load(Ordering::Relaxed))
     }
 
     fn take_refusals(&self) -> impl Iterator<Item = Refused> + use<> {

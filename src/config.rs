@@ -34,6 +34,7 @@ use crate::{
     kms::local,
     memory::{self, Budget},
     policy::{Facts, Known, Tags, amount::AmountLimits},
+    store::postgres,
 };
 
 pub use document::Problem;
@@ -64,6 +65,8 @@ pub struct Config {
     pub kms: KmsConfig,
     /// Where requests are recorded.
     pub audit: Settings,
+    /// Which database the records are copied into, if any.
+    pub central: Option<postgres::Settings>,
     /// What may be in flight, and for how long.
     pub limits: Limits,
     /// What is logged.
@@ -208,6 +211,7 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
     let workers = workers(root.table("runtime"));
     let require = require(root.table("memory"), environment.as_ref());
     root.finish();
+    let (audit, central) = audit?;
     Some(Config {
         environment: environment?,
         listen: listen?,
@@ -217,7 +221,8 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
         tags: tags?,
         store: store?,
         kms: kms?,
-        audit: audit?,
+        audit,
+        central,
         limits: limits?,
         log_level: log_level?,
         metrics: metrics?,

@@ -62,6 +62,7 @@ pub mod cli;
 pub mod client;
 
 pub mod app;
+pub mod central;
 pub mod config;
 pub mod harden;
 pub mod projection;

@@ -1,5 +1,6 @@
 //! The audit log: complete, durable before a signature leaves, and nothing secret in it.
 
+mod central;
 mod full;
 mod killed;
 mod own;

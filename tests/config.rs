@@ -308,6 +308,46 @@ fn a_missing_authority_is_found_apart() {
     assert_eq!(Config::parse(GOOD).unwrap().kms.missing_files(), [""; 0]);
 }
 
+const CENTRAL: &str = r#"
+[audit.postgres]
+host = "postgres.internal"
+database = "audit"
+user = "countersign_audit"
+password_file = "/etc/countersign/audit-password"
+ca_file = "/etc/countersign/postgres-ca.pem"
+"#;
+
+/// The keys of the store's database, but for the connections: there is one.
+#[test]
+fn a_central_log_is_a_database() {
+    assert!(Config::parse(GOOD).unwrap().central.is_none());
+    let source = format!("{GOOD}{CENTRAL}");
+    let central = Config::parse(&source).unwrap().central.unwrap();
+    assert_eq!((&*central.host, central.port, central.pool_size), ("postgres.internal", 5432, 1));
+    assert_eq!((central.connect_timeout.as_secs(), central.statement_timeout.as_secs()), (3, 3));
+    // As the examples write it.
+    let dotted = CENTRAL.replace("[audit.postgres]\n", "").replace('\n', "\npostgres.");
+    let dotted = format!("{GOOD}{}", dotted.trim_end_matches("postgres."));
+    assert_eq!(Config::parse(&dotted).unwrap().central.unwrap().user, "countersign_audit");
+    let mistakes = source
+        .replace("host = ", "hots = ")
+        .replace("user = ", "pool_size = 8\nport = 0\nuser = ")
+        .replace("ca_file = \"/etc/countersign/postgres-ca.pem\"", "statement_timeout = \"1h\"");
+    let found = problems(&mistakes);
+    let expected = [
+        "line 25: `audit.postgres.ca_file` is missing",
+        "line 25: `audit.postgres.host` is missing",
+        "line 26: unknown key `hots` in [audit.postgres]; did you mean `host`?",
+        "line 28: unknown key `pool_size` in [audit.postgres]",
+        "line 29: `audit.postgres.port` must be a whole number from 1 to 65535",
+        "line 32: `audit.postgres.statement_timeout` must be a duration in quotes",
+    ];
+    for expected in expected {
+        assert!(found.iter().any(|found| found.starts_with(expected)), "{expected}: {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
 /// Where real keys are, the weaker protection has to be asked for.
 #[test]
 fn production_requires_memory_that_nobody_reads() {

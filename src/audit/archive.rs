@@ -23,7 +23,7 @@ use super::{chain, place::sync_directory, record::Record, segment::SegmentFile};
 const PARTIAL: &str = "gz.partial";
 /// How often it is looked whether a file is old.
 const PERIOD: Duration = Duration::from_secs(3600);
-/// The same while the store has not said how far the log is counted.
+/// The same while it is not known how far the log was read by who has to.
 const SOON: Duration = Duration::from_secs(60);
 /// A clock that is further from where it must be has jumped: nothing is old by it.
 const JUMP: Duration = Duration::from_secs(24 * 3600);
@@ -41,8 +41,8 @@ pub(super) struct Archive {
 enum Work {
     /// Compress what is closed.
     Compress,
-    /// Find what is older than this and counted up to here.
-    Look { before: SystemTime, counted: u64 },
+    /// Find what is older than this, before what somebody still has to read.
+    Look { before: SystemTime, wanted: u64 },
     /// Remove the files of records before this one.
     Retire(u64),
 }
@@ -75,13 +75,13 @@ impl Archive {
 
     /// Up to which record files may be removed, as far as it is known; looks for more
     /// where that is due.
-    pub(super) fn retirable(&mut self, counted: u64) -> Option<u64> {
+    pub(super) fn retirable(&mut self, wanted: u64) -> Option<u64> {
         let keep = self.keep?;
         if self.look_at <= Instant::now() {
-            self.look_at = Instant::now() + if counted == 0 { SOON } else { PERIOD };
+            self.look_at = Instant::now() + if wanted == 0 { SOON } else { PERIOD };
             let before = self.now().and_then(|now| now.checked_sub(keep));
-            if let Some(before) = before.filter(|_| counted > 0) {
-                let _ = self.work.send(Work::Look { before, counted });
+            if let Some(before) = before.filter(|_| wanted > 0) {
+                let _ = self.work.send(Work::Look { before, wanted });
             }
         }
         match self.retirable.swap(0, Ordering::Relaxed) {
@@ -114,7 +114,7 @@ fn run(directory: &Path, compress: bool, work: &mpsc::Receiver<Work>, found: &At
         match work {
             Work::Compress if compress => compress_all(directory),
             Work::Compress => {}
-            Work::Look { before, counted } => match retirable(directory, before, counted) {
+            Work::Look { before, wanted } => match retirable(directory, before, wanted) {
                 Ok(to) => found.store(to, Ordering::Relaxed),
                 Err(error) => {
                     tracing::warn!(%error, "Old files of the audit log are not found");
@@ -142,13 +142,13 @@ fn partial(path: &Path) -> PathBuf {
 }
 
 /// The first record that stays; 0 where nothing may go.
-fn retirable(directory: &Path, before: SystemTime, counted: u64) -> io::Result<u64> {
+fn retirable(directory: &Path, before: SystemTime, wanted: u64) -> io::Result<u64> {
     let segments = SegmentFile::all(directory)?;
     let mut to = 0;
     for (old, next) in segments.iter().zip(segments.iter().skip(1)) {
         // Both, because a clock that was set back makes what follows older.
         let old = is_before(old, before)? && is_before(next, before)?;
-        if !old || next.first > counted {
+        if !old || next.first > wanted {
             break;
         }
         to = next.first;

@@ -272,7 +272,7 @@ impl Writer {
         if self.log.take_rotated() {
             self.archive.closed();
         }
-        let retirable = self.archive.retirable(self.shared.counted());
+        let retirable = self.archive.retirable(self.shared.wanted());
         let retired = retirable.map(|to| Pending::event(Event::Retired { to }));
         self.waiting.extend(retired);
     }

@@ -32,8 +32,8 @@ pub struct Check {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Also open the store, which brings its schema up to date, and ask the KMS,
-    /// which makes a local KEK file that is not there
+    /// Also open the store and the table of the audit log, which brings their schemas
+    /// up to date, and ask the KMS, which makes a local KEK file that is not there
     #[arg(long)]
     online: bool,
 }
@@ -47,6 +47,8 @@ impl Check {
         let tls = app::tls(&config);
         problems.extend(tls.as_ref().err().map(ToString::to_string));
         let Settings { place, directory: audit, .. } = &config.audit;
+        let central = config.central.as_ref().map(app::central).transpose();
+        problems.extend(central.as_ref().err().map(ToString::to_string));
         problems.extend(place.allows(audit).err().map(|error| format!("audit.directory: {error}")));
         if !problems.is_empty() {
             return Err(Failure::configuration(problems.join("\n")));
@@ -91,6 +93,11 @@ impl Check {
                 status.map_err(|error| Failure::new(format!("kms: {error}")))?;
                 writeln!(out, "kms            answers, {}", kms.kek())?;
                 kms.close().await;
+                if let Ok(Some(central)) = &central {
+                    let opened = central.open().await;
+                    opened.map_err(|error| Failure::new(format!("audit.postgres: {error}")))?;
+                    writeln!(out, "audit table    answers")?;
+                }
                 Ok(())
             })?;
         } else {

@@ -1,14 +1,15 @@
 //! `[audit]`: where the audit log is, when a file of it has had enough and how long it is
-//! kept, and how often the log's head is shipped.
+//! kept, how often the log's head is shipped, and which table it is copied into.
 
 use std::{path::PathBuf, time::Duration};
 
 use reqwest::Url;
 
-use super::document::Table;
+use super::{document::Table, store::database};
 use crate::{
     audit::{Place, Rotation, Settings, webhook::WebhookSettings},
     key::Environment,
+    store::postgres,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -16,7 +17,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// What has to be at hand at once (PCI DSS 4.0.1, requirement 10.5.1: three months).
 const KEEP_MIN: Duration = Duration::from_secs(90 * 24 * 3600);
 
-pub(super) fn read(table: Table<'_>, environment: Option<&Environment>) -> Option<Settings> {
+/// The log, and the database that it is copied into, if any.
+pub(super) fn read(
+    table: Table<'_>,
+    environment: Option<&Environment>,
+) -> Option<(Settings, Option<postgres::Settings>)> {
     let directory = table.path("directory", "the directory of this instance's audit log");
     let size = table.number("file_mib", Some(64), 1..=1024);
     let age = table.duration("file_age", 24 * 60 * MINUTE, MINUTE..=720 * 60 * MINUTE);
@@ -29,13 +34,14 @@ pub(super) fn read(table: Table<'_>, environment: Option<&Environment>) -> Optio
         text => humantime::parse_duration(text).ok().filter(|keep| *keep >= KEEP_MIN).map(Some),
     });
     let webhook = webhook(table.table("webhook"));
+    let central = central(table.table("postgres"));
     table.finish();
     let place = match environment.is_some_and(Environment::is_production) {
         true => Place::Disk,
         false => Place::Anywhere,
     };
     let rotation = Rotation { size: u64::from(size?) * MIB, age: age? };
-    Some(Settings {
+    let settings = Settings {
         directory: directory?,
         place,
         rotation,
@@ -43,7 +49,17 @@ pub(super) fn read(table: Table<'_>, environment: Option<&Environment>) -> Optio
         compress: compress?,
         keep: keep?,
         webhook: webhook?,
-    })
+    };
+    Some((settings, central?))
+}
+
+fn central(table: Table<'_>) -> Option<Option<postgres::Settings>> {
+    if !table.is_there() {
+        return Some(None);
+    }
+    let settings = database(&table);
+    table.finish();
+    settings.map(Some)
 }
 
 fn webhook(table: Table<'_>) -> Option<Option<WebhookSettings>> {

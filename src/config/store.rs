@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::document::Table;
-use crate::store::postgres;
+use crate::store::postgres::Settings;
 
 /// A store, by kind.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub enum StoreConfig {
         path: PathBuf,
     },
     /// A Postgres database.
-    Postgres(postgres::Settings),
+    Postgres(Settings),
 }
 
 pub(super) fn read(table: Table<'_>) -> Option<StoreConfig> {
@@ -28,7 +28,14 @@ pub(super) fn read(table: Table<'_>) -> Option<StoreConfig> {
     store
 }
 
-fn postgres(table: &Table<'_>) -> Option<postgres::Settings> {
+fn postgres(table: &Table<'_>) -> Option<Settings> {
+    let pool_size = table.number("pool_size", Some(8), 1..=256);
+    let settings = database(table);
+    Some(Settings { pool_size: pool_size? as usize, ..settings? })
+}
+
+/// A Postgres database, for one connection.
+pub(super) fn database(table: &Table<'_>) -> Option<Settings> {
     let host = table.text("host", "the database server's name, as in its certificate");
     let port = table.number("port", Some(5432), 1..=65535);
     let database = table.text("database", "the database's name");
@@ -36,19 +43,18 @@ fn postgres(table: &Table<'_>) -> Option<postgres::Settings> {
     let password_file = table.path("password_file", "the path of a file with the password");
     let ca_file =
         table.path("ca_file", "the path of the PEM certificate of the authority to trust");
-    let pool_size = table.number("pool_size", Some(8), 1..=256);
     let patience = Duration::from_millis(100)..=Duration::from_secs(60);
     let connect_timeout =
         table.duration("connect_timeout", Duration::from_secs(3), patience.clone());
     let statement_timeout = table.duration("statement_timeout", Duration::from_secs(3), patience);
-    Some(postgres::Settings {
+    Some(Settings {
         host: host?,
         port: u16::try_from(port?).ok()?,
         database: database?,
         user: user?,
         password_file: password_file?,
         ca_file: ca_file?,
-        pool_size: pool_size? as usize,
+        pool_size: 1,
         connect_timeout: connect_timeout?,
         statement_timeout: statement_timeout?,
     })

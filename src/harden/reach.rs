@@ -12,6 +12,7 @@ use crate::{
     config::{Config, KmsConfig, StoreConfig},
     grpc::Files,
     kms::vault_transit::{self, Login},
+    store::postgres,
 };
 
 /// Directories, rather than the files in them: a file that is swapped is another
@@ -60,17 +61,20 @@ impl Reach {
         }
         match &config.store {
             StoreConfig::Sqlite { path } => reach.write(path),
-            StoreConfig::Postgres(settings) => {
-                reach.connects.insert(settings.port);
-                reach.read(&settings.password_file);
-                reach.read(&settings.ca_file);
-            }
+            StoreConfig::Postgres(settings) => reach.postgres(settings),
         }
+        config.central.iter().for_each(|settings| reach.postgres(settings));
         match &config.kms {
             KmsConfig::Local { kek_file } => reach.write(kek_file),
             KmsConfig::VaultTransit(settings) => reach.vault(settings),
         }
         reach
+    }
+
+    fn postgres(&mut self, settings: &postgres::Settings) {
+        self.connects.insert(settings.port);
+        self.read(&settings.password_file);
+        self.read(&settings.ca_file);
     }
 
     fn vault(&mut self, settings: &vault_transit::Settings) {

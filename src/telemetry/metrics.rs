@@ -222,6 +222,11 @@ impl Metrics {
         self.0.audit.uncounted.set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
+    /// Notes how many records are not copied into the table.
+    pub fn set_audit_uncopied(&self, records: u64) {
+        self.0.audit.uncopied.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
     /// Notes that the head of the audit log was shipped now.
     pub fn audit_shipped(&self) {
         self.0.audit.shipped.set(now());

@@ -52,6 +52,22 @@ fn a_tls_listener_has_its_port_and_its_files() {
     assert!(reach.reads.contains(&files.path("")), "{:?}", reach.reads);
 }
 
+/// The database of the central log is another one than the store's.
+#[test]
+fn a_central_log_has_its_port_and_its_files() {
+    let home = Home::embedded();
+    let reach = || Reach::of(&Config::load(&home.config()).unwrap(), &home.config());
+    let before = reach();
+    home.add(
+        "[audit.postgres]\nhost = \"postgres.internal\"\nport = 6000\ndatabase = \"audit\"\n\
+         user = \"countersign\"\npassword_file = \"/etc/central/secret/password\"\n\
+         ca_file = \"/etc/central/ca.pem\"",
+    );
+    let after = reach();
+    assert_eq!(after.connects, &before.connects | &BTreeSet::from([6000]));
+    assert_eq!(after.reads, &before.reads | &paths(["/etc/central", "/etc/central/secret"]));
+}
+
 /// A link that leads out of its directory takes the other directory along, one
 /// inside does not; and nothing takes the root directory along.
 #[test]

@@ -325,6 +325,7 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
             keep: None,
             webhook: None,
         },
+        central: None,
         limits: setup.limits,
         log_level: tracing::Level::WARN,
         metrics: None,

@@ -208,6 +208,28 @@ impl Database<'_> {
         }
     }
 
+    /// How `serve` does.
+    pub fn serving(&self) -> Settings {
+        Settings { user: "serve".to_owned(), ..self.settings() }
+    }
+
+    /// What `psql` gives the administrator with these arguments.
+    pub fn psql(&self, arguments: &[&str]) -> Vec<u8> {
+        let beside = self.server.home.program("psql");
+        let program = if beside.exists() { beside } else { "psql".into() };
+        let mut command = Command::new(program);
+        command
+            .arg("--host")
+            .arg(self.server.home.path())
+            .arg(format!("--port={}", self.server.port.load(Ordering::Relaxed)))
+            .args(["--username=postgres", "--dbname", &self.name])
+            .args(arguments);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{said}");
+        output.stdout
+    }
+
     /// The administrator's connection.
     pub async fn admin(&self) -> Client {
         self.server.admin(&self.name).await

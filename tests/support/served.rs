@@ -101,8 +101,7 @@ impl Home {
 
     /// The embedded default.
     pub fn embedded() -> Self {
-        let kms = "kind = \"local\"\nkek_file = \"{at}/kek/kek\"";
-        Self::new("test", kms, SQLITE)
+        Self::new("test", LOCAL, SQLITE)
     }
 
     /// Adds tables to the configuration.
@@ -324,13 +323,21 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// `[kms]` of the embedded default.
+pub const LOCAL: &str = "kind = \"local\"\nkek_file = \"{at}/kek/kek\"";
+
 /// `[store]` of the embedded default.
 pub const SQLITE: &str = "kind = \"sqlite\"\npath = \"{at}/db/shares.db\"";
 
 /// `[store]` of a database, under another name of its host.
 pub fn postgres(settings: &postgres::Settings) -> String {
+    format!("kind = \"postgres\"\n{}", database(settings))
+}
+
+/// The keys of a database.
+pub fn database(settings: &postgres::Settings) -> String {
     format!(
-        "kind = \"postgres\"\nhost = {:?}\nport = {}\ndatabase = {:?}\nuser = {:?}\n\
+        "host = {:?}\nport = {}\ndatabase = {:?}\nuser = {:?}\n\
          password_file = {:?}\nca_file = {:?}",
         settings.host,
         settings.port,

@@ -8,6 +8,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::crash::{ROTATION, append, archive, request, shipping, start};
 use crate::{
@@ -151,6 +153,20 @@ async fn what_is_retired_is_said() {
     fs::remove_file(&heads[3].path).unwrap();
     let to = heads[4].first;
     assert_eq!(found(&[]), [Change::Removed { from: kept, to }]);
+}
+
+/// Files stay until the last of those who read them has.
+#[test]
+fn what_is_not_copied_is_not_retired() {
+    let (audit, _jobs) = Audit::unwritten(Uuid::nil(), watch::channel(None).1);
+    let wanted = || audit.shared.wanted();
+    assert_eq!(wanted(), 0);
+    audit.set_counted(7);
+    assert_eq!(wanted(), 7);
+    for (copied, expected) in [(0, 0), (5, 5), (9, 7)] {
+        audit.set_copied(copied);
+        assert_eq!(wanted(), expected);
+    }
 }
 
 /// Records that were written and are not durable may be cut off, with others in their place.

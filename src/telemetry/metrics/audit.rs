@@ -21,6 +21,7 @@ pub(super) struct Audit {
     pub(super) shipped: Gauge<i64, AtomicI64>,
     pub(super) delivered: Gauge<i64, AtomicI64>,
     pub(super) uncounted: Gauge<i64, AtomicI64>,
+    pub(super) uncopied: Gauge<i64, AtomicI64>,
 }
 
 impl Audit {
@@ -33,8 +34,10 @@ impl Audit {
             shipped: Gauge::default(),
             delivered: Gauge::default(),
             uncounted: Gauge::default(),
+            uncopied: Gauge::default(),
         };
-        let Self { records, flushes, queue, writable, shipped, delivered, uncounted } = &audit;
+        let Self { records, flushes, queue, writable, shipped, delivered, uncounted, uncopied } =
+            &audit;
         registry.register("audit_records", "Records that are durable", records.clone());
         registry.register(
             "audit_flush_seconds",
@@ -66,6 +69,11 @@ impl Audit {
             "audit_uncounted",
             "Records whose uses of shares the store has not counted yet",
             uncounted.clone(),
+        );
+        registry.register(
+            "audit_uncopied",
+            "Records that are to be in the table of Postgres and are not yet",
+            uncopied.clone(),
         );
         audit
     }
