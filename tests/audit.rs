@@ -74,6 +74,26 @@ impl Log {
         uses
     }
 
+    /// Why nothing could be recorded, each time.
+    fn gaps(&self) -> Vec<&str> {
+        let gaps = self.records.iter().filter_map(|record| match &record.event {
+            Event::Gap(gap) => Some(&*gap.error),
+            _ => None,
+        });
+        gaps.collect()
+    }
+
+    /// How many requests of the application were refused before policy, with this reason.
+    fn refused(&self, reason: &str) -> u64 {
+        let counts = self.records.iter().filter_map(|record| match &record.event {
+            Event::Refused(refused) if refused.reason == reason => {
+                (refused.caller.as_deref() == Some("app")).then_some(refused.count)
+            }
+            _ => None,
+        });
+        counts.sum()
+    }
+
     /// The requests with this id.
     fn of(&self, request_id: &str) -> Vec<(u64, &Request, &Ended)> {
         let all = self.requests.iter().map(|(seq, (request, ended))| (*seq, request, ended));

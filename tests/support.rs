@@ -9,6 +9,7 @@ pub mod https;
 pub mod jwt;
 pub mod kernel;
 pub mod logs;
+pub mod namespace;
 pub mod node;
 pub mod permits;
 pub mod pki;

@@ -34,9 +34,7 @@ fn configure(home: &Home, url: &str) {
         home.path("config/ca.pem"),
         home.path("config/token"),
     ));
-    let document = fs::read_to_string(home.config()).unwrap();
-    let often = document.replace("[audit]\n", "[audit]\ncheckpoints = \"1s\"\n");
-    fs::write(home.config(), often).unwrap();
+    home.add_to_audit("checkpoints = \"1s\"");
     fs::write(home.path("config/token"), "a-token\n").unwrap();
 }
 

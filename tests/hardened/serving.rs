@@ -1,16 +1,15 @@
 //! What a server does for weeks, done in seconds, confined.
 
-use std::{fs, os::unix::fs::symlink, path::Path, process::Command, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
 
 use countersign::kms::vault_transit::{Login, Role};
 use reqwest::Method;
-use rustix::process::getuid;
 use serde_json::json;
 
 use super::{kernels::confines, projected::Projected};
 use crate::support::{
     jwt::Issuer,
-    kernel::lacking,
+    namespace::unshare,
     postgres::PostgresServer,
     served::{Home, SQLITE, Served, postgres, vault},
     vault::{Tenant, VaultServer},
@@ -134,16 +133,6 @@ async fn vault_and_sqlite() {
     served.stop();
 }
 
-/// Runs a command with a view of its own of what is mounted where.
-fn unshare() -> Command {
-    let mut command = Command::new("unshare");
-    command.arg("--mount");
-    if !getuid().is_root() {
-        command.args(["--user", "--map-current-user", "--keep-caps"]);
-    }
-    command
-}
-
 /// The name of a database moves to another address, as it does at a failover.
 #[tokio::test(flavor = "multi_thread")]
 async fn vault_and_a_postgres_that_moves() {
@@ -154,10 +143,9 @@ async fn vault_and_a_postgres_that_moves() {
     let Some(postgres_server) = PostgresServer::dedicated() else {
         return;
     };
-    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
-        lacking("a mount namespace (unshare of util-linux, as root or with user namespaces)");
+    let Some(mut command) = unshare() else {
         return;
-    }
+    };
     let tenant = Tenant::new(vault_server).await;
     let database = postgres_server.database().await;
     let settings = database.settings();
@@ -168,7 +156,6 @@ async fn vault_and_a_postgres_that_moves() {
     // The server's own view of /etc/hosts, written in place as a container's is.
     let hosts = home.path("hosts");
     fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
-    let mut command = unshare();
     let script = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
     command.args(["sh", "-c", script, "sh"]).arg(&hosts);
     let serve = home.serve();

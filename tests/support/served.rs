@@ -110,6 +110,14 @@ impl Home {
         fs::write(self.config(), format!("{document}\n{tables}\n")).unwrap();
     }
 
+    /// Adds keys to `[audit]`.
+    pub fn add_to_audit(&self, keys: &str) {
+        let document = fs::read_to_string(self.config()).unwrap();
+        let (table, added) = ("[audit]\n", format!("[audit]\n{keys}\n"));
+        assert!(document.contains(table));
+        fs::write(self.config(), document.replace(table, &added)).unwrap();
+    }
+
     /// Adds a TLS listener on these files, and this SPIFFE ID to the caller.
     pub fn tls(&self, files: &Files, spiffe_id: &str) {
         let document = fs::read_to_string(self.config()).unwrap();
