@@ -2,10 +2,13 @@
 
 mod central;
 mod full;
+mod held;
 mod killed;
 mod own;
 mod proven;
 mod recorded;
+mod serving;
+mod tmpfs;
 mod webhook;
 
 use std::{collections::BTreeMap, path::Path};

@@ -1,34 +1,21 @@
 //! SIGKILL at any moment, under load: whatever signature a client holds is recorded.
 
-use std::{
-    env,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{env, sync::Arc, time::Duration};
 
-use countersign::{audit::record::Outcome, client, proto};
-use sha2::{Digest, Sha256};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
 
-use super::{Log, counted};
-use crate::support::served::{Home, Share};
+use super::{
+    Log, counted,
+    held::{Client, Held},
+};
+use crate::support::served::Home;
 
 /// How often the server is killed; `KILLS` is another number.
 const KILLS: u64 = 100;
 const CLIENTS: u64 = 4;
-
-/// A signature that left the process.
-struct Held {
-    request_id: String,
-    message: Vec<u8>,
-    signature: Vec<u8>,
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_holds_is_recorded() {
@@ -51,12 +38,14 @@ async fn what_a_client_holds_is_recorded() {
             let (socket, share) = (served.socket(), Arc::clone(&share));
             let name = format!("{round}-{client}");
             clients.spawn(async move {
-                let channel = client::enclave(&socket).await.unwrap();
+                let mut at = Client::connect(&socket, &share, name).await;
+                // Until the server is gone.
                 if client == 0 {
-                    stream(channel, &share, &name).await
+                    let _ = at.stream(|| false).await;
                 } else {
-                    calls(channel, &share, &name).await
+                    while at.call().await.is_ok() {}
                 }
+                at.into_held()
             });
         }
         // Anywhere between the first request and well into the load.
@@ -77,90 +66,6 @@ async fn what_a_client_holds_is_recorded() {
     assert_eq!(counted(&database), uses);
     assert!(held.len() as u64 > kills, "{} signatures", held.len());
 
-    let log = Log::read(&log);
-    let mut by_signature = std::collections::HashMap::new();
-    for (request, ended) in log.requests.values() {
-        by_signature
-            .entry((&*request.request_id, request.payload_digest.clone()))
-            .or_insert_with(Vec::new)
-            .push(ended);
-    }
-    let hex = |bytes: &[u8]| <[u8; 32]>::from(Sha256::digest(bytes)).into();
-    for Held { request_id, message, signature } in &held {
-        let digest = Some(hex(message));
-        let records = by_signature.get(&(&**request_id, digest));
-        let [ended] = &**records.unwrap_or_else(|| panic!("{request_id} is not recorded")) else {
-            panic!("{request_id} is recorded twice");
-        };
-        match ended.outcome {
-            Outcome::Signed => assert_eq!(ended.signature, Some(hex(signature)), "{request_id}"),
-            // Killed between the signature and the word that it was made.
-            Outcome::Indeterminate => {}
-            outcome => panic!("{request_id}: {outcome:?}"),
-        }
-    }
+    Held::are_recorded(&held, &Log::read(&log));
     drop(home);
-}
-
-/// Signs until the server is gone.
-async fn calls(
-    mut channel: proto::signing_enclave_client::SigningEnclaveClient<tonic::transport::Channel>,
-    share: &Share,
-    name: &str,
-) -> Vec<Held> {
-    let mut held = Vec::new();
-    for number in 0_u64.. {
-        let request_id = format!("{name}-{number}");
-        let message = request_id.clone().into_bytes();
-        let mut request = tonic::Request::new(share.sign_request(&message));
-        request.metadata_mut().insert("x-request-id", request_id.parse().unwrap());
-        let Ok(answer) = channel.sign(request).await else { break };
-        let answer = answer.into_inner();
-        share.verify(&message, &answer);
-        let signature = answer.signature.unwrap().value.to_vec();
-        held.push(Held { request_id, message, signature });
-    }
-    held
-}
-
-/// Signs in one stream, many frames at once, until the server is gone.
-async fn stream(
-    mut channel: proto::signing_enclave_client::SigningEnclaveClient<tonic::transport::Channel>,
-    share: &Share,
-    name: &str,
-) -> Vec<Held> {
-    let message = |id: u64| format!("{name} frame {id}").into_bytes();
-    let next = Arc::new(AtomicU64::new(0));
-    let (sender, frames) = tokio::sync::mpsc::channel(64);
-    sender.send(share.frames(0).remove(0)).await.unwrap();
-    let signing = async {
-        loop {
-            let id = next.fetch_add(1, Ordering::Relaxed);
-            let payload = share.sign_request(&message(id)).payload;
-            let sign = proto::SignFrame { id, payload, ..Default::default() };
-            let frame = Some(proto::use_share_request::Frame::Sign(sign));
-            if sender.send(proto::UseShareRequest { frame }).await.is_err() {
-                break;
-            }
-        }
-    };
-    let mut request = tonic::Request::new(tokio_stream::wrappers::ReceiverStream::new(frames));
-    request.metadata_mut().insert("x-request-id", name.parse().unwrap());
-    let answers = async {
-        let mut held = Vec::new();
-        let Ok(answers) = channel.use_share(request).await else { return held };
-        let mut answers = answers.into_inner();
-        while let Ok(Some(answer)) = answers.message().await {
-            if let Some(proto::use_share_response::Frame::Signed(frame)) = answer.frame {
-                let signature = frame.signature.unwrap().value.to_vec();
-                let (request_id, message) = (name.to_owned(), message(frame.id));
-                held.push(Held { request_id, message, signature });
-            }
-        }
-        held
-    };
-    tokio::select! {
-        held = answers => held,
-        () = signing => Vec::new(),
-    }
 }
