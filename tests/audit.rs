@@ -1,6 +1,8 @@
 //! The audit log: complete, durable before a signature leaves, and nothing secret in it.
 
 mod central;
+mod disk;
+mod faults;
 mod full;
 mod held;
 mod killed;
