@@ -115,6 +115,8 @@ impl Health {
                 signing.enclave.pool().free(),
                 enclave::LEAKS.load(Ordering::Relaxed),
             );
+            // Whoever waits for a disk that hangs cannot say so.
+            self.metrics.set_audit_writable(signing.audit.is_writable());
             if let Some(name) = signing.identity.name() {
                 let name = format!("{IDENTITY}{}", hex::encode(name.key()));
                 self.reporter.set_service_status(name, ServingStatus::Serving).await;

@@ -26,6 +26,8 @@ pub enum Fault {
     FlushFails = 5,
     /// 50 ms for each `fdatasync`.
     FlushIsSlow,
+    /// `fdatasync`, as for records.
+    FlushHangs,
 }
 
 /// A word of what is shared with it. As in `disk.c`.

@@ -11,6 +11,9 @@ use super::{
 use crate::support::served::{Home, Served};
 
 const LOAD: Load = Load { calls: 4, streams: 1 };
+/// A stream is looked at once a second, and would end: these wait, whatever comes.
+const CALLS: Load = Load { calls: 4, streams: 0 };
+
 /// Shipped at the end alone, so that a fault that happens once befalls a record.
 const SELDOM: &str = "checkpoints = \"1h\"";
 
@@ -117,4 +120,32 @@ async fn a_slow_disk_is_shared() {
     assert_eq!(serving.clients.refused().iter().sum::<u64>(), 0);
     let (_home, log) = serving.end().await;
     assert!(log.gaps().is_empty());
+}
+
+/// Whoever waits for the disk has an answer when it does; nobody else waits for it.
+async fn hangs(fault: Fault, audit: &str) {
+    let Some((serving, disk)) = start(CALLS, audit).await else { return };
+    let Serving { served, clients, .. } = &serving;
+    disk.ails(fault);
+    served.until("readiness is off", |served| served.metric("ready") == Some(0)).await;
+    assert_eq!(disk.injected(), 1);
+    let held = clients.held();
+    for _ in 0..3 {
+        serving.is_refused().await;
+    }
+    assert_eq!(served.metric("audit_writable"), Some(0));
+    assert_eq!((clients.held(), disk.injected()), (held, 1));
+    disk.heals();
+    serving.recovers().await;
+    serving.goes_on().await;
+    assert_eq!(serving.clients.refused(), [0; CALLS.calls]);
+    let (_home, log) = serving.end().await;
+    // Nothing failed, and what was refused is counted.
+    assert!(log.gaps().is_empty());
+    assert_eq!(log.refused("AUDIT_FAILED"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_that_hangs() {
+    hangs(Fault::FlushHangs, SELDOM).await;
 }
