@@ -111,7 +111,7 @@ pub struct NotRecorded;
 /// The most records that wait to be written: more than may be in flight. Beyond that a
 /// request is refused.
 const QUEUE_MAX: usize = 16 * 1024;
-/// A disk that takes longer for a flush hangs.
+/// A disk that takes longer for a write, a flush or a checkpoint hangs.
 const HANGS_MS: u64 = 5_000;
 
 /// Milliseconds since this was first asked.
@@ -133,8 +133,9 @@ struct Shared {
     durable: AtomicU64,
     /// How many records wait to be written.
     queued: AtomicUsize,
-    /// Since when a flush takes, in milliseconds since the first; 0 while there is none.
-    flushing: AtomicU64,
+    /// Since when the thread waits for the disk, in milliseconds since the first; 0 while
+    /// it does not.
+    at_disk: AtomicU64,
     /// Added up here, so that a flood of them takes no room.
     refusals: Mutex<Refusals>,
 }
@@ -335,14 +336,17 @@ impl Shared {
         self.durable.store(size, Ordering::Relaxed);
     }
 
-    fn set_flushing(&self, flushing: bool) {
-        let since = if flushing { since_first().max(1) } else { 0 };
-        self.flushing.store(since, Ordering::Relaxed);
+    /// Does what takes as long as the disk does.
+    fn at_disk<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.at_disk.store(since_first().max(1), Ordering::Relaxed);
+        let done = work();
+        self.at_disk.store(0, Ordering::Relaxed);
+        done
     }
 
-    /// Whether the disk takes longer for a flush than anybody waits for.
+    /// Whether the disk takes longer for something than anybody waits for.
     fn hangs(&self) -> bool {
-        match self.flushing.load(Ordering::Relaxed) {
+        match self.at_disk.load(Ordering::Relaxed) {
             0 => false,
             since => since_first().saturating_sub(since) > HANGS_MS,
         }

@@ -281,7 +281,7 @@ impl Writer {
         let wanted = stop || !self.wanted.is_empty();
         let due = self.shipping.due(&self.log).is_some_and(|due| wanted || due <= Instant::now());
         if let (true, Some(notary)) = (due, &self.notary) {
-            self.shipping.ship(&self.log, notary, &self.metrics);
+            self.shared.at_disk(|| self.shipping.ship(&self.log, notary, &self.metrics));
         }
         self.wanted.drain(..).for_each(|wanted| _ = wanted.send(()));
     }
@@ -309,12 +309,12 @@ impl Writer {
             self.log.reopen()?;
         } else if !self.waiting.is_empty() && self.log.is_full() {
             self.flush()?;
-            self.log.begin_segment()?;
+            self.shared.at_disk(|| self.log.begin_segment())?;
         }
         if gap.is_some() || !self.waiting.is_empty() {
             let first = self.log.next() + u64::from(gap.is_some());
             let events = self.waiting.iter().map(|pending| &pending.event);
-            self.log.write(gap.iter().chain(events))?;
+            self.shared.at_disk(|| self.log.write(gap.iter().chain(events)))?;
             for (pending, seq) in self.waiting.iter_mut().zip(first..) {
                 pending.seq = seq;
                 self.numbers.extend(pending.ticket.map(|ticket| (ticket, seq)));
@@ -335,9 +335,7 @@ impl Writer {
     fn flush(&mut self) -> io::Result<()> {
         let receipts = self.begin_receipts();
         let begun = Instant::now();
-        self.shared.set_flushing(true);
-        let flushed = self.log.flush();
-        self.shared.set_flushing(false);
+        let flushed = self.shared.at_disk(|| self.log.flush());
         let took = begun.elapsed();
         // Taken in any case, because it was asked for.
         let receipts = self.finish_receipts(receipts);

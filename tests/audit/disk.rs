@@ -22,12 +22,15 @@ pub enum Fault {
     WriteIsShort,
     /// The same once, and from then on ENOSPC.
     WriteIsShortThenFull,
+    WriteHangs,
     /// EIO of `fdatasync` and `fsync`, and what was to be flushed is gone.
-    FlushFails = 5,
+    FlushFails,
     /// 50 ms for each `fdatasync`.
     FlushIsSlow,
     /// `fdatasync`, as for records.
     FlushHangs,
+    /// `fsync`, as for files that are replaced whole, and directories.
+    SyncHangs,
 }
 
 /// A word of what is shared with it. As in `disk.c`.

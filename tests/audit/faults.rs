@@ -149,3 +149,14 @@ async fn hangs(fault: Fault, audit: &str) {
 async fn a_flush_that_hangs() {
     hangs(Fault::FlushHangs, SELDOM).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_hangs() {
+    hangs(Fault::WriteHangs, SELDOM).await;
+}
+
+/// The thread that ships the head is the one that everybody waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_hangs() {
+    hangs(Fault::SyncHangs, "checkpoints = \"1s\"").await;
+}
