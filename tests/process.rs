@@ -261,7 +261,7 @@ fn without_locked_memory_nothing_starts() {
     assert_eq!(refused.status.code(), Some(1));
     let log = text(&refused.stderr);
     assert!(log.contains("RLIMIT_MEMLOCK allows 64 KiB"), "{log}");
-    assert!(log.contains("Raise it to at least 1764 KiB"), "{log}");
+    assert!(log.contains("Raise it to at least 1780 KiB"), "{log}");
     assert!(!home.path("enclave.sock").exists(), "nothing was bound");
 }
 
@@ -288,7 +288,7 @@ fn check_prints_the_budget_and_every_problem() {
     let home = Home::new();
     let checked = ok(&home.run(&["check", "--config", "config.toml", "--online"]));
     let memory = format!(
-        "secret memory  1764 KiB to be locked; {}, at least mlock required\n",
+        "secret memory  1780 KiB to be locked; {}, at least mlock required\n",
         countersign::enclave::level().0.as_str()
     );
     assert!(checked.contains(&memory), "{checked}");
@@ -296,7 +296,7 @@ fn check_prints_the_budget_and_every_problem() {
 
     // The same without asking anybody, and how far this kernel confines a process.
     let alone = ok(&home.run(&["check", "--config", "config.toml"]));
-    for line in ["secret memory  1764 KiB to be locked; ", "landlock       ", "seccomp        "] {
+    for line in ["secret memory  1780 KiB to be locked; ", "landlock       ", "seccomp        "] {
         for printed in [&checked, &alone] {
             let found = printed.lines().filter(|printed| printed.starts_with(line));
             assert_eq!(found.count(), 1, "{line:?}: {printed}");
