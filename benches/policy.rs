@@ -88,6 +88,7 @@ fn share(algorithm: Algorithm) -> ShareSubject {
         public_key: PublicKey::parse(algorithm, &key).expect("a key"),
         state: ShareState::Enabled,
         kek: KekRef::new("local", "", "countersign-bench").expect("a name"),
+        destroy_after: None,
         created_at: SystemTime::now(),
         revision: Revision::FIRST,
     })

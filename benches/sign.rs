@@ -76,7 +76,7 @@ impl Bench {
     async fn share(&self, algorithm: Algorithm) -> Target {
         let (share, wallet) = (ShareId::random(), "bench".parse().unwrap());
         let target = Target { share, wallet, expected_address: None, min_version: 0 };
-        let custody = Custody::new(self.signing.clone());
+        let custody = Custody::new(self.signing.clone(), Duration::ZERO);
         custody.generate(&self.call, share, target.wallet.clone(), algorithm).await.unwrap();
         target
     }

@@ -361,8 +361,11 @@ impl App {
         let routes = Routes::new(gate.before(service)).add_service(health_service.clone());
         listen(enclave, routes.clone());
         if let Some(custody) = custody {
-            let service = ShareCustodyServer::new(ShareCustody(Custody::new(signing.clone())))
-                .max_decoding_message_size(MESSAGE_LIMIT);
+            let service = ShareCustodyServer::new(ShareCustody(Custody::new(
+                signing.clone(),
+                config.destroy_after,
+            )))
+            .max_decoding_message_size(MESSAGE_LIMIT);
             let routes = Routes::new(gate.before(service)).add_service(health_service);
             listen(custody, routes);
         }

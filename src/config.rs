@@ -19,6 +19,7 @@ mod tls;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
@@ -63,6 +64,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// What wraps DEKs.
     pub kms: KmsConfig,
+    /// How long a share waits for its destruction.
+    pub destroy_after: Duration,
     /// Where requests are recorded.
     pub audit: Settings,
     /// Which database the records are copied into, if any.
@@ -204,6 +207,7 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
     let tags = tags::read(root.tables("tags"));
     let store = store::read(root.table("store"));
     let kms = kms::read(root.table("kms"), root.table("vault"), environment.as_ref());
+    let destroy_after = destroy_after(root.table("custody"));
     let audit = audit::read(root.table("audit"), environment.as_ref());
     let limits = limits::read(root.table("limits"), root.table("session"));
     let log_level = log_level(root.table("log"));
@@ -221,6 +225,7 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
         tags: tags?,
         store: store?,
         kms: kms?,
+        destroy_after: destroy_after?,
         audit,
         central,
         limits: limits?,
@@ -258,6 +263,14 @@ fn listen(table: Table<'_>) -> Option<Listen> {
     }
     table.finish();
     Some(Listen { enclave: enclave?, custody, tls: tls?, mode: mode?, custody_mode: custody_mode? })
+}
+
+/// Long enough for somebody to notice, unless told otherwise.
+fn destroy_after(table: Table<'_>) -> Option<Duration> {
+    let week = Duration::from_secs(7 * 24 * 3600);
+    let after = table.duration("destroy_after", week, Duration::ZERO..=52 * week);
+    table.finish();
+    after
 }
 
 fn log_level(table: Table<'_>) -> Option<Level> {

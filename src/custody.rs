@@ -1,7 +1,10 @@
-//! The stories of custody: make, import, read, disable and enable shares.
+//! The stories of custody: make, import, read, disable, enable and destroy shares.
 #![forbid(unsafe_code)]
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use crate::{
     audit::Entry,
@@ -12,11 +15,11 @@ use crate::{
     import::{Declared, ImportKeys, KEY_LEN, LIFETIME, Sealed, Statement},
     key::{
         AccountAddress, Algorithm, PublicKey, RecordVersion, Revision, ShareId, ShareState,
-        WalletId,
+        WalletId, Why,
     },
     policy::{
-        Action, DisableShare, EnableShare, GenerateShare, GetImportKey, GetShare, ImportShare,
-        ListShares, NewShare, Permit, ShareSubject,
+        Action, DestroyShare, DisableShare, EnableShare, GenerateShare, GetImportKey, GetShare,
+        ImportShare, ListShares, NewShare, Permit, ScheduleDestruction, ShareSubject,
     },
     record::{ShareDescription, ShareRecord},
     refusal::{ImportError, Refusal},
@@ -29,6 +32,8 @@ use crate::{
 pub struct Custody {
     signing: Signing,
     imports: ImportKeys,
+    /// How long a share waits for its destruction.
+    waiting: Duration,
 }
 
 /// A page of shares.
@@ -40,9 +45,9 @@ pub struct Page {
 }
 
 impl Custody {
-    /// Over the parts of signing.
-    pub fn new(signing: Signing) -> Self {
-        Self { signing, imports: ImportKeys::default() }
+    /// Over the parts of signing. Shares wait so long for their destruction.
+    pub fn new(signing: Signing, waiting: Duration) -> Self {
+        Self { signing, imports: ImportKeys::default(), waiting }
     }
 
     /// Makes a share, wraps its DEK and stores the record.
@@ -222,8 +227,9 @@ impl Custody {
         call: &Call,
         share: ShareId,
         expected: Option<Revision>,
+        why: Option<Why>,
     ) -> Result<ShareDescription, Refusal> {
-        let grant = self.granted(call, share, DisableShare).await?;
+        let grant = self.granted(call, share, DisableShare { why }).await?;
         self.set_state(grant, ShareState::Disabled, expected).await
     }
 
@@ -236,9 +242,77 @@ impl Custody {
         call: &Call,
         share: ShareId,
         expected: Option<Revision>,
+        why: Option<Why>,
     ) -> Result<ShareDescription, Refusal> {
-        let grant = self.granted(call, share, EnableShare).await?;
+        let grant = self.granted(call, share, EnableShare { why }).await?;
         self.set_state(grant, ShareState::Enabled, expected).await
+    }
+
+    /// Has a disabled share wait for its destruction.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; `ShareEnabled` when it is not disabled.
+    pub async fn schedule_destruction(
+        &self,
+        call: &Call,
+        share: ShareId,
+        expected: Option<Revision>,
+        why: Why,
+    ) -> Result<ShareDescription, Refusal> {
+        let Grant { permit, mut entry } =
+            self.granted(call, share, ScheduleDestruction { why }).await?;
+        let scheduled = self.schedule(permit.share(), expected, &mut entry).await;
+        grant::release(entry, scheduled).await
+    }
+
+    async fn schedule(
+        &self,
+        share: &ShareDescription,
+        expected: Option<Revision>,
+        entry: &mut Entry,
+    ) -> Result<ShareDescription, Refusal> {
+        require_disabled(share, expected)?;
+        let mut changed = share.clone();
+        if share.destroy_after.is_none() {
+            let after = to_the_second(SystemTime::now() + self.waiting);
+            entry.durable().await?;
+            let (store, id) = (&self.signing.store, share.identity.share);
+            changed.revision = store.schedule(id, Some(after), share.revision).await?;
+            changed.destroy_after = Some(after);
+        }
+        Ok(changed)
+    }
+
+    /// Destroys a share that has waited.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; `DestructionNotDue` when it has not.
+    pub async fn destroy(
+        &self,
+        call: &Call,
+        share: ShareId,
+        expected: Option<Revision>,
+        why: Why,
+    ) -> Result<ShareDescription, Refusal> {
+        let Grant { permit, mut entry } = self.granted(call, share, DestroyShare { why }).await?;
+        let destroyed = self.remove(permit.share(), expected, &mut entry).await;
+        grant::release(entry, destroyed).await
+    }
+
+    async fn remove(
+        &self,
+        share: &ShareDescription,
+        expected: Option<Revision>,
+        entry: &mut Entry,
+    ) -> Result<ShareDescription, Refusal> {
+        require_disabled(share, expected)?;
+        if share.destroy_after.is_none_or(|after| after > SystemTime::now()) {
+            return Err(Refusal::DestructionNotDue(share.destroy_after));
+        }
+        // No share goes that the log does not know of.
+        entry.durable().await?;
+        self.signing.store.remove(share.identity.share, share.revision).await?;
+        Ok(share.clone())
     }
 
     async fn granted<A: Action<Subject = ShareSubject>>(
@@ -273,9 +347,7 @@ impl Custody {
         expected: Option<Revision>,
         entry: &mut Entry,
     ) -> Result<ShareDescription, Refusal> {
-        if expected.is_some_and(|expected| expected != share.revision) {
-            return Err(Refusal::RevisionMismatch { recorded: share.revision });
-        }
+        require_revision(share, expected)?;
         let mut changed = share.clone();
         if share.state != state {
             let id = share.identity.share;
@@ -283,9 +355,31 @@ impl Custody {
             entry.durable().await?;
             changed.revision = self.signing.store.set_state(id, state, share.revision).await?;
             changed.state = state;
+            changed.destroy_after = None;
         }
         Ok(changed)
     }
+}
+
+fn require_revision(share: &ShareDescription, expected: Option<Revision>) -> Result<(), Refusal> {
+    match expected.is_none_or(|expected| expected == share.revision) {
+        true => Ok(()),
+        false => Err(Refusal::RevisionMismatch { recorded: share.revision }),
+    }
+}
+
+fn require_disabled(share: &ShareDescription, expected: Option<Revision>) -> Result<(), Refusal> {
+    require_revision(share, expected)?;
+    match share.state {
+        ShareState::Disabled => Ok(()),
+        ShareState::Enabled => Err(Refusal::ShareEnabled),
+    }
+}
+
+/// As fine as people write times, and every store keeps them.
+fn to_the_second(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 /// What the first record of a share is bound to.

@@ -207,6 +207,7 @@ fn request(call: &Call, about: &impl About, action: &impl Action) -> Request {
         request_id: call.request_id.to_string(),
         caller: call.caller.name.to_string(),
         action: action.name().as_str().to_owned(),
+        why: action.why().map(|why| why.as_str().to_owned()),
         ..Request::default()
     };
     if let Some(payload) = action.payload() {

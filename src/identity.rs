@@ -192,6 +192,7 @@ async fn unseal(
         public_key,
         state: ShareState::Enabled,
         kek: parts.kms.kek().clone(),
+        destroy_after: None,
         created_at: SystemTime::UNIX_EPOCH,
         revision: Revision::FIRST,
     };

@@ -15,6 +15,11 @@ use uuid::Uuid;
 pub use address::AccountAddress;
 pub use algorithm::{Algorithm, PublicKey, PublicKeyError};
 
+/// Why somebody changes a share, in his own words: 1 to 200 printable characters. For the
+/// audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why(Box<str>);
+
 /// Why a text is not a valid name; the message says what would be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -246,6 +251,27 @@ impl FromStr for RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+// === impl Why ===
+
+impl Why {
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Why {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let length = text.chars().count();
+        if !(1..=200).contains(&length) || text.chars().any(char::is_control) {
+            return Err(Malformed("is required: 1 to 200 printable characters"));
+        }
+        Ok(Self(text.into()))
     }
 }
 

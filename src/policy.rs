@@ -51,8 +51,8 @@ use cedar_policy::{
 use crate::{caller::Caller, memory::Level, payload::Payload, record::ShareDescription};
 
 pub use action::{
-    Action, ActionName, DisableShare, EnableShare, GenerateShare, GetImportKey, GetPublicKey,
-    GetShare, ImportShare, ListShares, Opens, Sign, UseShare,
+    Action, ActionName, DestroyShare, DisableShare, EnableShare, GenerateShare, GetImportKey,
+    GetPublicKey, GetShare, ImportShare, ListShares, Opens, ScheduleDestruction, Sign, UseShare,
 };
 pub use explain::{Considered, Explanation, Verdict, view};
 pub use instance::{INSTANCE_WALLET, instance_wallet};

@@ -21,6 +21,8 @@ pub struct ShareDescription {
     pub public_key: PublicKey,
     /// Whether the share may be used.
     pub state: ShareState,
+    /// When it may be removed, where that was asked for.
+    pub destroy_after: Option<SystemTime>,
     /// What wraps the record's DEK.
     pub kek: KekRef,
     /// When the record was made.
@@ -47,6 +49,7 @@ impl ShareRecord {
                 identity: header.identity.clone(),
                 public_key,
                 state: ShareState::Enabled,
+                destroy_after: None,
                 kek: header.kek.clone(),
                 created_at,
                 revision: Revision::FIRST,

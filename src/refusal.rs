@@ -10,6 +10,8 @@ mod identity_error;
 mod import_error;
 mod reason;
 
+use std::time::SystemTime;
+
 use crate::{
     audit::NotRecorded,
     caller::Peer,
@@ -67,6 +69,12 @@ pub enum Refusal {
     /// The share is disabled.
     #[error("the share is disabled")]
     ShareDisabled,
+    /// The share is enabled, and would have to be disabled.
+    #[error("the share is enabled")]
+    ShareEnabled,
+    /// The share may not be destroyed yet: from when on it may be, where that was asked for.
+    #[error("the share may not be destroyed yet: {0:?}")]
+    DestructionNotDue(Option<SystemTime>),
     /// The record is bound to another address than the caller expects.
     #[error("the record is bound to {recorded:?}")]
     AddressMismatch {

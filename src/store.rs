@@ -63,6 +63,21 @@ pub trait ShareStore: Send + Sync {
         expected: Revision,
     ) -> Result<Revision, StoreError>;
 
+    /// Sets when the row whose revision is `expected` may be removed, or none;
+    /// [`StoreErrorKind::Conflict`] when it is another or gone. Returns the revision after
+    /// the write. [`ShareStore::set_state`] sets none.
+    async fn schedule(
+        &self,
+        share: ShareId,
+        after: Option<SystemTime>,
+        expected: Revision,
+    ) -> Result<Revision, StoreError>;
+
+    /// Removes the row whose revision is `expected`, else [`StoreErrorKind::Conflict`], with
+    /// every version of its envelope that the store keeps. After another error it may be
+    /// there without its envelope; it can be removed again.
+    async fn remove(&self, share: ShareId, expected: Revision) -> Result<(), StoreError>;
+
     /// How far an audit log is counted: the number of its first record that is not.
     async fn counted(&self, log: Uuid) -> Result<u64, StoreError>;
 

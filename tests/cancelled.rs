@@ -173,7 +173,7 @@ async fn each_is_given_up(enclave: &Enclave) {
     let seen = give_up(enclave, stream, |signed| signed == [true; 9]).await;
     assert!(seen.with_a_slot > seen.unwrapped && seen.unwrapped > 0);
 
-    let custody = &Custody::new(signing.clone());
+    let custody = &Custody::new(signing.clone(), Duration::ZERO);
     let generate = || async move {
         let wallet = "wallet-1".parse().unwrap();
         custody.generate(&call(), ShareId::random(), wallet, Algorithm::Ed25519).await

@@ -55,6 +55,7 @@ const REVIEWED: &[(&str, &str, &str)] = &[
     ("Share.kek", "string", "the name of a key that never leaves the KMS, for operators"),
     ("Share.create_time", "google.protobuf.Timestamp", "when the record was made"),
     ("Share.revision", "uint64", "counts the writes to the record"),
+    ("Share.destroy_after", "google.protobuf.Timestamp", "when the record may be destroyed"),
     ("google.protobuf.Timestamp.seconds", "int64", "a time"),
     ("google.protobuf.Timestamp.nanos", "int32", "a time"),
     ("GenerateShareResponse.share", "Share", "public metadata"),
@@ -65,6 +66,8 @@ const REVIEWED: &[(&str, &str, &str)] = &[
     ("GetShareResponse.share", "Share", "public metadata"),
     ("DisableShareResponse.share", "Share", "public metadata"),
     ("EnableShareResponse.share", "Share", "public metadata"),
+    ("ScheduleDestructionResponse.share", "Share", "public metadata"),
+    ("DestroyShareResponse.share", "Share", "public metadata"),
 ];
 
 /// Every RPC, with its request and response.
@@ -79,6 +82,12 @@ const RPCS: &[(&str, &str, &str)] = &[
     ("ShareCustody.GetShare", "GetShareRequest", "GetShareResponse"),
     ("ShareCustody.DisableShare", "DisableShareRequest", "DisableShareResponse"),
     ("ShareCustody.EnableShare", "EnableShareRequest", "EnableShareResponse"),
+    (
+        "ShareCustody.ScheduleDestruction",
+        "ScheduleDestructionRequest",
+        "ScheduleDestructionResponse",
+    ),
+    ("ShareCustody.DestroyShare", "DestroyShareRequest", "DestroyShareResponse"),
 ];
 
 struct Contract {

@@ -11,6 +11,7 @@ mod clients;
 mod config;
 mod contract;
 mod custody;
+mod destruction;
 mod envelope;
 mod errors;
 mod examples;

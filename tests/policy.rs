@@ -53,6 +53,7 @@ fn share(wallet: &str, algorithm: Algorithm) -> ShareSubject {
         public_key: PublicKey::parse(algorithm, &hex::decode(key).unwrap()).unwrap(),
         state: ShareState::Enabled,
         kek: KekRef::new("local", "", "countersign-test").unwrap(),
+        destroy_after: None,
         created_at: SystemTime::UNIX_EPOCH,
         revision: Revision::FIRST,
     })

@@ -237,7 +237,11 @@ async fn disabled_shares_are_not_used() {
     let enclave = Enclave::start().await;
     let share = enclave.share(Algorithm::Ed25519).await;
     let mut custody = enclave.custody().await;
-    let request = proto::DisableShareRequest { share_id: share.id.clone(), expected_revision: 1 };
+    let request = proto::DisableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 1,
+        ..Default::default()
+    };
     let disabled = custody.disable_share(request.clone()).await.unwrap().into_inner();
     assert_eq!(disabled.share.unwrap().revision, 2);
     let status = sign_refused(&enclave, share.sign_request(0)).await;
@@ -248,7 +252,11 @@ async fn disabled_shares_are_not_used() {
     assert_refused(&status, Code::Aborted, "REVISION_MISMATCH");
     assert!(status.get_error_details().retry_info().is_none());
 
-    let enable = proto::EnableShareRequest { share_id: share.id.clone(), expected_revision: 0 };
+    let enable = proto::EnableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 0,
+        ..Default::default()
+    };
     let enabled = custody.enable_share(enable.clone()).await.unwrap().into_inner();
     assert_eq!(enabled.share.unwrap().revision, 3);
     let again = custody.enable_share(enable).await.unwrap().into_inner();

@@ -340,7 +340,11 @@ async fn disabling_a_share_ends_its_streams() {
     let (frames, mut answers) = opened(&enclave, &share).await;
     let (_others, mut other_answers) = opened(&enclave, &other).await;
     frames.send(share.frame(1)).await.unwrap();
-    let request = proto::DisableShareRequest { share_id: share.id.clone(), expected_revision: 0 };
+    let request = proto::DisableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 0,
+        ..Default::default()
+    };
     let begun = std::time::Instant::now();
     enclave.custody().await.disable_share(request).await.unwrap();
     let (ids, end) = rest(&mut answers).await;

@@ -116,6 +116,9 @@ pub struct Request {
     pub caller: String,
     /// What for: an action of policy.
     pub action: String,
+    /// Why, in the caller's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// The record of the stream that it is a frame of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<u64>,

@@ -247,7 +247,7 @@ async fn generate(custody: Option<&Path>) -> Result<Share, Failure> {
 async fn disable(custody: Option<&Path>, share: &Share) -> Result<(), Failure> {
     let custody = custody.ok_or_else(|| Failure::new("there is no custody socket"))?;
     let request =
-        proto::DisableShareRequest { share_id: share.share_id.clone(), expected_revision: 0 };
+        proto::DisableShareRequest { share_id: share.share_id.clone(), ..Default::default() };
     client::custody(custody).await?.disable_share(request).await?;
     Ok(())
 }

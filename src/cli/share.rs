@@ -7,6 +7,7 @@ mod secret;
 use std::{
     io::{self, Write},
     path::PathBuf,
+    time::SystemTime,
 };
 
 use clap::{Args, Subcommand};
@@ -16,7 +17,7 @@ use self::import::Step;
 use super::{block_on, failure::Failure};
 use crate::{client, key::Algorithm, key::ShareId, proto};
 
-/// Make, import, list, show, disable and enable shares, over the custody socket
+/// Make, import, list, show, disable, enable and destroy shares, over the custody socket
 #[derive(Subcommand)]
 pub enum Share {
     #[command(flatten)]
@@ -64,21 +65,41 @@ pub enum Life {
     Disable {
         #[command(flatten)]
         to: Custody,
-        /// The share
-        share_id: String,
-        /// Refuse when the share is not at this revision
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        expected_revision: u64,
+        #[command(flatten)]
+        change: Change,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
     },
-    /// Allow the use of a share again
+    /// Allow the use of a share again, and take back its destruction
     Enable {
         #[command(flatten)]
         to: Custody,
-        /// The share
-        share_id: String,
-        /// Refuse when the share is not at this revision
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        expected_revision: u64,
+        #[command(flatten)]
+        change: Change,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Have a disabled share wait for its destruction: the first of two steps
+    ScheduleDestruction {
+        #[command(flatten)]
+        to: Custody,
+        #[command(flatten)]
+        change: Change,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Destroy a share that has waited; this cannot be undone
+    Destroy {
+        #[command(flatten)]
+        to: Custody,
+        #[command(flatten)]
+        change: Change,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
 }
 
@@ -90,6 +111,16 @@ pub struct Custody {
     /// Print JSON, one document per share
     #[arg(long)]
     json: bool,
+}
+
+/// Which share is changed.
+#[derive(Args)]
+pub struct Change {
+    /// The share
+    share_id: String,
+    /// Refuse when the share is not at this revision
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    expected_revision: u64,
 }
 
 /// A share as it is printed.
@@ -105,6 +136,8 @@ struct Row {
     kek: String,
     record_version: u32,
     revision: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destroy_after: Option<String>,
 }
 
 /// The most shares that one page can have.
@@ -159,17 +192,34 @@ impl Life {
                 let shown = custody.get_share(request).await?.into_inner();
                 (to, shown.share.into_iter().collect())
             }
-            Self::Disable { to, share_id, expected_revision } => {
+            Self::Disable { to, change: Change { share_id, expected_revision }, reason } => {
                 let mut custody = client::custody(&to.socket).await?;
-                let request = proto::DisableShareRequest { share_id, expected_revision };
+                let request = proto::DisableShareRequest { share_id, expected_revision, reason };
                 let disabled = custody.disable_share(request).await?.into_inner();
                 (to, disabled.share.into_iter().collect())
             }
-            Self::Enable { to, share_id, expected_revision } => {
+            Self::Enable { to, change: Change { share_id, expected_revision }, reason } => {
                 let mut custody = client::custody(&to.socket).await?;
-                let request = proto::EnableShareRequest { share_id, expected_revision };
+                let request = proto::EnableShareRequest { share_id, expected_revision, reason };
                 let enabled = custody.enable_share(request).await?.into_inner();
                 (to, enabled.share.into_iter().collect())
+            }
+            Self::ScheduleDestruction {
+                to,
+                change: Change { share_id, expected_revision },
+                reason,
+            } => {
+                let mut custody = client::custody(&to.socket).await?;
+                let request =
+                    proto::ScheduleDestructionRequest { share_id, expected_revision, reason };
+                let waiting = custody.schedule_destruction(request).await?.into_inner();
+                (to, waiting.share.into_iter().collect())
+            }
+            Self::Destroy { to, change: Change { share_id, expected_revision }, reason } => {
+                let mut custody = client::custody(&to.socket).await?;
+                let request = proto::DestroyShareRequest { share_id, expected_revision, reason };
+                let destroyed = custody.destroy_share(request).await?.into_inner();
+                (to, destroyed.share.into_iter().collect())
             }
         })
     }
@@ -203,6 +253,12 @@ fn print(to: &Custody, shares: &[proto::Share]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// As RFC 3339 writes it.
+fn moment(at: prost_types::Timestamp) -> Option<String> {
+    let at = SystemTime::try_from(at).ok()?;
+    Some(humantime::format_rfc3339_seconds(at).to_string())
+}
+
 fn row(share: &proto::Share) -> Row {
     let key = share.public_key.clone().unwrap_or_default();
     let algorithm = u8::try_from(key.algorithm).ok();
@@ -222,5 +278,6 @@ fn row(share: &proto::Share) -> Row {
         kek: share.kek.clone(),
         record_version: key.record_version,
         revision: share.revision,
+        destroy_after: share.destroy_after.and_then(moment),
     }
 }

@@ -7,7 +7,7 @@ use super::{enclave::answered, gate, message};
 use crate::{
     custody::Custody,
     import::{Declared, Sealed},
-    key::{Algorithm, PublicKey, Revision, ShareId, WalletId},
+    key::{Algorithm, PublicKey, Revision, ShareId, WalletId, Why},
     policy::NewShare,
     proto,
     refusal::Refusal,
@@ -124,7 +124,8 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
         answered(&call, async {
             let share = share_id(&request.share_id)?;
             let expected = expected(request.expected_revision);
-            let share = self.0.disable(&call, share, expected).await?;
+            let why = some_why(&request.reason)?;
+            let share = self.0.disable(&call, share, expected, why).await?;
             Ok(proto::DisableShareResponse { share: Some(message::share(&share)) })
         })
         .await
@@ -138,8 +139,39 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
         answered(&call, async {
             let share = share_id(&request.share_id)?;
             let expected = expected(request.expected_revision);
-            let share = self.0.enable(&call, share, expected).await?;
+            let why = some_why(&request.reason)?;
+            let share = self.0.enable(&call, share, expected, why).await?;
             Ok(proto::EnableShareResponse { share: Some(message::share(&share)) })
+        })
+        .await
+    }
+
+    async fn schedule_destruction(
+        &self,
+        request: Request<proto::ScheduleDestructionRequest>,
+    ) -> Result<Response<proto::ScheduleDestructionResponse>, Status> {
+        let (call, request) = message::call(request)?;
+        answered(&call, async {
+            let share = share_id(&request.share_id)?;
+            let expected = expected(request.expected_revision);
+            let why = why(&request.reason)?;
+            let share = self.0.schedule_destruction(&call, share, expected, why).await?;
+            Ok(proto::ScheduleDestructionResponse { share: Some(message::share(&share)) })
+        })
+        .await
+    }
+
+    async fn destroy_share(
+        &self,
+        request: Request<proto::DestroyShareRequest>,
+    ) -> Result<Response<proto::DestroyShareResponse>, Status> {
+        let (call, request) = message::call(request)?;
+        answered(&call, async {
+            let share = share_id(&request.share_id)?;
+            let expected = expected(request.expected_revision);
+            let why = why(&request.reason)?;
+            let share = self.0.destroy(&call, share, expected, why).await?;
+            Ok(proto::DestroyShareResponse { share: Some(message::share(&share)) })
         })
         .await
     }
@@ -149,6 +181,15 @@ fn share_id(text: &str) -> Result<ShareId, Refusal> {
     let share = text.parse().map_err(Refusal::malformed("share_id"))?;
     gate::describe_request(&share, None);
     Ok(share)
+}
+
+fn why(text: &str) -> Result<Why, Refusal> {
+    text.parse().map_err(Refusal::malformed("reason"))
+}
+
+/// Empty is none.
+fn some_why(text: &str) -> Result<Option<Why>, Refusal> {
+    (!text.is_empty()).then(|| why(text)).transpose()
 }
 
 fn wallet_id(text: &str) -> Result<WalletId, Refusal> {

@@ -81,6 +81,7 @@ pub(super) fn share(share: &ShareDescription) -> proto::Share {
         kek: share.kek.to_string(),
         create_time: Some(share.created_at.into()),
         revision: share.revision.get(),
+        destroy_after: share.destroy_after.map(Into::into),
     }
 }
 

@@ -52,6 +52,11 @@ pub fn told(reason: Reason) -> Told {
         }
         Reason::PolicyFailed => never(PermissionDenied, "a policy could not be evaluated"),
         Reason::ShareDisabled => never(FailedPrecondition, "the share is disabled"),
+        Reason::ShareEnabled => never(FailedPrecondition, "the share is enabled: disable it first"),
+        Reason::DestructionNotDue => never(
+            FailedPrecondition,
+            "the share may not be destroyed yet: its destruction was not asked for, or it still waits",
+        ),
         Reason::AddressMismatch => {
             never(FailedPrecondition, "the share is bound to another account address than expected")
         }
@@ -167,6 +172,9 @@ fn metadata(refusal: &Refusal) -> HashMap<String, String> {
     let entry = match refusal {
         Refusal::ShareExists { public_key } => {
             Some(("public_key", hex::encode(public_key.as_bytes())))
+        }
+        Refusal::DestructionNotDue(Some(after)) => {
+            Some(("destroy_after", humantime::format_rfc3339_seconds(*after).to_string()))
         }
         _ => None,
     };

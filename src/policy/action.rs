@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     import::Declared,
-    key::{Algorithm, Environment},
+    key::{Algorithm, Environment, Why},
     payload::Payload,
 };
 
@@ -24,6 +24,11 @@ pub trait Action: sealed::Sealed {
 
     /// Its name.
     fn name(&self) -> ActionName;
+
+    /// Why, where the caller says so.
+    fn why(&self) -> Option<&Why> {
+        None
+    }
 
     /// What is to be signed, where that is the action.
     fn payload(&self) -> Option<&Payload> {
@@ -68,10 +73,28 @@ pub struct ListShares;
 pub struct GetShare;
 
 /// Stop the use of a share.
-pub struct DisableShare;
+pub struct DisableShare {
+    /// Why.
+    pub why: Option<Why>,
+}
 
 /// Allow the use of a share again.
-pub struct EnableShare;
+pub struct EnableShare {
+    /// Why.
+    pub why: Option<Why>,
+}
+
+/// Have a disabled share destroyed, once it has waited.
+pub struct ScheduleDestruction {
+    /// Why.
+    pub why: Why,
+}
+
+/// Destroy a share that has waited.
+pub struct DestroyShare {
+    /// Why.
+    pub why: Why,
+}
 
 impl Action for Sign {
     type Subject = ShareSubject;
@@ -133,7 +156,9 @@ actions!(
     ListShares,
     GetShare,
     DisableShare,
-    EnableShare
+    EnableShare,
+    ScheduleDestruction,
+    DestroyShare
 );
 
 impl ActionName {
@@ -146,9 +171,9 @@ impl ActionName {
     }
 }
 
-/// An action without a payload: subject and name are all there is to say.
+/// An action without a payload.
 macro_rules! plain_action {
-    ($action:ident on $subject:ty $(, opens: $opens:literal)?) => {
+    ($action:ident on $subject:ty $(, opens: $opens:literal)? $(, why: |$this:ident| $why:expr)?) => {
         impl sealed::Sealed for $action {}
         impl Action for $action {
             type Subject = $subject;
@@ -158,6 +183,13 @@ macro_rules! plain_action {
             fn name(&self) -> ActionName {
                 ActionName::$action
             }
+
+            $(
+                fn why(&self) -> Option<&Why> {
+                    let $this = self;
+                    $why
+                }
+            )?
         }
     };
 }
@@ -169,5 +201,7 @@ plain_action!(GetImportKey on Environment);
 plain_action!(ImportShare on NewShare);
 plain_action!(ListShares on Environment);
 plain_action!(GetShare on ShareSubject);
-plain_action!(DisableShare on ShareSubject);
-plain_action!(EnableShare on ShareSubject);
+plain_action!(DisableShare on ShareSubject, why: |action| action.why.as_ref());
+plain_action!(EnableShare on ShareSubject, why: |action| action.why.as_ref());
+plain_action!(ScheduleDestruction on ShareSubject, why: |action| Some(&action.why));
+plain_action!(DestroyShare on ShareSubject, why: |action| Some(&action.why));

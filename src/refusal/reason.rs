@@ -20,6 +20,8 @@ pub enum Reason {
     PolicyDenied,
     PolicyFailed,
     ShareDisabled,
+    ShareEnabled,
+    DestructionNotDue,
     AddressMismatch,
     RecordVersionTooOld,
     ShareExists,
@@ -67,7 +69,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 54] = [
         Self::InvalidRequest,
         Self::PayloadUnfit,
         Self::Unsupported,
@@ -77,6 +79,8 @@ impl Reason {
         Self::PolicyDenied,
         Self::PolicyFailed,
         Self::ShareDisabled,
+        Self::ShareEnabled,
+        Self::DestructionNotDue,
         Self::AddressMismatch,
         Self::RecordVersionTooOld,
         Self::ShareExists,
@@ -139,6 +143,8 @@ impl Reason {
             Self::PolicyDenied => "POLICY_DENIED",
             Self::PolicyFailed => "POLICY_FAILED",
             Self::ShareDisabled => "SHARE_DISABLED",
+            Self::ShareEnabled => "SHARE_ENABLED",
+            Self::DestructionNotDue => "DESTRUCTION_NOT_DUE",
             Self::AddressMismatch => "ADDRESS_MISMATCH",
             Self::RecordVersionTooOld => "RECORD_VERSION_TOO_OLD",
             Self::ShareExists => "SHARE_EXISTS",
@@ -201,6 +207,8 @@ impl Refusal {
                 DeniedReason::Evaluation => Reason::PolicyFailed,
             },
             Self::ShareDisabled => Reason::ShareDisabled,
+            Self::ShareEnabled => Reason::ShareEnabled,
+            Self::DestructionNotDue(_) => Reason::DestructionNotDue,
             Self::AddressMismatch { .. } => Reason::AddressMismatch,
             Self::RecordVersionTooOld { .. } => Reason::RecordVersionTooOld,
             Self::ShareExists { .. } => Reason::ShareExists,

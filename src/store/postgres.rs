@@ -11,6 +11,8 @@
 mod row;
 mod statements;
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -20,7 +22,7 @@ use self::statements::Statements;
 use super::{
     ShareStore, ShareUse, StoreError,
     database::{Connections, Schema, Value},
-    row::{require_size, revision, swapped},
+    row::{OVERWRITTEN, require_size, revision, swapped},
     schema::Migration,
 };
 use crate::{
@@ -33,6 +35,7 @@ use crate::{
 const MIGRATIONS: &[Migration] = &[
     Migration { min_reader: 1, sql: include_str!("postgres/0001_shares.sql") },
     Migration { min_reader: 1, sql: include_str!("postgres/0002_counts.sql") },
+    Migration { min_reader: 1, sql: include_str!("postgres/0003_destruction.sql") },
 ];
 
 /// $1 log, $2 from, $3 to, $4 shares, $5 their counts, $6 when last: one statement, and so
@@ -142,6 +145,24 @@ impl ShareStore for Postgres {
         swapped(changed, expected)
     }
 
+    async fn schedule(
+        &self,
+        share: ShareId,
+        after: Option<SystemTime>,
+        expected: Revision,
+    ) -> Result<Revision, StoreError> {
+        let (share, revision) = (share.as_uuid(), revision(expected));
+        let changed = self.0.write(|all| &all.schedule, &[&after, &share, &revision]).await?;
+        swapped(changed, expected)
+    }
+
+    async fn remove(&self, share: ShareId, expected: Revision) -> Result<(), StoreError> {
+        let (share, revision) = (share.as_uuid(), revision(expected));
+        let values: [Value<'_>; 3] = [&OVERWRITTEN, &share, &revision];
+        swapped(self.0.write(|all| &all.overwrite, &values).await?, expected)?;
+        swapped(self.0.write(|all| &all.remove, &[&share, &revision]).await?, expected).map(drop)
+    }
+
     async fn counted(&self, log: Uuid) -> Result<u64, StoreError> {
         let rows = self.0.read(|all| &all.counted, &[&log]).await?;
         rows.first().map_or(Ok(0), row::next)
@@ -176,7 +197,7 @@ impl ShareStore for Postgres {
 
 impl Postgres {
     async fn insert(&self, record: &ShareRecord) -> Result<Revision, StoreError> {
-        let ShareDescription { identity, public_key, state, kek, created_at, revision: _ } =
+        let ShareDescription { identity, public_key, state, kek, created_at, .. } =
             &record.description;
         let values: [Value<'_>; 14] = [
             &identity.share.as_uuid(),

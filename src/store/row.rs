@@ -22,6 +22,8 @@ pub(super) struct Columns<'a> {
     pub public_key: &'a [u8],
     pub record_version: i64,
     pub state: &'a str,
+    /// As [`micros`] counts.
+    pub destroy_after: Option<i64>,
     pub kek_provider: &'a str,
     pub kek_mount: &'a str,
     pub kek_name: &'a str,
@@ -65,16 +67,21 @@ impl Columns<'_> {
                     .map_err(|error| corrupt("public_key", error))?,
             },
             state,
+            destroy_after: self.destroy_after.map(|at| moment("destroy_after", at)).transpose()?,
             kek: KekRef::new(self.kek_provider, self.kek_mount, self.kek_name)
                 .map_err(breaks("kek_provider, kek_mount or kek_name"))?,
-            created_at: u64::try_from(self.created_at)
-                .map(|micros| UNIX_EPOCH + Duration::from_micros(micros))
-                .map_err(|_| corrupt("created_at", "before 1970"))?,
+            created_at: moment("created_at", self.created_at)?,
             revision: u64::try_from(self.revision)
                 .map(Revision::from)
                 .map_err(|_| corrupt("revision", "negative"))?,
         })
     }
+}
+
+fn moment(column: &str, micros: i64) -> Result<SystemTime, StoreError> {
+    let since = u64::try_from(micros).map(Duration::from_micros);
+    let since = since.map_err(|_| corrupt(column, "before 1970"))?;
+    Ok(UNIX_EPOCH + since)
 }
 
 /// A column that cannot be used, and why: a rule, never the contents.
@@ -92,6 +99,9 @@ pub(super) fn require_size(record: &ShareRecord) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+/// What is written over an envelope before its row is removed.
+pub(super) const OVERWRITTEN: &[u8] = &[0; 64];
 
 /// The outcome of a compare-and-swap that changed `rows` rows.
 pub(super) fn swapped(rows: u64, expected: Revision) -> Result<Revision, StoreError> {

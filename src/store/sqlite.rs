@@ -5,6 +5,9 @@
 //! writing and a few for reading. A lookup by key runs where it is asked for;
 //! every other statement runs on tokio's blocking threads.
 //!
+//! What is deleted or overwritten is zeroed in the file (`secure_delete`), and a share that is
+//! removed takes the write-ahead log with it.
+//!
 //! `access_count` and `last_accessed_at` are a projection of the audit log, which
 //! alone counts exactly; nothing on the signing path writes them.
 #![forbid(unsafe_code)]
@@ -14,10 +17,10 @@ mod error;
 mod row;
 mod schema;
 
-use std::path::Path;
+use std::{path::Path, time::SystemTime};
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Params, params};
 use uuid::Uuid;
 
 use self::{
@@ -25,8 +28,8 @@ use self::{
     error::{failed, inserted},
 };
 use super::{
-    ShareStore, ShareUse, StoreError,
-    row::{micros, require_size, revision, swapped},
+    ShareStore, ShareUse, StoreError, StoreErrorKind,
+    row::{OVERWRITTEN, micros, require_size, revision, swapped},
     schema::Migration,
     statement,
 };
@@ -155,19 +158,36 @@ impl ShareStore for Sqlite {
     ) -> Result<Revision, StoreError> {
         self.0
             .write(move |connection| {
-                let changed = connection
-                    .prepare_cached(statement::SET_STATE)
-                    .and_then(|mut update| {
-                        update.execute(params![
-                            state.as_str(),
-                            share.as_bytes(),
-                            revision(expected)
-                        ])
-                    })
-                    .map_err(failed)?;
-                swapped(changed as u64, expected)
+                let values = params![state.as_str(), share.as_bytes(), revision(expected)];
+                swapped(execute(connection, statement::SET_STATE, values)?, expected)
             })
             .await
+    }
+
+    async fn schedule(
+        &self,
+        share: ShareId,
+        after: Option<SystemTime>,
+        expected: Revision,
+    ) -> Result<Revision, StoreError> {
+        let after = after.map(micros);
+        let changed = self.0.write(move |connection| {
+            let values = params![after, share.as_bytes(), revision(expected)];
+            execute(connection, statement::SCHEDULE, values)
+        });
+        swapped(changed.await?, expected)
+    }
+
+    async fn remove(&self, share: ShareId, expected: Revision) -> Result<(), StoreError> {
+        let removed = self.0.write(move |connection| {
+            let (share, revision) = (share.as_bytes(), revision(expected));
+            let values = params![OVERWRITTEN, share, revision];
+            swapped(execute(connection, statement::OVERWRITE, values)?, expected)?;
+            // Before the row is gone, so that this can be tried again.
+            truncate_log(connection)?;
+            execute(connection, statement::REMOVE, params![share, revision])
+        });
+        swapped(removed.await?, expected).map(drop)
     }
 
     async fn counted(&self, log: Uuid) -> Result<u64, StoreError> {
@@ -232,9 +252,29 @@ impl ShareStore for Sqlite {
     }
 }
 
+/// How many rows it changed.
+fn execute(
+    connection: &rusqlite::Connection,
+    statement: &str,
+    values: impl Params,
+) -> Result<u64, StoreError> {
+    let changed = connection.prepare_cached(statement).and_then(|mut all| all.execute(values));
+    Ok(changed.map_err(failed)? as u64)
+}
+
+/// Writes the write-ahead log into the file and cuts it to nothing: what was overwritten
+/// stands in it until then.
+fn truncate_log(connection: &rusqlite::Connection) -> Result<(), StoreError> {
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let busy: i64 = connection.query_row(checkpoint, [], |row| row.get(0)).map_err(failed)?;
+    match busy {
+        0 => Ok(()),
+        _ => Err(StoreError::new(StoreErrorKind::Timeout, "another process reads the file")),
+    }
+}
+
 fn insert(connection: &rusqlite::Connection, record: &ShareRecord) -> Result<Revision, StoreError> {
-    let ShareDescription { identity, public_key, state, kek, created_at, revision: _ } =
-        &record.description;
+    let ShareDescription { identity, public_key, state, kek, created_at, .. } = &record.description;
     inserted(connection.prepare_cached(statement::INSERT).and_then(|mut insert| {
         insert.execute(params![
             identity.share.as_bytes(),

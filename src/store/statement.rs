@@ -9,7 +9,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, environment, wallet_id, account_address, algorithm, public_key, \
-             record_version, state, kek_provider, kek_mount, kek_name, created_at, revision",
+             record_version, state, destroy_after, kek_provider, kek_mount, kek_name, created_at, \
+             revision",
             $rest
         )
     };
@@ -54,8 +55,21 @@ pub const REPLACE: &str = "
 
 /// $1 state, $2 share, $3 expected revision.
 pub const SET_STATE: &str = "
-    UPDATE server_wallet_key_shares SET state = $1, revision = revision + 1
+    UPDATE server_wallet_key_shares SET state = $1, destroy_after = NULL, revision = revision + 1
     WHERE id = $2 AND revision = $3";
+
+/// $1 when it may be removed, or null; $2 share, $3 expected revision.
+pub const SCHEDULE: &str = "
+    UPDATE server_wallet_key_shares SET destroy_after = $1, revision = revision + 1
+    WHERE id = $2 AND revision = $3";
+
+/// $1 what is written over the envelope, $2 share, $3 expected revision, which stays.
+pub const OVERWRITE: &str = "
+    UPDATE server_wallet_key_shares SET encrypted_key_shares = $1
+    WHERE id = $2 AND revision = $3";
+
+/// $1 share, $2 expected revision.
+pub const REMOVE: &str = "DELETE FROM server_wallet_key_shares WHERE id = $1 AND revision = $2";
 
 /// $1 log.
 pub const COUNTED: &str = "SELECT next FROM countersign_audit_cursors WHERE log = $1";
@@ -67,8 +81,21 @@ pub const FORGET: &str = "DELETE FROM countersign_audit_cursors WHERE log = $1 A
 pub const STATUS: &str = "SELECT id FROM server_wallet_key_shares LIMIT 1";
 
 /// All of them.
-pub const ALL: [&str; 10] =
-    [DESCRIBE, FETCH, LIST, LIST_WALLET, INSERT, REPLACE, SET_STATE, COUNTED, FORGET, STATUS];
+pub const ALL: [&str; 13] = [
+    DESCRIBE,
+    FETCH,
+    LIST,
+    LIST_WALLET,
+    INSERT,
+    REPLACE,
+    SET_STATE,
+    SCHEDULE,
+    OVERWRITE,
+    REMOVE,
+    COUNTED,
+    FORGET,
+    STATUS,
+];
 
 #[cfg(test)]
 mod tests {

@@ -62,12 +62,24 @@ async fn every_request_has_one_record_and_one_outcome() {
         algorithm: share.algorithm.number().into(),
     };
     custody.generate_share(named("again", again)).await.unwrap_err();
-    let disable = proto::DisableShareRequest { share_id: share.id.clone(), expected_revision: 0 };
+    let disable = proto::DisableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 0,
+        ..Default::default()
+    };
     custody.disable_share(named("disable", disable)).await.unwrap();
     client.sign(named("disabled", sign(0))).await.unwrap_err();
-    let stale = proto::EnableShareRequest { share_id: share.id.clone(), expected_revision: 77 };
+    let stale = proto::EnableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 77,
+        ..Default::default()
+    };
     custody.enable_share(named("stale", stale)).await.unwrap_err();
-    let enable = proto::EnableShareRequest { share_id: share.id.clone(), expected_revision: 0 };
+    let enable = proto::EnableShareRequest {
+        share_id: share.id.clone(),
+        expected_revision: 0,
+        ..Default::default()
+    };
     custody.enable_share(named("enable", enable)).await.unwrap();
 
     for _ in 0..3 {

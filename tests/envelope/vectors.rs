@@ -190,6 +190,7 @@ impl Row {
             public_key: PublicKey::parse(algorithm, public_key).unwrap(),
             state: ShareState::Enabled,
             kek: self.kek(),
+            destroy_after: None,
             created_at: SystemTime::UNIX_EPOCH,
             revision: Revision::FIRST,
         }

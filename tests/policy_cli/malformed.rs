@@ -68,7 +68,8 @@ action = "ListShares"
         format!(
             "{cases}:10: `case.action` must be \"Sign\" or \"SignDigest\" or \"UseShare\" or \
              \"GetPublicKey\" or \"GenerateShare\" or \"GetImportKey\" or \"ImportShare\" or \
-             \"ListShares\" or \"GetShare\" or \"DisableShare\" or \"EnableShare\""
+             \"ListShares\" or \"GetShare\" or \"DisableShare\" or \"EnableShare\" or \
+             \"ScheduleDestruction\" or \"DestroyShare\""
         ),
         format!("{cases}:11: unknown key `walet` in [case]; did you mean `wallet`?"),
         format!(

@@ -25,6 +25,8 @@ pub async fn conformance(store: &dyn ShareStore) {
     an_id_is_taken_once(store).await;
     replacing_compares_and_swaps(store).await;
     states_change_by_revision(store).await;
+    destruction_is_scheduled_by_revision(store).await;
+    what_is_removed_is_gone(store).await;
     one_of_many_writers_wins(store).await;
     oversize_envelopes_are_refused(store).await;
     pages_are_ordered_and_complete(store).await;
@@ -102,6 +104,45 @@ async fn states_change_by_revision(store: &dyn ShareStore) {
         row.description.revision = after;
         assert_eq!(fetch(store, &row).await.as_ref(), Some(&row));
     }
+}
+
+async fn destruction_is_scheduled_by_revision(store: &dyn ShareStore) {
+    let mut row = record("schedule", Algorithm::Ed25519);
+    store.put(&row, None).await.unwrap();
+    let soon = row.description.created_at + Duration::from_secs(7 * 24 * 3600);
+    for (after, revision) in [(Some(soon), 2), (None, 3), (Some(soon), 4)] {
+        let before = row.description.revision;
+        let now = store.schedule(id(&row), after, before).await.unwrap();
+        assert_eq!(now.get(), revision);
+        let stale = store.schedule(id(&row), after, before).await;
+        assert_eq!(kind(stale), Err(StoreErrorKind::Conflict));
+        row.description.destroy_after = after;
+        row.description.revision = now;
+        assert_eq!(fetch(store, &row).await.as_ref(), Some(&row));
+    }
+    // Another state takes it back.
+    let revision = store.set_state(id(&row), ShareState::Enabled, row.description.revision).await;
+    row.description.revision = revision.unwrap();
+    row.description.destroy_after = None;
+    assert_eq!(store.describe(id(&row)).await, Ok(Some(row.description)));
+    let unknown = record("schedule", Algorithm::Ed25519);
+    let unknown = store.schedule(id(&unknown), Some(soon), Revision::FIRST).await;
+    assert_eq!(kind(unknown), Err(StoreErrorKind::Conflict));
+}
+
+async fn what_is_removed_is_gone(store: &dyn ShareStore) {
+    let row = record("remove", Algorithm::Ed25519);
+    store.put(&row, None).await.unwrap();
+    let stale = store.remove(id(&row), Revision::from(2)).await;
+    assert_eq!(kind(stale), Err(StoreErrorKind::Conflict));
+    assert_eq!(fetch(store, &row).await.as_ref(), Some(&row));
+    store.remove(id(&row), Revision::FIRST).await.unwrap();
+    assert_eq!(store.describe(id(&row)).await, Ok(None));
+    assert_eq!(fetch(store, &row).await, None);
+    let again = store.remove(id(&row), Revision::FIRST).await;
+    assert_eq!(kind(again), Err(StoreErrorKind::Conflict));
+    // The id is free.
+    store.put(&row, None).await.unwrap();
 }
 
 /// Eight writers add one each, ten times; every addition counts once.

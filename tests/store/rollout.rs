@@ -16,18 +16,20 @@ const COMPATIBLE: Migration =
     Migration { min_reader: 1, sql: "ALTER TABLE server_wallet_key_shares ADD COLUMN note TEXT" };
 /// What old readers would misread.
 const BREAKING: Migration = Migration {
-    min_reader: 4,
+    min_reader: 5,
     sql: "ALTER TABLE server_wallet_key_shares RENAME COLUMN state TO condition",
 };
 
 /// What this one has, and the one before.
-const SQLITE: [Migration; 2] = [
+const SQLITE: [Migration; 3] = [
     Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0001_shares.sql") },
     Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0002_counts.sql") },
+    Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0003_destruction.sql") },
 ];
-const POSTGRES: [Migration; 2] = [
+const POSTGRES: [Migration; 3] = [
     Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0001_shares.sql") },
     Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0002_counts.sql") },
+    Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0003_destruction.sql") },
 ];
 
 /// Each reads and replaces what the other wrote.
@@ -46,17 +48,17 @@ async fn work_together(one: &dyn ShareStore, other: &dyn ShareStore) {
 fn assert_too_old<T>(opened: Result<T, StoreError>) {
     let error = opened.err().unwrap();
     assert_eq!(error.kind, StoreErrorKind::Schema);
-    assert!(error.detail.contains("needs a reader of version 4, this is"));
+    assert!(error.detail.contains("needs a reader of version 5, this is"));
 }
 
 #[tokio::test]
 async fn sqlite_old_and_new_work_together() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("shares.db");
-    let oldest = Sqlite::open_as(&file, &SQLITE[..1]).unwrap();
+    let oldest = Sqlite::open_as(&file, &SQLITE[..2]).unwrap();
     let old = Sqlite::open(&file).unwrap();
     work_together(&oldest, &old).await;
-    let new = Sqlite::open_as(&file, &[SQLITE[0], SQLITE[1], COMPATIBLE]).unwrap();
+    let new = Sqlite::open_as(&file, &[SQLITE[0], SQLITE[1], SQLITE[2], COMPATIBLE]).unwrap();
     work_together(&old, &new).await;
     let reopened = Sqlite::open(&file).unwrap();
     work_together(&reopened, &new).await;
@@ -66,9 +68,9 @@ async fn sqlite_old_and_new_work_together() {
 async fn sqlite_refuses_what_it_would_misread() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("shares.db");
-    let _newest = Sqlite::open_as(&file, &[SQLITE[0], SQLITE[1], COMPATIBLE, BREAKING]);
+    let _newest = Sqlite::open_as(&file, &[SQLITE[0], SQLITE[1], SQLITE[2], COMPATIBLE, BREAKING]);
     assert_too_old(Sqlite::open(&file));
-    assert_too_old(Sqlite::open_as(&file, &[SQLITE[0], SQLITE[1], COMPATIBLE]));
+    assert_too_old(Sqlite::open_as(&file, &[SQLITE[0], SQLITE[1], SQLITE[2], COMPATIBLE]));
 }
 
 #[tokio::test]
@@ -78,9 +80,12 @@ async fn postgres_old_and_new_work_together() {
     };
     let database = server.database().await;
     let old = Postgres::open(database.settings()).await.unwrap();
-    let new = Postgres::open_as(database.settings(), &[POSTGRES[0], POSTGRES[1], COMPATIBLE])
-        .await
-        .unwrap();
+    let new = Postgres::open_as(
+        database.settings(),
+        &[POSTGRES[0], POSTGRES[1], POSTGRES[2], COMPATIBLE],
+    )
+    .await
+    .unwrap();
     work_together(&old, &new).await;
     let reopened = Postgres::open(database.settings()).await.unwrap();
     work_together(&reopened, &new).await;
@@ -93,11 +98,15 @@ async fn postgres_refuses_what_it_would_misread() {
     };
     let database = server.database().await;
     let running = Postgres::open(database.settings()).await.unwrap();
-    let newest = &[POSTGRES[0], POSTGRES[1], COMPATIBLE, BREAKING];
+    let newest = &[POSTGRES[0], POSTGRES[1], POSTGRES[2], COMPATIBLE, BREAKING];
     let _ = Postgres::open_as(database.settings(), newest).await;
     assert_too_old(Postgres::open(database.settings()).await);
     assert_too_old(
-        Postgres::open_as(database.settings(), &[POSTGRES[0], POSTGRES[1], COMPATIBLE]).await,
+        Postgres::open_as(
+            database.settings(),
+            &[POSTGRES[0], POSTGRES[1], POSTGRES[2], COMPATIBLE],
+        )
+        .await,
     );
     // One that runs already learns it with its next connection at the latest.
     let described = running.describe(countersign::key::ShareId::random()).await;

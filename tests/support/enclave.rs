@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -52,7 +52,8 @@ pub const PERMISSIVE: &str = r#"
     permit (principal == Caller::"app",
         action in [Action::"GenerateShare", Action::"GetImportKey", Action::"ImportShare",
             Action::"ListShares", Action::"GetShare", Action::"DisableShare",
-            Action::"EnableShare"], resource);
+            Action::"EnableShare", Action::"ScheduleDestruction", Action::"DestroyShare"],
+        resource);
 "#;
 
 /// How often store and KMS were asked.
@@ -87,6 +88,8 @@ pub struct Setup {
     pub tags: Tags,
     /// None when left out.
     pub tls: Option<TlsConfig>,
+    /// How long a share waits for its destruction.
+    pub destroy_after: Duration,
 }
 
 /// A running enclave. Ends with the value.
@@ -126,6 +129,7 @@ impl Default for Setup {
             amounts: AmountLimits::default(),
             tags: Tags::default(),
             tls: None,
+            destroy_after: Duration::ZERO,
         }
     }
 }
@@ -326,6 +330,7 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
             webhook: None,
         },
         central: None,
+        destroy_after: setup.destroy_after,
         limits: setup.limits,
         log_level: tracing::Level::WARN,
         metrics: None,
@@ -376,6 +381,21 @@ impl ShareStore for CountedStore {
     ) -> Result<Revision, StoreError> {
         self.1.written.fetch_add(1, Ordering::SeqCst);
         self.0.set_state(share, state, expected).await
+    }
+
+    async fn schedule(
+        &self,
+        share: ShareId,
+        after: Option<SystemTime>,
+        expected: Revision,
+    ) -> Result<Revision, StoreError> {
+        self.1.written.fetch_add(1, Ordering::SeqCst);
+        self.0.schedule(share, after, expected).await
+    }
+
+    async fn remove(&self, share: ShareId, expected: Revision) -> Result<(), StoreError> {
+        self.1.written.fetch_add(1, Ordering::SeqCst);
+        self.0.remove(share, expected).await
     }
 
     async fn counted(&self, log: Uuid) -> Result<u64, StoreError> {

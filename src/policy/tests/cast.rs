@@ -49,6 +49,7 @@ pub(super) fn share(number: u8, environment: &str, wallet: &str) -> ShareSubject
         public_key: PublicKey::parse(Algorithm::Ed25519, &base).unwrap(),
         state: ShareState::Enabled,
         kek: KekRef::new("local", "file", "kek").unwrap(),
+        destroy_after: None,
         created_at: SystemTime::UNIX_EPOCH,
         revision: Revision::FIRST,
     })

@@ -166,6 +166,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         .pragma_update(None, "journal_mode", "WAL")
         .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
         .and_then(|()| connection.pragma_update(None, "foreign_keys", true))
+        .and_then(|()| connection.pragma_update(None, "secure_delete", true))
         .map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(16);
     Ok(connection)

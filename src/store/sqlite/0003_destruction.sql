@@ -1,0 +1,3 @@
+-- When a disabled share may be removed, in microseconds since 1970; null where that was not
+-- asked for.
+ALTER TABLE server_wallet_key_shares ADD COLUMN destroy_after INTEGER;
