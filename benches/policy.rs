@@ -6,7 +6,7 @@ use std::{fmt::Write, hint::black_box, sync::Arc, time::SystemTime};
 use countersign::{
     caller::Caller,
     envelope::{Identity, KekRef},
-    key::{Algorithm, PublicKey, RecordVersion, Revision, ShareId, ShareState},
+    key::{Algorithm, Binding, PublicKey, RecordVersion, Revision, ShareId, ShareState},
     payload::{Payload, PayloadKind},
     policy::{
         Facts, Policy, ShareSubject, Sign,
@@ -84,6 +84,7 @@ fn share(algorithm: Algorithm) -> ShareSubject {
             version: RecordVersion::FIRST,
             address: None,
             algorithm,
+            binding: Binding::Derived,
         },
         public_key: PublicKey::parse(algorithm, &key).expect("a key"),
         state: ShareState::Enabled,

@@ -14,8 +14,8 @@ use crate::{
     grant::{self, Grant},
     import::{Declared, ImportKeys, KEY_LEN, LIFETIME, Sealed, Statement},
     key::{
-        AccountAddress, Algorithm, PublicKey, RecordVersion, Revision, ShareId, ShareState,
-        WalletId, Why,
+        AccountAddress, Algorithm, Binding, PublicKey, RecordVersion, Revision, ShareId,
+        ShareState, WalletId, Why,
     },
     policy::{
         Action, DestroyShare, DisableShare, EnableShare, GenerateShare, GetImportKey, GetShare,
@@ -63,7 +63,8 @@ impl Custody {
         algorithm: Algorithm,
     ) -> Result<ShareDescription, Refusal> {
         let environment = self.signing.environment.clone();
-        let subject = NewShare { environment, wallet, share, algorithm };
+        let binding = Binding::Derived;
+        let subject = NewShare { environment, wallet, share, algorithm, binding };
         let Grant { permit, mut entry } =
             self.signing.grant(call, subject, GenerateShare { algorithm }).await?;
         let made = self.make(call, &permit, &mut entry).await;
@@ -133,7 +134,8 @@ impl Custody {
         }
         let key = self.imports.take(key).ok_or(ImportError::Key)?;
         let kek = kms.kek().clone();
-        let generated = enclave.import(permit, key, sealed, kek, |key| first(new, key));
+        let address = declared.address();
+        let generated = enclave.import(permit, key, sealed, kek, |key| first(new, key, address));
         let generated = generated.map_err(|error| match error {
             EnclaveError::Import => ImportError::Unopened.into(),
             EnclaveError::Share => ImportError::NoKey.into(),
@@ -154,7 +156,8 @@ impl Custody {
         if let Some(existing) = store.describe(new.share).await? {
             return Err(already_there(new, existing, |_| true));
         }
-        let generated = enclave.generate(permit, kms.kek().clone(), |key| first(new, key))?;
+        let kek = kms.kek().clone();
+        let generated = enclave.generate(permit, kek, |key| first(new, key, None))?;
         self.keep(call, new, generated, |_| true, entry).await
     }
 
@@ -382,11 +385,13 @@ fn to_the_second(time: SystemTime) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// What the first record of a share is bound to.
-fn first(new: &NewShare, public_key: &PublicKey) -> Identity {
-    let NewShare { environment, wallet, share, algorithm } = new.clone();
-    let (version, address) = (RecordVersion::FIRST, AccountAddress::of(public_key));
-    Identity { environment, wallet, share, version, address, algorithm }
+/// What the first record of a share is bound to; to a declared address where the public key
+/// gives none.
+fn first(new: &NewShare, public_key: &PublicKey, declared: Option<&AccountAddress>) -> Identity {
+    let NewShare { environment, wallet, share, algorithm, binding } = new.clone();
+    let address = AccountAddress::of(public_key).or_else(|| declared.cloned());
+    let version = RecordVersion::FIRST;
+    Identity { environment, wallet, share, version, address, algorithm, binding }
 }
 
 /// The public key is told only about the very share that was asked for.
@@ -398,6 +403,7 @@ fn already_there(
     let same = existing.identity.environment == new.environment
         && existing.identity.wallet == new.wallet
         && existing.identity.algorithm == new.algorithm
+        && existing.identity.binding == new.binding
         && same(&existing.public_key);
     if same {
         Refusal::ShareExists { public_key: existing.public_key }

@@ -29,7 +29,7 @@ mod signer;
 use crate::{
     envelope::{Commitment, Header, Identity, KekRef, Nonce, SealedShare, TAG_LEN},
     import::{Sealed, info},
-    key::{Algorithm, PublicKey},
+    key::{Algorithm, Binding, PublicKey},
     memory::{Budget, Level, SecretMemoryError},
     permitted::PermittedEnvelope,
     policy::{GenerateShare, ImportShare, Opens, Permit, Sign, UseShare},
@@ -157,8 +157,8 @@ impl Enclave {
         Ok(public_key)
     }
 
-    /// Opens an import, which must turn out to be what it is declared as, and seals it
-    /// under a fresh DEK. The key is wiped, whatever comes of it.
+    /// Opens an import, which must turn out to be what it is declared as unless it is
+    /// opaque, and seals it under a fresh DEK. The key is wiped, whatever comes of it.
     ///
     /// # Errors
     /// `Import`, `Share`, `PublicKey`, `Exhausted`, `Randomness` or `Panicked`.
@@ -176,12 +176,17 @@ impl Enclave {
         let mut public_key = PublicKey::of_point(new.algorithm, &[]);
         section::secure(|| {
             key.open(sealed, info.as_bytes(), &mut share)?;
-            let derived = share.reveal(|bytes| signer::derive(new.algorithm, bytes))?;
-            public_key = derived.public_key();
+            if new.binding == Binding::Derived {
+                let derived = share.reveal(|bytes| signer::derive(new.algorithm, bytes))?;
+                public_key = derived.public_key();
+            }
             Ok(())
         })?;
-        if !declared.is(&public_key) {
-            return Err(EnclaveError::PublicKey);
+        match new.binding {
+            Binding::Derived if !declared.is(&public_key) => return Err(EnclaveError::PublicKey),
+            Binding::Derived => {}
+            // Nothing can be derived from what is opaque.
+            Binding::Declared => public_key = declared.public_key_or_unknown(new.algorithm),
         }
         seal(share, Dek::generate(dek)?, kek, public_key, identity)
     }

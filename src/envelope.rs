@@ -15,7 +15,7 @@
 //!  │       4      record version       u32 big-endian, from 1                         │
 //!  │       2+n    account address      n = 0..128    (0: none)                        │
 //!  │       1      key algorithm        1 ed25519 · 2 ecdsa-secp256k1 · 3 ecdsa-p256   │
-//!  │                                   4 schnorr-secp256k1                            │
+//!  │                                   4 schnorr-secp256k1; + 128: an opaque share    │
 //!  │       2+n    KEK provider         n = 1..32     "vault-transit", "local"         │
 //!  │       2+n    KEK mount            n = 0..64                                      │
 //!  │       2+n    KEK name             n = 1..64                                      │

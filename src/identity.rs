@@ -26,7 +26,10 @@ use crate::{
     },
     enclave::{Enclave, EnclaveError, Generated, OpenShare},
     envelope::{Envelope, Identity, KekContext, WrappedDek},
-    key::{AccountAddress, Algorithm, Environment, PublicKey, RecordVersion, Revision, ShareState},
+    key::{
+        AccountAddress, Algorithm, Binding, Environment, PublicKey, RecordVersion, Revision,
+        ShareState,
+    },
     kms::{Kms, KmsError, KmsErrorKind},
     payload::Payload,
     permitted::{PermittedEnvelope, RecordError},
@@ -151,11 +154,12 @@ fn subject(parts: &Parts<'_>) -> Result<NewShare, IdentityError> {
         wallet: instance_wallet(),
         share: parts.audit.instance().try_into().map_err(|_| EnclaveError::Permit)?,
         algorithm: Algorithm::Ed25519,
+        binding: Binding::Derived,
     })
 }
 
 fn identity(
-    NewShare { environment, wallet, share, algorithm }: NewShare,
+    NewShare { environment, wallet, share, algorithm, binding }: NewShare,
     key: &PublicKey,
 ) -> Identity {
     Identity {
@@ -165,6 +169,7 @@ fn identity(
         version: RecordVersion::FIRST,
         address: AccountAddress::of(key),
         algorithm,
+        binding,
     }
 }
 

@@ -45,11 +45,12 @@ pub struct Declared {
 pub struct Sealed(Box<[u8]>);
 
 /// The `info` of RFC 9180 §5.1, by which a share opens as what it was sealed for and as
-/// nothing else: seven lines of ASCII, each ended by a line feed. The first is
-/// `countersign/v1/import`; then environment, wallet id, share id, algorithm, public key in
-/// lower-case hexadecimal, account address. What is not declared is an empty line.
+/// nothing else: eight lines of ASCII, each ended by a line feed. The first is
+/// `countersign/v1/import`; then environment, wallet id, share id, algorithm, binding,
+/// public key in lower-case hexadecimal, account address. What is not declared is an empty
+/// line.
 pub fn info(new: &NewShare, declared: &Declared) -> String {
-    let NewShare { environment, wallet, share, algorithm } = new;
+    let NewShare { environment, wallet, share, algorithm, binding } = new;
     let Declared { public_key, address } = declared;
     let key = public_key.as_ref().map(|key| hex::encode(key.as_bytes())).unwrap_or_default();
     let address = address.as_ref().map_or("", |address| address.as_str());
@@ -59,6 +60,7 @@ pub fn info(new: &NewShare, declared: &Declared) -> String {
         wallet.as_str(),
         &share.to_string(),
         algorithm.as_str(),
+        binding.as_str(),
         &key,
         address,
         "",
@@ -92,6 +94,11 @@ impl Declared {
     /// The public key, where that is declared.
     pub fn public_key(&self) -> Option<&PublicKey> {
         self.public_key.as_ref()
+    }
+
+    /// The public key, or that it is unknown.
+    pub(crate) fn public_key_or_unknown(&self, algorithm: Algorithm) -> PublicKey {
+        self.public_key.unwrap_or_else(|| PublicKey::unknown(algorithm))
     }
 
     /// The account address, where that is declared.

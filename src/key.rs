@@ -15,6 +15,17 @@ use uuid::Uuid;
 pub use address::AccountAddress;
 pub use algorithm::{Algorithm, PublicKey, PublicKeyError};
 
+/// How the public key of a record is known to belong to its share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Binding {
+    /// It is derived from the share at every opening, and compared.
+    #[default]
+    Derived,
+    /// Somebody said so when the share came in: the share is opaque, one party's of a key
+    /// that signs with others, and of no use alone.
+    Declared,
+}
+
 /// Why somebody changes a share, in his own words: 1 to 200 printable characters. For the
 /// audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,6 +262,30 @@ impl FromStr for RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+// === impl Binding ===
+
+impl Binding {
+    /// The word for it in policies, stores and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Derived => "derived",
+            Self::Declared => "declared",
+        }
+    }
+}
+
+impl FromStr for Binding {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text {
+            "derived" => Ok(Self::Derived),
+            "declared" => Ok(Self::Declared),
+            _ => Err(Malformed("a binding is derived or declared")),
+        }
     }
 }
 

@@ -45,7 +45,7 @@ impl<A: Opens> PermittedEnvelope<A> {
             return Err(RecordError::Changed);
         }
         let envelope = Envelope::decode(&record.envelope)?;
-        let Identity { environment, wallet, share, version, address, algorithm } =
+        let Identity { environment, wallet, share, version, address, algorithm, binding } =
             &envelope.header().identity;
         let expected = &permitted.identity;
         for (name, same) in [
@@ -55,6 +55,7 @@ impl<A: Opens> PermittedEnvelope<A> {
             ("record version", *version == expected.version),
             ("account address", *address == expected.address),
             ("algorithm", *algorithm == expected.algorithm),
+            ("binding", *binding == expected.binding),
             ("public key's algorithm", permitted.public_key.algorithm() == expected.algorithm),
             ("KEK", envelope.header().kek == permitted.kek),
         ] {

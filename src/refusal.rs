@@ -69,6 +69,9 @@ pub enum Refusal {
     /// The share is disabled.
     #[error("the share is disabled")]
     ShareDisabled,
+    /// The share is opaque: one party's, of no use alone.
+    #[error("the share is one party's of a key that signs with others")]
+    ShareOpaque,
     /// The share is enabled, and would have to be disabled.
     #[error("the share is enabled")]
     ShareEnabled,

@@ -13,7 +13,7 @@ use crate::{
     enclave::{Dek, Enclave},
     grant::{self, Grant},
     identity::InstanceKey,
-    key::{Algorithm, Environment, ShareId, ShareState, WalletId},
+    key::{Algorithm, Binding, Environment, ShareId, ShareState, WalletId},
     kms::Kms,
     payload::Payload,
     permitted::PermittedEnvelope,
@@ -169,6 +169,9 @@ impl Target {
     pub(crate) fn accepts(&self, share: &ShareDescription) -> Result<(), Refusal> {
         if share.state == ShareState::Disabled {
             return Err(Refusal::ShareDisabled);
+        }
+        if share.identity.binding == Binding::Declared {
+            return Err(Refusal::ShareOpaque);
         }
         let recorded = share.identity.address.as_ref();
         if let Some(expected) = &self.expected_address

@@ -115,8 +115,10 @@ def decode(data):
     require("account address", re.fullmatch(r"[!-~]{0,128}", address))
     row["address"] = address or None
     algorithm = number(1, "key algorithm")
-    require("key algorithm", algorithm in ALGORITHMS)
-    row["algorithm"] = ALGORITHMS[algorithm]
+    # Bit 7 marks an opaque share.
+    require("key algorithm", algorithm & 0x7F in ALGORITHMS)
+    row["algorithm"] = ALGORITHMS[algorithm & 0x7F]
+    row["binding"] = "declared" if algorithm & 0x80 else "derived"
     kek = [text(f"KEK {part}") for part in ("provider", "mount", "name")]
     row["kek_provider"], row["kek_mount"], row["kek_name"] = kek
     require("KEK", re.fullmatch(r"[A-Za-z0-9._-]{1,32}", kek[0]))
@@ -149,6 +151,8 @@ def kek_context(row):
     while len(prefix) % 3:
         prefix += b":"
     number = next(number for number, name in ALGORITHMS.items() if name == row["algorithm"])
+    if row.get("binding") == "declared":
+        number |= 0x80
     fields = [
         row["environment"].encode(),
         row["wallet_id"].encode(),

@@ -2,13 +2,14 @@
 //! altered, moved, stale or weak is refused at no cost.
 
 mod commands;
+mod opaque;
 mod refused;
 
 use std::time::SystemTime;
 
 use countersign::{
     import::{self, Declared, Sealed, Statement},
-    key::{AccountAddress, Algorithm, PublicKey, ShareId},
+    key::{AccountAddress, Algorithm, Binding, PublicKey, ShareId},
     policy::NewShare,
     proto,
 };
@@ -61,6 +62,7 @@ impl Foreign {
             wallet: "wallet-1".parse().unwrap(),
             share: ShareId::random(),
             algorithm,
+            binding: Binding::Derived,
         };
         Self { new, secret, public_key: PublicKey::parse(algorithm, &key).unwrap() }
     }
@@ -84,6 +86,7 @@ impl Foreign {
             algorithm: self.new.algorithm.number().into(),
             public_key: self.public_key.as_bytes().to_vec().into(),
             account_address: String::new(),
+            binding: 0,
             sealed_share: sealed.as_bytes().to_vec().into(),
         }
     }

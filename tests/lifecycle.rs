@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use countersign::{
     envelope::{Envelope, Identity, KekContext},
-    key::{Algorithm, RecordVersion},
+    key::{Algorithm, Binding, RecordVersion},
     policy::{GenerateShare, NewShare},
     proto,
     record::ShareRecord,
@@ -149,6 +149,7 @@ async fn an_old_row_put_back_is_caught_by_the_minimum_version_alone() {
         wallet: share.wallet.parse().unwrap(),
         share: id,
         algorithm: share.algorithm,
+        binding: Binding::Derived,
     };
     let caller = std::sync::Arc::new(app_caller());
     let action = GenerateShare { algorithm: share.algorithm };
@@ -160,6 +161,7 @@ async fn an_old_row_put_back_is_caught_by_the_minimum_version_alone() {
         version: RecordVersion::try_from(2).unwrap(),
         address: None,
         algorithm: new.algorithm,
+        binding: Binding::Derived,
     });
     let generated = generated.unwrap();
     let context = KekContext::of(&generated.header.identity);

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::SystemTime};
 use countersign::{
     caller::Caller,
     envelope::{Identity, KekRef},
-    key::{Algorithm, PublicKey, RecordVersion, Revision, ShareId, ShareState},
+    key::{Algorithm, Binding, PublicKey, RecordVersion, Revision, ShareId, ShareState},
     policy::ShareSubject,
     record::ShareDescription,
 };
@@ -49,6 +49,7 @@ fn share(wallet: &str, algorithm: Algorithm) -> ShareSubject {
             version: RecordVersion::FIRST,
             address: None,
             algorithm,
+            binding: Binding::Derived,
         },
         public_key: PublicKey::parse(algorithm, &hex::decode(key).unwrap()).unwrap(),
         state: ShareState::Enabled,

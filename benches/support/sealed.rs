@@ -6,7 +6,7 @@ use countersign::{
     caller::Caller,
     enclave::{DEK_LEN, Dek, Enclave},
     envelope::{Envelope, Identity, KekRef, WrappedDek},
-    key::{Algorithm, RecordVersion, ShareId},
+    key::{Algorithm, Binding, RecordVersion, ShareId},
     memory::{Budget, Level},
     permitted::PermittedEnvelope,
     policy::{GenerateShare, NewShare, Opens, Permit, Policy},
@@ -92,6 +92,7 @@ pub fn identity(share: &NewShare) -> Identity {
         version: RecordVersion::FIRST,
         address: None,
         algorithm: share.algorithm,
+        binding: Binding::Derived,
     }
 }
 
@@ -105,6 +106,7 @@ fn permit_to_generate(
         wallet: "bench".parse().unwrap(),
         share: ShareId::random(),
         algorithm,
+        binding: Binding::Derived,
     };
     policy.authorize(caller, share, GenerateShare { algorithm }).unwrap()
 }

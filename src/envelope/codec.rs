@@ -6,7 +6,7 @@ use super::{
     AAD_DOMAIN, ENVELOPE_MAX, FORMAT, MAGIC, SHARE_MAX, SUITE, TAG_LEN, WRAPPED_DEK_MAX,
     header::{Commitment, Header, Identity, KekRef, Nonce},
 };
-use crate::key::{Algorithm, Malformed, RecordVersion, ShareId};
+use crate::key::{Algorithm, Binding, Malformed, RecordVersion, ShareId};
 
 /// A DEK as the KMS wrapped it: 1 to 4096 bytes, opaque.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +114,8 @@ impl Header {
     }
 
     fn encode_into(&self, out: &mut Vec<u8>) {
-        let Identity { environment, wallet, share, version, address, algorithm } = &self.identity;
+        let identity = &self.identity;
+        let Identity { environment, wallet, share, version, address, .. } = identity;
         let address = address.as_ref().map_or("", |address| address.as_str());
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&[FORMAT, SUITE]);
@@ -123,7 +124,7 @@ impl Header {
         out.extend_from_slice(share.as_bytes());
         out.extend_from_slice(&version.get().to_be_bytes());
         put_short(out, address.as_bytes());
-        out.push(algorithm.number());
+        out.push(identity.kind());
         put_short(out, self.kek.provider().as_bytes());
         put_short(out, self.kek.mount().as_bytes());
         put_short(out, self.kek.name().as_bytes());
@@ -143,7 +144,7 @@ impl Header {
             SUITE => {}
             other => return Err(EnvelopeError::Suite(other)),
         }
-        let identity = Identity {
+        let mut identity = Identity {
             environment: input.name("environment")?,
             wallet: input.name("wallet id")?,
             share: field("share id", {
@@ -156,10 +157,11 @@ impl Header {
                 "" => None,
                 text => Some(field("account address", text.parse())?),
             },
-            algorithm: field("key algorithm", {
-                Algorithm::try_from(input.byte("key algorithm")?)
-            })?,
+            algorithm: Algorithm::Ed25519,
+            binding: Binding::Derived,
         };
+        (identity.algorithm, identity.binding) =
+            field("key algorithm", Identity::of_kind(input.byte("key algorithm")?))?;
         let provider = input.text("KEK provider")?;
         let mount = input.text("KEK mount")?;
         let name = input.text("KEK name")?;

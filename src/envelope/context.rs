@@ -36,7 +36,7 @@ impl KekContext {
         field(&identity.version.get().to_be_bytes());
         let address = identity.address.as_ref();
         field(address.map_or("", |address| address.as_str()).as_bytes());
-        field(&[identity.algorithm.number()]);
+        field(&[identity.kind()]);
 
         let mut context = Self::prefix(&identity.environment).into_bytes();
         context.extend_from_slice(&hash.finalize());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::key::{
-    AccountAddress, Algorithm, Environment, Malformed, RecordVersion, ShareId, WalletId,
+    AccountAddress, Algorithm, Binding, Environment, Malformed, RecordVersion, ShareId, WalletId,
 };
 
 /// Which share of whom, in which environment: fixed for the record's life.
@@ -21,6 +21,8 @@ pub struct Identity {
     pub address: Option<AccountAddress>,
     /// The share's algorithm.
     pub algorithm: Algorithm,
+    /// How its public key is known.
+    pub binding: Binding,
 }
 
 /// The key in a KMS that wraps the DEK, without its version, which lives in the
@@ -51,6 +53,24 @@ pub struct Header {
     pub commitment: Commitment,
     /// The nonce of its one encryption.
     pub nonce: Nonce,
+}
+
+/// Bit 7 of the algorithm's byte: the share is opaque.
+const OPAQUE: u8 = 0x80;
+
+impl Identity {
+    /// The byte for algorithm and binding.
+    pub(super) fn kind(&self) -> u8 {
+        let opaque = if self.binding == Binding::Declared { OPAQUE } else { 0 };
+        self.algorithm.number() | opaque
+    }
+
+    /// What such a byte says.
+    pub(super) fn of_kind(kind: u8) -> Result<(Algorithm, Binding), Malformed> {
+        let opaque = kind & OPAQUE != 0;
+        let binding = if opaque { Binding::Declared } else { Binding::Derived };
+        Ok((Algorithm::try_from(kind & !OPAQUE)?, binding))
+    }
 }
 
 impl KekRef {

@@ -7,7 +7,7 @@ use super::{enclave::answered, gate, message};
 use crate::{
     custody::Custody,
     import::{Declared, Sealed},
-    key::{Algorithm, PublicKey, Revision, ShareId, WalletId, Why},
+    key::{Algorithm, Binding, PublicKey, Revision, ShareId, WalletId, Why},
     policy::NewShare,
     proto,
     refusal::Refusal,
@@ -67,7 +67,8 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
             let key = key.map_err(|_| Refusal::invalid("import_key", "has 32 bytes"))?;
             let sealed = Sealed::new(&*request.sealed_share);
             let sealed = sealed.map_err(Refusal::malformed("sealed_share"))?;
-            let new = NewShare { environment, wallet, share, algorithm };
+            let binding = binding(request.binding)?;
+            let new = NewShare { environment, wallet, share, algorithm, binding };
             let imported = self.0.import(&call, new, declared, key, &sealed).await?;
             Ok(proto::ImportShareResponse { share: Some(message::share(&imported)) })
         })
@@ -194,6 +195,15 @@ fn some_why(text: &str) -> Result<Option<Why>, Refusal> {
 
 fn wallet_id(text: &str) -> Result<WalletId, Refusal> {
     text.parse().map_err(Refusal::malformed("wallet_id"))
+}
+
+/// What is not specified is derived.
+fn binding(number: i32) -> Result<Binding, Refusal> {
+    match proto::Binding::try_from(number) {
+        Ok(proto::Binding::Unspecified | proto::Binding::Derived) => Ok(Binding::Derived),
+        Ok(proto::Binding::Declared) => Ok(Binding::Declared),
+        Err(_) => Err(Refusal::invalid("binding", "is one of 0 to 2")),
+    }
 }
 
 fn algorithm(number: i32) -> Result<Algorithm, Refusal> {

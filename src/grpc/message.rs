@@ -6,7 +6,7 @@ use tonic::{Request, Status};
 use crate::{
     audit::receipt::Receipt,
     caller::Call,
-    key::{AccountAddress, Algorithm, ShareState},
+    key::{AccountAddress, Algorithm, Binding, ShareState},
     proto,
     record::ShareDescription,
     sign::Encoding,
@@ -77,7 +77,10 @@ pub(super) fn share(share: &ShareDescription) -> proto::Share {
     proto::Share {
         public_key: Some(public_key(share)),
         environment: share.identity.environment.to_string(),
-        binding: proto::Binding::Derived.into(),
+        binding: match share.identity.binding {
+            Binding::Derived => proto::Binding::Derived.into(),
+            Binding::Declared => proto::Binding::Declared.into(),
+        },
         kek: share.kek.to_string(),
         create_time: Some(share.created_at.into()),
         revision: share.revision.get(),

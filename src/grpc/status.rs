@@ -52,6 +52,11 @@ pub fn told(reason: Reason) -> Told {
         }
         Reason::PolicyFailed => never(PermissionDenied, "a policy could not be evaluated"),
         Reason::ShareDisabled => never(FailedPrecondition, "the share is disabled"),
+        Reason::ShareOpaque => never(
+            FailedPrecondition,
+            "the share is one party's of a key that signs with others: it needs their signing \
+             ceremony, which this version does not have",
+        ),
         Reason::ShareEnabled => never(FailedPrecondition, "the share is enabled: disable it first"),
         Reason::DestructionNotDue => never(
             FailedPrecondition,

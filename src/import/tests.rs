@@ -5,6 +5,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::{
     enclave::Enclave,
+    key::Binding,
     memory::{Budget, Level},
 };
 
@@ -34,7 +35,7 @@ async fn a_key_is_wiped_when_its_time_is_over() {
 
 /// What every other implementation has to write.
 #[test]
-fn the_info_is_seven_lines() {
+fn the_info_is_eight_lines() {
     let key = "034f355bdcb7cc0af728ef3cceb9615d90684bb5b2ca5f859ab0f0b704075871aa";
     let algorithm = Algorithm::EcdsaSecp256k1;
     let new = NewShare {
@@ -42,11 +43,12 @@ fn the_info_is_seven_lines() {
         wallet: "wallet-1".parse().unwrap(),
         share: "6f9619ff-8b86-4011-b42d-00c04fc964ff".parse().unwrap(),
         algorithm,
+        binding: Binding::Derived,
     };
     let parsed = PublicKey::parse(algorithm, &hex::decode(key).unwrap()).unwrap();
     let address = AccountAddress::of(&parsed).unwrap();
     let head = "countersign/v1/import\nstaging\nwallet-1\n6f9619ff-8b86-4011-b42d-00c04fc964ff\n\
-        ecdsa-secp256k1\n";
+        ecdsa-secp256k1\nderived\n";
     let of = |key, address| info(&new, &Declared::new(algorithm, key, address).unwrap());
     assert_eq!(of(Some(parsed), None), format!("{head}{key}\n\n"));
     assert_eq!(of(None, Some(address.clone())), format!("{head}\n{address}\n"));

@@ -18,6 +18,7 @@ impl AccountAddress {
     /// for the others, whose addresses depend on a network.
     pub fn of(key: &PublicKey) -> Option<Self> {
         match key.algorithm() {
+            _ if !key.is_known() => None,
             Algorithm::Ed25519 => Some(Self(bs58::encode(key.as_bytes()).into_string().into())),
             Algorithm::EcdsaSecp256k1 => {
                 let point = k256::PublicKey::from_sec1_bytes(key.as_bytes()).ok()?;

@@ -21,7 +21,8 @@ pub enum Algorithm {
 
 /// A public key that is a valid point of its algorithm's curve, in the one
 /// encoding that the contract gives: 32 bytes for Ed25519 (RFC 8032 §5.1.2) and
-/// BIP-340 (x-only), 33 bytes (SEC 1 compressed) for ECDSA.
+/// BIP-340 (x-only), 33 bytes (SEC 1 compressed) for ECDSA. That of an opaque share may be
+/// unknown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey {
     algorithm: Algorithm,
@@ -140,14 +141,26 @@ impl PublicKey {
         Self { algorithm, bytes }
     }
 
+    /// One that nobody knows: of an opaque share, from which none can be derived.
+    pub fn unknown(algorithm: Algorithm) -> Self {
+        Self::of_point(algorithm, &[])
+    }
+
+    /// Whether it is known.
+    pub fn is_known(&self) -> bool {
+        // No point of any curve is encoded so.
+        self.bytes != [0; 33]
+    }
+
     /// The algorithm that the key belongs to.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The encoding, 32 or 33 bytes.
+    /// The encoding, 32 or 33 bytes; none where it is not known.
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.algorithm.public_key_len()).unwrap_or_default()
+        let length = if self.is_known() { self.algorithm.public_key_len() } else { 0 };
+        self.bytes.get(..length).unwrap_or_default()
     }
 }
 

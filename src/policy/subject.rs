@@ -13,7 +13,7 @@ use super::{ShareSubject, asked::Asked, attributes::Attributes, tags::Tags};
 use crate::{
     caller::Caller,
     envelope::Identity,
-    key::{Algorithm, Environment, ShareId, WalletId},
+    key::{Algorithm, Binding, Environment, ShareId, WalletId},
 };
 
 /// What an action is done to.
@@ -49,6 +49,8 @@ pub struct NewShare {
     pub share: ShareId,
     /// Its algorithm.
     pub algorithm: Algorithm,
+    /// How its public key will be known.
+    pub binding: Binding,
 }
 
 impl Subject for ShareSubject {
@@ -72,10 +74,10 @@ impl Subject for Identity {
     }
 
     fn entities(&self, tags: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-        let Self { environment, wallet, share, address, algorithm, .. } = self;
+        let Self { environment, wallet, share, address, algorithm, binding, .. } = self;
         let address = address.as_ref().map(|address| address.as_str());
-        let tags = tags.of(wallet, *share);
-        entities(self.uid(), environment, wallet, *algorithm, address, tags)
+        let (kind, tags) = ((*algorithm, *binding), tags.of(wallet, *share));
+        entities(self.uid(), environment, wallet, kind, address, tags)
     }
 
     fn known(&self) -> Option<&Identity> {
@@ -89,8 +91,9 @@ impl Subject for NewShare {
     }
 
     fn entities(&self, tags: &Tags) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
-        let Self { environment, wallet, share, algorithm } = self;
-        entities(self.uid(), environment, wallet, *algorithm, None, tags.of(wallet, *share))
+        let Self { environment, wallet, share, algorithm, binding } = self;
+        let (kind, tags) = ((*algorithm, *binding), tags.of(wallet, *share));
+        entities(self.uid(), environment, wallet, kind, None, tags)
     }
 
     fn wallet(&self) -> Option<&WalletId> {
@@ -165,7 +168,7 @@ fn entities<'t>(
     share: EntityUid,
     environment: &Environment,
     wallet: &WalletId,
-    algorithm: Algorithm,
+    (algorithm, binding): (Algorithm, Binding),
     address: Option<&str>,
     tags: impl Iterator<Item = (&'t str, &'t str)>,
 ) -> Result<Vec<Entity>, EntityAttrEvaluationError> {
@@ -174,7 +177,7 @@ fn entities<'t>(
         .text("environment", environment.as_str())
         .text("algorithm", algorithm.as_str())
         .some_text("address", address)
-        .text("binding", "derived");
+        .text("binding", binding.as_str());
     let tags = tags
         .map(|(name, value)| (name.to_owned(), RestrictedExpression::new_string(value.to_owned())));
     let parents = HashSet::from([environment.uid()]);

@@ -20,6 +20,7 @@ pub enum Reason {
     PolicyDenied,
     PolicyFailed,
     ShareDisabled,
+    ShareOpaque,
     ShareEnabled,
     DestructionNotDue,
     AddressMismatch,
@@ -69,7 +70,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 55] = [
         Self::InvalidRequest,
         Self::PayloadUnfit,
         Self::Unsupported,
@@ -79,6 +80,7 @@ impl Reason {
         Self::PolicyDenied,
         Self::PolicyFailed,
         Self::ShareDisabled,
+        Self::ShareOpaque,
         Self::ShareEnabled,
         Self::DestructionNotDue,
         Self::AddressMismatch,
@@ -143,6 +145,7 @@ impl Reason {
             Self::PolicyDenied => "POLICY_DENIED",
             Self::PolicyFailed => "POLICY_FAILED",
             Self::ShareDisabled => "SHARE_DISABLED",
+            Self::ShareOpaque => "SHARE_OPAQUE",
             Self::ShareEnabled => "SHARE_ENABLED",
             Self::DestructionNotDue => "DESTRUCTION_NOT_DUE",
             Self::AddressMismatch => "ADDRESS_MISMATCH",
@@ -207,6 +210,7 @@ impl Refusal {
                 DeniedReason::Evaluation => Reason::PolicyFailed,
             },
             Self::ShareDisabled => Reason::ShareDisabled,
+            Self::ShareOpaque => Reason::ShareOpaque,
             Self::ShareEnabled => Reason::ShareEnabled,
             Self::DestructionNotDue(_) => Reason::DestructionNotDue,
             Self::AddressMismatch { .. } => Reason::AddressMismatch,

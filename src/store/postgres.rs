@@ -35,7 +35,7 @@ use crate::{
 const MIGRATIONS: &[Migration] = &[
     Migration { min_reader: 1, sql: include_str!("postgres/0001_shares.sql") },
     Migration { min_reader: 1, sql: include_str!("postgres/0002_counts.sql") },
-    Migration { min_reader: 1, sql: include_str!("postgres/0003_destruction.sql") },
+    Migration { min_reader: 1, sql: include_str!("postgres/0003_custody.sql") },
 ];
 
 /// $1 log, $2 from, $3 to, $4 shares, $5 their counts, $6 when last: one statement, and so
@@ -199,7 +199,7 @@ impl Postgres {
     async fn insert(&self, record: &ShareRecord) -> Result<Revision, StoreError> {
         let ShareDescription { identity, public_key, state, kek, created_at, .. } =
             &record.description;
-        let values: [Value<'_>; 14] = [
+        let values: [Value<'_>; 15] = [
             &identity.share.as_uuid(),
             &identity.environment.as_str(),
             &identity.wallet.as_str(),
@@ -214,6 +214,7 @@ impl Postgres {
             &kek.name(),
             &kek.to_string(),
             &record.envelope,
+            &identity.binding.as_str(),
         ];
         self.0.write(|all| &all.insert, &values).await?;
         Ok(Revision::FIRST)

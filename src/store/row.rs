@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{StoreError, StoreErrorKind};
 use crate::{
     envelope::{ENVELOPE_MAX, Identity, KekRef},
-    key::{Algorithm, Malformed, PublicKey, RecordVersion, Revision, ShareState},
+    key::{Algorithm, Binding, Malformed, PublicKey, RecordVersion, Revision, ShareState},
     record::{ShareDescription, ShareRecord},
 };
 
@@ -24,6 +24,7 @@ pub(super) struct Columns<'a> {
     pub state: &'a str,
     /// As [`micros`] counts.
     pub destroy_after: Option<i64>,
+    pub binding: &'a str,
     pub kek_provider: &'a str,
     pub kek_mount: &'a str,
     pub kek_name: &'a str,
@@ -54,18 +55,22 @@ impl Columns<'_> {
                 .transpose()
                 .map_err(breaks("account_address"))?,
             algorithm,
+            binding: self.binding.parse().map_err(breaks("binding"))?,
         };
         Ok(ShareDescription {
-            identity,
             public_key: match known {
                 Some(known)
                     if known.algorithm() == algorithm && known.as_bytes() == self.public_key =>
                 {
                     known
                 }
+                _ if identity.binding == Binding::Declared && self.public_key.is_empty() => {
+                    PublicKey::unknown(algorithm)
+                }
                 _ => PublicKey::parse(algorithm, self.public_key)
                     .map_err(|error| corrupt("public_key", error))?,
             },
+            identity,
             state,
             destroy_after: self.destroy_after.map(|at| moment("destroy_after", at)).transpose()?,
             kek: KekRef::new(self.kek_provider, self.kek_mount, self.kek_name)

@@ -291,6 +291,7 @@ fn insert(connection: &rusqlite::Connection, record: &ShareRecord) -> Result<Rev
             kek.name(),
             kek.to_string(),
             record.envelope,
+            identity.binding.as_str(),
         ])
     }))
 }

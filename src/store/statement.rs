@@ -9,7 +9,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, environment, wallet_id, account_address, algorithm, public_key, \
-             record_version, state, destroy_after, kek_provider, kek_mount, kek_name, created_at, \
+             record_version, state, destroy_after, binding, kek_provider, kek_mount, kek_name, created_at, \
              revision",
             $rest
         )
@@ -36,13 +36,13 @@ pub const LIST_WALLET: &str = select!(
 
 /// $1 share, $2 environment, $3 wallet, $4 address, $5 algorithm, $6 created at,
 /// $7 public key, $8 record version, $9 state, $10 to $12 the KEK's parts, $13
-/// the KEK, $14 envelope.
+/// the KEK, $14 envelope, $15 binding.
 pub const INSERT: &str = "
     INSERT INTO server_wallet_key_shares
         (id, environment, wallet_id, account_address, algorithm, created_at, public_key,
          record_version, state, kek_provider, kek_mount, kek_name, encryption_key_id,
-         encrypted_key_shares, revision)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1)";
+         encrypted_key_shares, binding, revision)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1)";
 
 /// $1 public key, $2 record version, $3 state, $4 to $6 the KEK's parts, $7 the
 /// KEK, $8 envelope, $9 share, $10 expected revision.

@@ -4,7 +4,7 @@ use std::{fs, time::SystemTime};
 
 use countersign::{
     envelope::{Envelope, Identity, KekContext},
-    key::{AccountAddress, Algorithm, Environment, RecordVersion, ShareId},
+    key::{AccountAddress, Algorithm, Binding, Environment, RecordVersion, ShareId},
     kms::{Kms, local::Local},
     policy::{GenerateShare, NewShare},
     record::ShareRecord,
@@ -81,6 +81,7 @@ async fn seal(
         wallet: "wallet:of-python".parse().unwrap(),
         share: ShareId::random(),
         algorithm,
+        binding: Binding::Derived,
     };
     let identity = share.clone();
     let permit =
@@ -94,6 +95,7 @@ async fn seal(
             version: RecordVersion::FIRST,
             address: AccountAddress::of(public_key).filter(|_| with_address),
             algorithm,
+            binding: Binding::Derived,
         })
         .unwrap();
     let context = KekContext::of(&generated.header.identity);

@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::SystemTime};
 
 use countersign::{
     envelope::{Identity, KekRef},
-    key::{Algorithm, PublicKey, Revision, ShareState},
+    key::{Algorithm, Binding, PublicKey, Revision, ShareState},
     record::ShareDescription,
 };
 use serde::{Deserialize, Deserializer, de::Error};
@@ -176,6 +176,7 @@ impl Row {
             version: self.record_version.try_into().unwrap(),
             address: self.address.as_ref().map(|text| text.parse().unwrap()),
             algorithm: self.algorithm.parse().unwrap(),
+            binding: Binding::Derived,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::{
-    key::{Algorithm, Revision, ShareId, ShareState},
+    key::{Algorithm, Binding, PublicKey, Revision, ShareId, ShareState},
     record::ShareRecord,
     store::{ShareStore, StoreErrorKind},
 };
@@ -54,6 +54,12 @@ async fn every_field_comes_back(store: &dyn ShareStore) {
         assert_eq!(description.as_ref(), Some(&record.description));
         assert_eq!(fetch(store, &record).await, Some(record));
     }
+    // An opaque share of which only the address is known.
+    let mut opaque = record("fields:opaque", Algorithm::EcdsaSecp256k1);
+    opaque.description.identity.binding = Binding::Declared;
+    opaque.description.public_key = PublicKey::unknown(Algorithm::EcdsaSecp256k1);
+    store.put(&opaque, None).await.unwrap();
+    assert_eq!(fetch(store, &opaque).await, Some(opaque));
     let mut exact = record("fields:exact", Algorithm::Ed25519);
     exact.description.created_at += Duration::from_nanos(1);
     store.put(&exact, None).await.unwrap();

@@ -7,7 +7,7 @@ use countersign::{
         Commitment, ENVELOPE_MAX, Envelope, Header, Identity, KekRef, Nonce, SealedShare,
         WrappedDek,
     },
-    key::{AccountAddress, Algorithm, PublicKey, RecordVersion, ShareId},
+    key::{AccountAddress, Algorithm, Binding, PublicKey, RecordVersion, ShareId},
     record::ShareRecord,
 };
 
@@ -21,6 +21,7 @@ pub fn record(wallet: &str, algorithm: Algorithm) -> ShareRecord {
         version: RecordVersion::FIRST,
         address: AccountAddress::of(&public_key),
         algorithm,
+        binding: Binding::Derived,
     };
     ShareRecord::new(&envelope(identity), public_key, now())
 }

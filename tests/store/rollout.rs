@@ -24,12 +24,12 @@ const BREAKING: Migration = Migration {
 const SQLITE: [Migration; 3] = [
     Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0001_shares.sql") },
     Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0002_counts.sql") },
-    Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0003_destruction.sql") },
+    Migration { min_reader: 1, sql: include_str!("../../src/store/sqlite/0003_custody.sql") },
 ];
 const POSTGRES: [Migration; 3] = [
     Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0001_shares.sql") },
     Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0002_counts.sql") },
-    Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0003_destruction.sql") },
+    Migration { min_reader: 1, sql: include_str!("../../src/store/postgres/0003_custody.sql") },
 ];
 
 /// Each reads and replaces what the other wrote.

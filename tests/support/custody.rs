@@ -8,7 +8,7 @@ use countersign::{
     caller::Caller,
     enclave::{DEK_LEN, Dek, Enclave, EnclaveError, Generated, Slot},
     envelope::{Envelope, Header, Identity, KekContext, KekRef, WrappedDek},
-    key::{Algorithm, Environment, RecordVersion, ShareId},
+    key::{Algorithm, Binding, Environment, RecordVersion, ShareId},
     kms::{Kms, KmsError, Unwrapped},
     memory::{Budget, Level},
     payload::Payload,
@@ -87,6 +87,7 @@ impl Custody {
             wallet: "wallet-1".parse().unwrap(),
             share: ShareId::random(),
             algorithm,
+            binding: Binding::Derived,
         };
         let permit = self
             .policy
@@ -99,6 +100,7 @@ impl Custody {
             version: RecordVersion::FIRST,
             address: None,
             algorithm,
+            binding: Binding::Derived,
         };
         let generated = self.enclave.generate(&permit, kek.clone(), identity).unwrap();
         Sealed { generated, enclave: self.enclave.clone() }

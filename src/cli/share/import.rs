@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::{
     Custody, algorithm, print,
     sealed::Document,
-    secret::{self, Format, Plaintext},
+    secret::{self, Format},
 };
 use crate::{
     audit::note::Name,
@@ -21,7 +21,7 @@ use crate::{
     enclave::Enclave,
     harden::harden,
     import::{Declared, Statement, seal},
-    key::{AccountAddress, Algorithm, PublicKey, ShareId, WalletId},
+    key::{AccountAddress, Algorithm, Binding, PublicKey, ShareId, WalletId},
     memory::{Budget, Level},
     policy::NewShare,
     proto,
@@ -85,6 +85,9 @@ pub struct Secret {
     /// A file with the password of the keystore
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Which of several externalServerKeyShares, from 0
+    #[arg(long, value_name = "N")]
+    index: Option<usize>,
     /// The new share's id, a UUID; a random one when left out
     #[arg(long, value_name = "UUID", value_parser = share_id)]
     share_id: Option<ShareId>,
@@ -110,7 +113,7 @@ struct Ready {
     share: ShareId,
     algorithm: Algorithm,
     declared: Declared,
-    secret: Plaintext,
+    secret: secret::Secret,
 }
 
 impl Step {
@@ -145,27 +148,50 @@ impl Secret {
         let trusted = trusted.map_err(|error| Failure::at(&self.trust, &error))?;
         let trusted = Name::parse(&trusted).map_err(|error| Failure::at(&self.trust, &error))?;
         let password = self.password_file.as_deref();
-        let secret = secret::load(&self.secret, self.format, password, self.algorithm)?;
-        let declared = self.declared(derive(self.algorithm, &secret)?)?;
+        let secret = secret::load(&self.secret, self.format, password, self.index, self.algorithm)?;
+        let declared = match secret.binding {
+            Binding::Derived => self.declared(derive(self.algorithm, &secret.plaintext)?)?,
+            Binding::Declared => self.declared_of_opaque(secret.public_key)?,
+        };
         let share = self.share_id.unwrap_or_else(ShareId::random);
         let (wallet, algorithm) = (self.wallet_id, self.algorithm);
         Ok(Ready { trusted, wallet, share, algorithm, declared, secret })
     }
 
-    /// What the share must turn out to be, which the secret is.
-    fn declared(&self, derived: PublicKey) -> Result<Declared, Failure> {
-        let key = self.public_key.as_deref().map(|text| {
-            let key = input::hexadecimal(text);
-            let key = key.and_then(|bytes| PublicKey::parse(self.algorithm, &bytes).ok());
-            key.ok_or_else(|| {
-                Failure::new(format!("--public-key is none of {} in hexadecimal", self.algorithm))
-            })
-        });
+    /// The public key that was named.
+    fn named(&self) -> Result<Option<PublicKey>, Failure> {
+        let Some(text) = &self.public_key else { return Ok(None) };
+        let key = input::hexadecimal(text);
+        let key = key.and_then(|bytes| PublicKey::parse(self.algorithm, &bytes).ok());
+        key.map(Some).ok_or_else(|| {
+            Failure::new(format!("--public-key is none of {} in hexadecimal", self.algorithm))
+        })
+    }
+
+    fn declare(&self, key: Option<PublicKey>) -> Result<Declared, Failure> {
         let address = self.account_address.clone();
-        let key = key.transpose()?.or_else(|| address.is_none().then_some(derived));
         let field = if address.is_some() { "--account-address" } else { "--public-key" };
         let declared = Declared::new(self.algorithm, key, address);
-        let declared = declared.map_err(|rule| Failure::new(format!("{field} {rule}")))?;
+        declared.map_err(|rule| Failure::new(format!("{field} {rule}")))
+    }
+
+    /// What an opaque share is: what the file and the command line say, which is compared
+    /// where both do.
+    fn declared_of_opaque(&self, said: Option<PublicKey>) -> Result<Declared, Failure> {
+        let named = self.named()?;
+        if let (Some(named), Some(said)) = (&named, &said)
+            && named != said
+        {
+            return Err(Failure::new("the file is of another public key. Nothing was sealed"));
+        }
+        self.declare(named.or(said))
+    }
+
+    /// What the share must turn out to be, which the secret is.
+    fn declared(&self, derived: PublicKey) -> Result<Declared, Failure> {
+        let named = self.named()?;
+        let declared =
+            self.declare(named.or_else(|| self.account_address.is_none().then_some(derived)))?;
         if !declared.is(&derived) {
             let key = hex::encode(derived.as_bytes());
             return Err(Failure::new(format!(
@@ -180,13 +206,14 @@ impl Ready {
     /// Seals it to the key of a statement that the trusted instance signed.
     fn seal(self, statement: &str) -> Result<Document, Failure> {
         let Self { trusted, wallet, share, algorithm, declared, secret } = self;
+        let secret::Secret { plaintext, binding, .. } = secret;
         let statement = Statement::open(statement, &trusted, SystemTime::now());
         let statement =
             statement.map_err(|error| Failure::new(format!("the statement: {error}")))?;
         // Where it is for is what the trusted key says.
         let environment = statement.environment.clone();
-        let new = NewShare { environment, wallet, share, algorithm };
-        let sealed = seal(secret, &new, &declared, &statement);
+        let new = NewShare { environment, wallet, share, algorithm, binding };
+        let sealed = seal(plaintext, &new, &declared, &statement);
         let sealed = sealed.map_err(|error| Failure::new(error.to_string()))?;
         Ok(Document::new(&statement, &new, &declared, &sealed))
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cli::{failure::Failure, input::read},
     import::{Declared, SEALED_MAX, Sealed, Statement},
+    key::Binding,
     policy::NewShare,
     proto,
 };
@@ -21,6 +22,7 @@ pub(super) struct Document {
     share_id: String,
     wallet_id: String,
     algorithm: String,
+    binding: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     public_key: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -44,6 +46,10 @@ impl Document {
             share_id: new.share.to_string(),
             wallet_id: new.wallet.to_string(),
             algorithm: algorithm.unwrap_or_default().as_str_name().to_owned(),
+            binding: match new.binding {
+                Binding::Derived => proto::Binding::Derived.as_str_name().to_owned(),
+                Binding::Declared => proto::Binding::Declared.as_str_name().to_owned(),
+            },
             public_key: key.unwrap_or_default(),
             account_address: address.unwrap_or_default(),
             sealed_share: STANDARD.encode(sealed.as_bytes()),
@@ -65,6 +71,8 @@ impl Document {
         let algorithm = proto::Algorithm::from_str_name(&self.algorithm);
         let algorithm =
             algorithm.ok_or_else(|| Failure::new("algorithm is none of the contract"))?;
+        let binding = proto::Binding::from_str_name(&self.binding);
+        let binding = binding.ok_or_else(|| Failure::new("binding is none of the contract"))?;
         Ok(proto::ImportShareRequest {
             import_key: bytes("import_key", &self.import_key)?,
             public_key: bytes("public_key", &self.public_key)?,
@@ -73,6 +81,7 @@ impl Document {
             share_id: self.share_id,
             wallet_id: self.wallet_id,
             algorithm: algorithm.into(),
+            binding: binding.into(),
             account_address: self.account_address,
         })
     }

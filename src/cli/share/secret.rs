@@ -1,7 +1,8 @@
 //! Secrets that are imported, in the formats in which other programs keep them. Each is
 //! read as the one format that the command line names, never as one that it might be too.
-//! What is given back is what the enclave keeps: 32 bytes.
+//! What is given back is what the enclave keeps: 32 bytes, or an opaque share as it is.
 
+mod dynamic;
 mod keystore;
 mod solana;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{failure::Failure, input::read},
-    key::Algorithm,
+    key::{Algorithm, Binding, PublicKey},
 };
 
 /// The plaintext of a share, wiped when it goes.
@@ -37,6 +38,18 @@ pub enum Format {
     Solana,
     /// Ethereum's keystore, version 3, with --password-file
     Keystore,
+    /// externalServerKeyShares of Dynamic, JSON: opaque
+    Dynamic,
+    /// Up to 64 KiB as they are: an opaque share, one party's of a key that signs with others
+    Opaque,
+}
+
+/// What is in a file.
+pub(super) struct Secret {
+    pub(super) plaintext: Plaintext,
+    /// Whose it says that it is, of an opaque one.
+    pub(super) public_key: Option<PublicKey>,
+    pub(super) binding: Binding,
 }
 
 /// The longest file that is read.
@@ -47,12 +60,25 @@ pub(super) fn load(
     file: &Path,
     format: Format,
     password: Option<&Path>,
+    index: Option<usize>,
     algorithm: Algorithm,
-) -> Result<Plaintext, Failure> {
+) -> Result<Secret, Failure> {
     let bytes = file_of(file)?;
     let password = password.map(file_of).transpose()?;
     let password = password.as_deref().map(|password| line(password));
-    parse(&bytes, format, password, algorithm).map_err(|rule| Failure::at(file, &rule))
+    let secret = match format {
+        Format::Dynamic => dynamic::parse(&bytes, index, algorithm),
+        _ if index.is_some() => Err("--index is for externalServerKeyShares"),
+        Format::Opaque => {
+            Ok(Secret { plaintext: bytes, public_key: None, binding: Binding::Declared })
+        }
+        _ => parse(&bytes, format, password, algorithm).map(|plaintext| Secret {
+            plaintext,
+            public_key: None,
+            binding: Binding::Derived,
+        }),
+    };
+    secret.map_err(|rule| Failure::at(file, &rule))
 }
 
 fn file_of(file: &Path) -> Result<Plaintext, Failure> {
@@ -94,6 +120,7 @@ fn parse(
         }
         Format::Solana => solana::parse(text(bytes)?.trim())?,
         Format::Keystore => keystore::parse(bytes, password.unwrap_or_default())?,
+        Format::Dynamic | Format::Opaque => return Err("an opaque share is no key"),
     };
     if secret.len() != 32 {
         return Err("a secret of this format has 32 bytes");

@@ -7,7 +7,7 @@ use alloy_primitives::{Address, U256};
 use crate::{
     caller::{Caller, SpiffeId},
     envelope::{Identity, KekRef},
-    key::{Algorithm, PublicKey, RecordVersion, Revision, ShareState},
+    key::{Algorithm, Binding, PublicKey, RecordVersion, Revision, ShareState},
     payload::{
         Payload,
         eip712::{Domain, Permit, TypedData},
@@ -45,6 +45,7 @@ pub(super) fn share(number: u8, environment: &str, wallet: &str) -> ShareSubject
             version: RecordVersion::FIRST,
             address: Some("address".parse().unwrap()),
             algorithm: Algorithm::Ed25519,
+            binding: Binding::Derived,
         },
         public_key: PublicKey::parse(Algorithm::Ed25519, &base).unwrap(),
         state: ShareState::Enabled,

@@ -125,6 +125,7 @@ impl Random {
                     wallet: share.identity.wallet.clone(),
                     share: share.identity.share,
                     algorithm: Algorithm::Ed25519,
+                    binding: crate::key::Binding::Derived,
                 };
                 policy.ask(time, &caller, &new, action, payload)
             }

@@ -29,6 +29,7 @@ fn columns(row: &Row, known: Option<PublicKey>) -> Result<ShareDescription, Stor
         record_version: get(row, "record_version")?,
         state: get(row, "state")?,
         destroy_after: get::<Option<SystemTime>>(row, "destroy_after")?.map(micros),
+        binding: get(row, "binding")?,
         kek_provider: get(row, "kek_provider")?,
         kek_mount: get(row, "kek_mount")?,
         kek_name: get(row, "kek_name")?,

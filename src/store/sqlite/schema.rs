@@ -11,7 +11,7 @@ use crate::store::{
 pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { min_reader: 1, sql: include_str!("0001_shares.sql") },
     Migration { min_reader: 1, sql: include_str!("0002_counts.sql") },
-    Migration { min_reader: 1, sql: include_str!("0003_destruction.sql") },
+    Migration { min_reader: 1, sql: include_str!("0003_custody.sql") },
 ];
 
 /// Applies what is missing, as one transaction that no other process can enter.

@@ -3,7 +3,10 @@
 use crate::{
     config::document::Table,
     envelope::Identity,
-    key::{AccountAddress, Algorithm, Environment, Malformed, RecordVersion, ShareId, WalletId},
+    key::{
+        AccountAddress, Algorithm, Binding, Environment, Malformed, RecordVersion, ShareId,
+        WalletId,
+    },
     policy::{ActionName, NewShare},
 };
 
@@ -31,6 +34,8 @@ pub(super) fn read(
     }
     let wallet: Option<WalletId> = table.name_of("wallet", "the wallet of the share");
     let algorithm: Option<Algorithm> = table.name_of("algorithm", "the algorithm of the share");
+    let what = "\"derived\" or \"declared\"";
+    let binding = table.or("binding", what, Binding::Derived, |value| value.as_str()?.parse().ok());
     let address: Option<Option<AccountAddress>> = table.optional_name_of("address");
     let share: Option<Option<ShareId>> = table.optional_name_of("share");
     // No share has an address in another spelling than the one that policy sees.
@@ -39,14 +44,23 @@ pub(super) fn read(
     {
         table.note(format!("`case.address` {rule}"));
     }
-    let (environment, wallet, algorithm) = (environment?.clone(), wallet?, algorithm?);
+    let (environment, wallet) = (environment?.clone(), wallet?);
+    let (algorithm, binding) = (algorithm?, binding?);
     let (address, share) = (address?, share?.unwrap_or_else(ShareId::random));
     if matches!(action?, ActionName::GenerateShare | ActionName::ImportShare) {
         if address.is_some() {
             table.note("a share that is to be made has no address yet: leave `address` out");
         }
-        return Some(CaseSubject::New(NewShare { environment, wallet, share, algorithm }));
+        return Some(CaseSubject::New(NewShare { environment, wallet, share, algorithm, binding }));
     }
     let version = RecordVersion::FIRST;
-    Some(CaseSubject::Share(Identity { environment, wallet, share, version, address, algorithm }))
+    Some(CaseSubject::Share(Identity {
+        environment,
+        wallet,
+        share,
+        version,
+        address,
+        algorithm,
+        binding,
+    }))
 }

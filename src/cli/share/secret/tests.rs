@@ -1,3 +1,5 @@
+use k256::elliptic_curve::sec1::ToSec1Point;
+
 use super::*;
 
 const SEED: [u8; 32] = [0x2a; 32];
@@ -128,5 +130,62 @@ fn what_is_no_private_key_is_refused() {
             assert_eq!(read(wrong.as_bytes(), Format::Pem, algorithm), None);
             assert_eq!(read(wrong.as_bytes(), Format::Der, algorithm), None);
         }
+    }
+}
+
+/// What `JSON.stringify` makes of a `Uint8Array`.
+fn index_map(bytes: &[u8]) -> String {
+    let members: Vec<_> =
+        bytes.iter().enumerate().map(|(index, byte)| format!("\"{index}\":{byte}")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// Each spelling that an SDK writes, as the types and documents of the SDKs have it.
+#[test]
+fn shares_of_dynamic() {
+    let algorithm = Algorithm::EcdsaSecp256k1;
+    let point = k256::SecretKey::from_slice(&SEED).unwrap().public_key();
+    let uncompressed = index_map(point.to_sec1_point(false).as_bytes());
+    let evm = PublicKey::parse(algorithm, point.to_sec1_point(true).as_bytes()).unwrap();
+    let seed = SigningKey::from_bytes(&SEED).verifying_key().to_bytes();
+    let svm = PublicKey::parse(Algorithm::Ed25519, &seed).unwrap();
+    let cases = [
+        (r#"{"key_share_id":"5Kd3","secret_share":"00ff","pub_key":null}"#.to_owned(), None),
+        (r#"[{"key_share_id":"5Kd3","secret_share":"00ff","pub_key":null}]"#.to_owned(), None),
+        (r#"{"keyShareId":"5Kd3","secretShare":"00ff"}"#.to_owned(), None),
+        (
+            format!(r#"[{{"pubkey":{{"pubkey":{uncompressed}}},"secretShare":"00ff"}}]"#),
+            Some((algorithm, evm)),
+        ),
+        (
+            format!(r#"{{"pubkey":{},"secretShare":"00ff"}}"#, index_map(&seed)),
+            Some((Algorithm::Ed25519, svm)),
+        ),
+    ];
+    for (text, key) in cases {
+        let (algorithm, key) = key.map_or((algorithm, None), |(of, key)| (of, Some(key)));
+        let share = dynamic::parse(text.as_bytes(), None, algorithm).ok().unwrap();
+        assert_eq!((&share.plaintext[..], share.public_key), (&b"00ff"[..], key), "{text}");
+        assert_eq!(share.binding, Binding::Declared);
+    }
+    let two = r#"[{"secretShare":"00"},{"secretShare":"01"}]"#.as_bytes();
+    let chosen =
+        |index| dynamic::parse(two, index, algorithm).map(|share| share.plaintext.to_vec());
+    assert_eq!(chosen(Some(1)).unwrap(), b"01");
+    assert!(chosen(None).unwrap_err().contains("--index"));
+    assert!(chosen(Some(2)).unwrap_err().contains("--index"));
+    for wrong in [
+        "",
+        "[]",
+        "{}",
+        "\"00\"",
+        r#"{"secretShare":7}"#,
+        r#"{"secretShare":""}"#,
+        r#"{"secretShare":"a b"}"#,
+        r#"{"secretShare":"00","pubkey":{"0":256}}"#,
+        r#"{"secretShare":"00","pubkey":{"1":4}}"#,
+        r#"{"secretShare":"00","pubkey":{"x":"1","y":"2"}}"#,
+    ] {
+        assert!(dynamic::parse(wrong.as_bytes(), None, algorithm).is_err(), "{wrong}");
     }
 }
