@@ -22,6 +22,7 @@ use crate::{
         self, Admission, Connections, Credentials, FileProblem, Gate, Health, MESSAGE_LIMIT,
         Material, ShareCustody, SigningEnclave, Socket, SocketError, TlsListener,
     },
+    held::HeldShares,
     identity::{IdentityError, InstanceKey},
     key::Environment,
     kms::{
@@ -187,6 +188,7 @@ pub async fn signing(
         kms,
         enclave,
         rates: Rates::new(&config.callers, config.limits.rates, metrics.clone()),
+        held: HeldShares::default(),
         metrics,
     };
     match signing.identify(Instant::now() + PATIENCE).await {
@@ -394,6 +396,7 @@ impl App {
         );
         parts.spawn(policies);
         let directory = config.audit.directory.clone();
+        parts.spawn(signing.held.clone().follow(Arc::clone(&signing.store), draining.clone()));
         parts.spawn(projection::follow(signing.clone(), directory, draining.clone()));
         let audit = signing.audit.clone();
         parts.spawn(health.watch(signing, draining));

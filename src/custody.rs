@@ -314,7 +314,9 @@ impl Custody {
         }
         // No share goes that the log does not know of.
         entry.durable().await?;
-        self.signing.store.remove(share.identity.share, share.revision).await?;
+        let id = share.identity.share;
+        self.signing.store.remove(id, share.revision).await?;
+        self.signing.held.changed(id, None);
         Ok(share.clone())
     }
 
@@ -359,6 +361,7 @@ impl Custody {
             changed.revision = self.signing.store.set_state(id, state, share.revision).await?;
             changed.state = state;
             changed.destroy_after = None;
+            self.signing.held.changed(id, Some(&changed));
         }
         Ok(changed)
     }

@@ -79,6 +79,7 @@ pub mod refusal;
 
 pub mod custody;
 mod grant;
+pub mod held;
 pub mod import;
 pub mod session;
 pub mod sign;

@@ -25,7 +25,7 @@ use in_flight::{Batch, InFlight, Operation};
 use tokio::{
     runtime::Handle,
     sync::mpsc,
-    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
@@ -33,13 +33,12 @@ use crate::{
     caller::Call,
     enclave::OpenShare,
     grant::{self, Decided, Grant},
-    key::ShareState,
+    held::{Held, REFRESH},
     payload::Payload,
     policy::{Permit, ShareSubject, Sign, StreamLimits, UseShare},
     refusal::{Refusal, StreamEnd},
     sign::{Encoding, Signing, Target, require_signable},
     signature::Signed,
-    store::{StoreError, StoreErrorKind},
 };
 
 /// What bounds a stream.
@@ -114,6 +113,7 @@ pub enum Answer {
 struct Opened<'c> {
     call: &'c Call,
     share: Arc<OpenShare>,
+    held: Held,
     entry: Entry,
     limits: SessionLimits,
 }
@@ -126,11 +126,6 @@ struct End {
 
 /// Where answers go; the last one may be a refusal, which ends the stream.
 pub type Answers = mpsc::Sender<Result<Answer, Refusal>>;
-
-/// How often an open stream looks whether its share may still be used.
-const STATE_REFRESH: Duration = Duration::from_secs(1);
-/// A stream ends when its share's state could not be read for this long.
-const STATE_UNKNOWN: Duration = Duration::from_secs(5);
 
 /// How many answers must fit besides those in flight: `opened` and the end.
 pub const EXTRA_ANSWERS: usize = 2;
@@ -204,8 +199,9 @@ impl Signing {
         let limits = limits.lowered_by(lowered.unwrap_or_default());
         drop(policy);
         let Grant { permit, mut entry } = self.enter(call, decided).await?;
+        let held = self.held.hold(permit.subject());
         match self.open_permitted(target, permit, deadline, &mut entry).await {
-            Ok(share) => Ok(Opened { call, share: Arc::new(share), entry, limits }),
+            Ok(share) => Ok(Opened { call, share: Arc::new(share), held, entry, limits }),
             Err(refusal) => grant::release(entry, Err(refusal)).await,
         }
     }
@@ -232,7 +228,7 @@ impl Signing {
         answers: &Answers,
         mut draining: impl Future<Output = ()> + Unpin,
     ) -> Result<(), Refusal> {
-        let Opened { call, share, entry, limits } = opened;
+        let Opened { call, share, entry, limits, .. } = opened;
         let told = Answer::Opened {
             share: Arc::clone(share.permit().subject()),
             limits: *limits,
@@ -250,7 +246,7 @@ impl Signing {
         let ended = tokio::select! {
             () = &mut draining => Err(Refusal::ShuttingDown),
             () = sleep_until(at) => Err(end),
-            refusal = self.lose_right(share) => Err(refusal),
+            refusal = self.lose_right(opened) => Err(refusal),
             ended = self.operate(opened, frames, answers, &mut in_flight) => ended,
         };
         // What was accepted is answered, in order, before the end is told. With
@@ -261,35 +257,16 @@ impl Signing {
         ended
     }
 
-    /// Resolves when the share may no longer be used: disabled, changed or gone, its
-    /// state unknown for too long, or the stream no longer permitted. Looks at the
-    /// store, which other processes change as well, and asks policy, which may have
-    /// been replaced or speak of the time.
-    async fn lose_right(&self, share: &OpenShare) -> Refusal {
-        let opened = share.permit().share();
-        let mut known = Instant::now();
+    /// Resolves when the share may no longer be used, or the stream is no longer permitted:
+    /// policy may have been replaced, or speak of the time.
+    async fn lose_right(&self, Opened { share, held, .. }: &Opened<'_>) -> Refusal {
+        let mut lost = pin!(held.lost());
         loop {
-            sleep(STATE_REFRESH).await;
+            if let Ok(refusal) = timeout(REFRESH, &mut lost).await {
+                return refusal;
+            }
             if let Err(denied) = self.policy.current().authorize_still(share.permit()) {
                 return denied.into();
-            }
-            let asked = Instant::now();
-            let described = timeout(STATE_REFRESH, self.store.describe(opened.identity.share));
-            match described.await {
-                Ok(Ok(Some(now))) if now.identity != opened.identity => {
-                    return Refusal::ShareChanged("while a stream had it open");
-                }
-                Ok(Ok(Some(now))) if now.state == ShareState::Disabled => {
-                    return Refusal::ShareDisabled;
-                }
-                Ok(Ok(Some(_))) => known = asked,
-                Ok(Ok(None)) => return Refusal::ShareChanged("it is gone"),
-                Ok(Err(error)) if known.elapsed() > STATE_UNKNOWN => return error.into(),
-                Err(_) if known.elapsed() > STATE_UNKNOWN => {
-                    let detail = "the share's state could not be read";
-                    return StoreError::new(StoreErrorKind::Timeout, detail).into();
-                }
-                Ok(Err(_)) | Err(_) => {}
             }
         }
     }
@@ -384,6 +361,8 @@ impl Signing {
         let Frame::Sign { id, payload, encoding } = frame else {
             return Err(Refusal::Stream(StreamEnd::SecondOpen).into());
         };
+        // What custody has answered holds for the next frame.
+        opened.held.judge()?;
         *operations += 1;
         if *operations > opened.limits.operations {
             return Err(Refusal::Stream(StreamEnd::Operations).into());

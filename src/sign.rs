@@ -12,6 +12,7 @@ use crate::{
     caller::Call,
     enclave::{Dek, Enclave},
     grant::{self, Grant},
+    held::HeldShares,
     identity::InstanceKey,
     key::{Algorithm, Binding, Environment, ShareId, ShareState, WalletId},
     kms::Kms,
@@ -45,6 +46,8 @@ pub struct Signing {
     pub enclave: Enclave,
     /// How often callers may call, and shares sign.
     pub rates: Rates,
+    /// The shares that streams hold open.
+    pub held: HeldShares,
     /// Where outcomes are counted.
     pub metrics: Metrics,
 }

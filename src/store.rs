@@ -31,6 +31,15 @@ pub trait ShareStore: Send + Sync {
     /// A share's public metadata; none when there is no such share.
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError>;
 
+    /// The public metadata of those of some shares that are there, in any order.
+    async fn describe_all(&self, shares: &[ShareId]) -> Result<Vec<ShareDescription>, StoreError> {
+        let mut described = Vec::with_capacity(shares.len());
+        for share in shares {
+            described.extend(self.describe(*share).await?);
+        }
+        Ok(described)
+    }
+
     /// The record of a share that policy permits to open; none when it is gone.
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError>;
 

@@ -1,7 +1,7 @@
 //! The ends of a stream: each has its own status, what was accepted before is
 //! answered, and the share is wiped.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use countersign::{
     config::Limits,
@@ -353,6 +353,54 @@ async fn disabling_a_share_ends_its_streams() {
     assert!(begun.elapsed() < Duration::from_secs(3));
     let quiet = timeout(Duration::from_millis(100), other_answers.message()).await;
     assert!(quiet.is_err(), "the other stream goes on");
+}
+
+/// On the instance that disabled it not one frame is answered any more, however many come
+/// at once; the poll would be too late for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_disabling_no_frame_is_answered() {
+    let enclave = Enclave::start().await;
+    let mut custody = enclave.custody().await;
+    for _ in 0..10 {
+        let share = enclave.share(Algorithm::Ed25519).await;
+        let (frames, mut answers) = opened(&enclave, &share).await;
+        frames.send(share.frame(1)).await.unwrap();
+        answers.message().await.unwrap().unwrap();
+        let request =
+            proto::DisableShareRequest { share_id: share.id.clone(), ..Default::default() };
+        custody.disable_share(request).await.unwrap();
+        for id in 2..5 {
+            let _ = frames.send(share.frame(id)).await;
+        }
+        let (ids, end) = rest(&mut answers).await;
+        assert_eq!(ids, [0; 0]);
+        assert_refused(&end.unwrap_err(), Code::FailedPrecondition, "SHARE_DISABLED");
+    }
+}
+
+/// However many streams there are, the store is asked once a second, and for all of them;
+/// without any, not at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_poll_serves_every_stream() {
+    let enclave = Enclave::start().await;
+    let polls = || enclave.counts.refreshed.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(polls(), 0);
+    let mut streams = Vec::new();
+    for algorithm in Algorithm::ALL {
+        let share = enclave.share(algorithm).await;
+        for _ in 0..4 {
+            streams.push(opened(&enclave, &share).await);
+        }
+    }
+    let (before, begun) = (polls(), std::time::Instant::now());
+    while polls() < before + 3 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the store is not asked");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // A poll at the beginning and one a second.
+    assert!(polls() - before <= begun.elapsed().as_secs() as usize + 1);
+    drop(streams);
 }
 
 /// Policies may lower the limits; of several that permit, the lowest counts.

@@ -24,6 +24,7 @@ use super::{
     database::{Connections, Schema, Value},
     row::{OVERWRITTEN, require_size, revision, swapped},
     schema::Migration,
+    statement::select,
 };
 use crate::{
     key::{Environment, Revision, ShareId, ShareState, WalletId},
@@ -56,6 +57,9 @@ const COUNT: &str = "
         WHERE share.id = used.share AND EXISTS (SELECT 1 FROM moved)
     )
     SELECT next FROM moved";
+
+/// $1 shares.
+const DESCRIBE_ALL: &str = select!(" FROM server_wallet_key_shares WHERE id = ANY($1)");
 
 /// The Postgres store.
 pub struct Postgres(Connections<Statements>);
@@ -92,6 +96,12 @@ impl ShareStore for Postgres {
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
         let rows = self.0.read(|all| &all.describe, &[&share.as_uuid()]).await?;
         rows.first().map(row::describe).transpose()
+    }
+
+    async fn describe_all(&self, shares: &[ShareId]) -> Result<Vec<ShareDescription>, StoreError> {
+        let shares: Vec<_> = shares.iter().map(|share| share.as_uuid()).collect();
+        let rows = self.0.read(|all| &all.describe_all, &[&shares]).await?;
+        rows.iter().map(row::describe).collect()
     }
 
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {

@@ -16,6 +16,8 @@ macro_rules! select {
     };
 }
 
+pub(super) use select;
+
 /// $1 share.
 pub const DESCRIBE: &str = select!(" FROM server_wallet_key_shares WHERE id = $1");
 

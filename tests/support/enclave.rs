@@ -60,6 +60,7 @@ pub const PERMISSIVE: &str = r#"
 #[derive(Default)]
 pub struct Counts {
     pub described: AtomicUsize,
+    pub refreshed: AtomicUsize,
     pub fetched: AtomicUsize,
     pub written: AtomicUsize,
     pub unwrapped: AtomicUsize,
@@ -347,6 +348,11 @@ impl ShareStore for CountedStore {
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
         self.1.described.fetch_add(1, Ordering::SeqCst);
         self.0.describe(share).await
+    }
+
+    async fn describe_all(&self, shares: &[ShareId]) -> Result<Vec<ShareDescription>, StoreError> {
+        self.1.refreshed.fetch_add(1, Ordering::SeqCst);
+        self.0.describe_all(shares).await
     }
 
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {

@@ -7,6 +7,7 @@ use crate::store::{database::Prepared, statement};
 /// Every statement of [`statement::ALL`], and the one of Postgres alone, prepared.
 pub struct Statements {
     pub describe: Statement,
+    pub describe_all: Statement,
     pub fetch: Statement,
     pub list: Statement,
     pub list_wallet: Statement,
@@ -26,6 +27,7 @@ impl Prepared for Statements {
     async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         let (
             describe,
+            describe_all,
             fetch,
             list,
             list_wallet,
@@ -41,6 +43,7 @@ impl Prepared for Statements {
             status,
         ) = tokio::try_join!(
             client.prepare(statement::DESCRIBE),
+            client.prepare(super::DESCRIBE_ALL),
             client.prepare(statement::FETCH),
             client.prepare(statement::LIST),
             client.prepare(statement::LIST_WALLET),
@@ -57,6 +60,7 @@ impl Prepared for Statements {
         )?;
         Ok(Self {
             describe,
+            describe_all,
             fetch,
             list,
             list_wallet,
