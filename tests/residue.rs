@@ -30,12 +30,12 @@ mod telling;
 
 use std::collections::BTreeSet;
 
-use countersign::kms::vault_transit::Role;
+use countersign::{key::Algorithm, kms::vault_transit::Role};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use self::{
     instance::{Custodian, Instance, needles},
-    load::Load,
+    load::{Load, import},
     rights::may_look,
     scan::{assert_nothing, samples, scan, snapshot},
     telling::TellingVault,
@@ -128,6 +128,20 @@ async fn errors_that_carry_plaintext() {
     let shares = instance.shares().await;
     let token = vec![vault.token()];
     look("Vault's errors", &instance, &shares, token, Load::signing).await;
+}
+
+/// Shares come in sealed, and are open inside for as long as it takes to seal them anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_being_imported() {
+    if !may_look(module_path!(), "shares_being_imported") {
+        return;
+    }
+    let instance = Instance::start("test", &Custodian::Local);
+    let mut shares = Vec::new();
+    for algorithm in Algorithm::ALL {
+        shares.push(import(&instance.path("custody.sock"), algorithm).await);
+    }
+    look("ImportShare", &instance, &shares, Vec::new(), Load::importing).await;
 }
 
 /// What a new share is, is known only once it is stored: samples are kept and
