@@ -8,50 +8,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use countersign::audit::{
-    reader::{Found, Reader},
-    record::Event,
-};
-
-use crate::support::{
-    kernel::lacking,
-    served::{BINARY, Home, Served},
-};
-
-/// Who imports: a directory of its own, and the key of the instance that it trusts.
-struct Importer {
-    served: Served,
-    directory: tempfile::TempDir,
-}
+use super::importer::Importer;
+use crate::support::{kernel::lacking, served::BINARY};
 
 impl Importer {
-    async fn start() -> Self {
-        let home = Home::embedded();
-        let serve = home.serve();
-        let served = home.start(serve).await;
-        let directory = tempfile::tempdir().unwrap();
-        let mut reader = Reader::new(&served.home.path("audit"));
-        let mut key = None;
-        while let Some(found) = reader.advance().unwrap() {
-            if let Found::Record(record) = found
-                && let Event::Identity { key: name, kept } = record.event
-            {
-                assert!(kept);
-                key = Some(name);
-            }
-        }
-        fs::write(directory.path().join("trust"), key.unwrap()).unwrap();
-        Self { served, directory }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.directory.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn socket(&self) -> String {
-        self.served.home.path("run/custody.sock").to_str().unwrap().to_owned()
-    }
-
     /// `countersign share …`, in words.
     fn share(&self, words: &[&str], input: &[u8]) -> Output {
         let mut child = Command::new(BINARY)
