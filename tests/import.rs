@@ -5,6 +5,7 @@ mod commands;
 mod importer;
 mod opaque;
 mod refused;
+mod vectors;
 
 use std::time::SystemTime;
 

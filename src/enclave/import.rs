@@ -2,6 +2,9 @@
 //! AES-256-GCM. [`crate::import`] defines what is sealed, and to what.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod tests;
+
 use hpke::{
     Deserializable, Kem, OpModeR, Serializable,
     aead::{AeadTag, AesGcm256},
