@@ -2,6 +2,7 @@
 //! altered, moved, stale or weak is refused at no cost.
 
 mod commands;
+mod examples;
 mod importer;
 mod opaque;
 mod refused;

@@ -1,6 +1,6 @@
-//! Node.js with the packages that `tests/vectors/payloads` locks, under cargo's
-//! target directory. Installed once per version of the lock file, by whichever test
-//! process comes first; the others wait for its lock.
+//! Node.js with the packages that a directory locks, `tests/vectors/payloads` or
+//! `examples/clients/node`, under cargo's target directory. Installed once per version of
+//! the lock file, by whichever test process comes first; the others wait for its lock.
 
 use std::{
     fs::{self, File},
@@ -11,10 +11,19 @@ use std::{
     sync::OnceLock,
 };
 
-const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/payloads");
-
 /// What `package.json` asks for under `engines`.
 const OLDEST: u32 = 20;
+
+static VECTORS: Sources =
+    Sources::of(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/payloads"));
+static EXAMPLES: Sources =
+    Sources::of(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/clients/node"));
+
+/// Scripts with a lock file, and where they can be run, once that is known.
+struct Sources {
+    directory: &'static str,
+    scripts: OnceLock<Option<PathBuf>>,
+}
 
 /// Runs a script of `tests/vectors/payloads` with `arguments` and with `input` on its
 /// standard input, and gives back what it printed. None, said loudly, where Node.js or
@@ -26,32 +35,53 @@ pub fn run(script: &str, arguments: &[&str], input: &str) -> Option<String> {
     let mut standard_input = tempfile::tempfile().unwrap();
     standard_input.write_all(input.as_bytes()).unwrap();
     io::Seek::rewind(&mut standard_input).unwrap();
-    let mut command = Command::new("node");
-    command.arg(scripts()?.join(script)).args(arguments).stdin(standard_input);
-    // No variable of the user's changes what is loaded.
-    command.env_remove("NODE_OPTIONS").env_remove("NODE_PATH");
+    let mut command = VECTORS.command(script)?;
+    command.args(arguments).stdin(standard_input);
     Some(succeed(&mut command).unwrap_or_else(|error| panic!("{script}: {error}")))
 }
 
-fn scripts() -> Option<&'static Path> {
-    static SCRIPTS: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let found = SCRIPTS.get_or_init(|| match prepare() {
-        Ok(scripts) => Some(scripts),
-        Err(lacking) => {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{lacking}");
-            // Past the test harness, which would keep it to itself.
-            let _ = writeln!(io::stderr(), "\nSKIPPED, NOT TESTED: {lacking}\n");
-            None
-        }
-    });
-    found.as_deref()
+/// A script of `examples/clients/node`, to be run. None, said loudly, as above.
+pub fn example(script: &str) -> Option<Command> {
+    EXAMPLES.command(script)
+}
+
+/// Where that directory is, with its packages.
+pub fn examples() -> Option<&'static Path> {
+    EXAMPLES.scripts()
+}
+
+impl Sources {
+    const fn of(directory: &'static str) -> Self {
+        Self { directory, scripts: OnceLock::new() }
+    }
+
+    fn command(&self, script: &str) -> Option<Command> {
+        let mut command = Command::new("node");
+        command.arg(self.scripts()?.join(script));
+        // No variable of the user's changes what is loaded.
+        command.env_remove("NODE_OPTIONS").env_remove("NODE_PATH");
+        Some(command)
+    }
+
+    fn scripts(&self) -> Option<&Path> {
+        let found = self.scripts.get_or_init(|| match prepare(self.directory) {
+            Ok(scripts) => Some(scripts),
+            Err(lacking) => {
+                assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{lacking}");
+                // Past the test harness, which would keep it to itself.
+                let _ = writeln!(io::stderr(), "\nSKIPPED, NOT TESTED: {lacking}\n");
+                None
+            }
+        });
+        found.as_deref()
+    }
 }
 
 /// The sources stand below the packages, where Node.js looks for them, and not the
 /// packages below the sources: nothing is installed into the work tree.
-fn prepare() -> Result<PathBuf, String> {
+fn prepare(directory: &str) -> Result<PathBuf, String> {
     require_node()?;
-    let sources = sources(Path::new(SOURCES)).map_err(|error| format!("{SOURCES}: {error}"))?;
+    let sources = sources(Path::new(directory)).map_err(|error| format!("{directory}: {error}"))?;
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let locked = ["package.json", "package-lock.json"];
     let is_locked = |name: &Path| locked.iter().any(|locked| name == Path::new(locked));
@@ -67,7 +97,8 @@ fn prepare() -> Result<PathBuf, String> {
         for name in locked {
             write(&packages.join(name), &sources, Path::new(name))?;
         }
-        install(&packages)?;
+        install(&packages)
+            .map_err(|error| format!("the packages of {directory} cannot be installed: {error}"))?;
         File::create(ready).map_err(|error| error.to_string())?;
     }
     if !scripts.exists() {
@@ -98,9 +129,7 @@ fn install(packages: &Path) -> Result<(), String> {
     let mut command = Command::new("npm");
     command.args(["ci", "--ignore-scripts", "--omit=optional", "--omit=peer"]);
     command.args(["--no-fund", "--no-audit", "--loglevel=error"]).current_dir(packages);
-    succeed(&mut command)
-        .map(drop)
-        .map_err(|error| format!("the packages of {SOURCES} cannot be installed: {error}"))
+    succeed(&mut command).map(drop)
 }
 
 /// Every file below `directory` with its content, by its relative name.
@@ -132,7 +161,7 @@ fn write(to: &Path, sources: &[(PathBuf, Vec<u8>)], name: &Path) -> Result<(), S
     let (_, content) = sources
         .iter()
         .find(|(source, _)| source == name)
-        .ok_or_else(|| format!("{SOURCES} has no {}", name.display()))?;
+        .ok_or_else(|| format!("there is no {}", name.display()))?;
     let directory = to.parent().unwrap_or(to);
     fs::create_dir_all(directory)
         .and_then(|()| fs::write(to, content))
