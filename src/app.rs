@@ -42,6 +42,7 @@ use crate::{
     sign::Signing,
     store::{
         ShareStore, StoreError,
+        directory::Directory,
         postgres::{self, Postgres},
         sqlite::Sqlite,
     },
@@ -213,6 +214,7 @@ pub async fn store(config: &StoreConfig) -> Result<Arc<dyn ShareStore>, StartErr
     Ok(match config {
         StoreConfig::Sqlite { path } => Arc::new(Sqlite::open(path)?),
         StoreConfig::Postgres(settings) => Arc::new(Postgres::open(settings.clone()).await?),
+        StoreConfig::Directory { path } => Arc::new(Directory::open(path)?),
     })
 }
 

@@ -84,6 +84,7 @@ impl Custody {
     }
 
     async fn make_import_key(&self, call: &Call) -> Result<String, Refusal> {
+        self.signing.store.capabilities().require_writes()?;
         let signer = self.signing.identify(call.deadline).await?;
         let key = self.signing.enclave.import_key()?;
         let until = SystemTime::now() + LIFETIME;
@@ -132,6 +133,7 @@ impl Custody {
         if let Some(existing) = store.describe(new.share).await? {
             return Err(already_there(new, existing, same));
         }
+        store.capabilities().require_writes()?;
         let key = self.imports.take(key).ok_or(ImportError::Key)?;
         let kek = kms.kek().clone();
         let address = declared.address();
@@ -156,6 +158,8 @@ impl Custody {
         if let Some(existing) = store.describe(new.share).await? {
             return Err(already_there(new, existing, |_| true));
         }
+        // Before a DEK is wrapped for nothing.
+        store.capabilities().require_writes()?;
         let kek = kms.kek().clone();
         let generated = enclave.generate(permit, kek, |key| first(new, key, None))?;
         self.keep(call, new, generated, |_| true, entry).await
@@ -277,6 +281,7 @@ impl Custody {
         require_disabled(share, expected)?;
         let mut changed = share.clone();
         if share.destroy_after.is_none() {
+            self.signing.store.capabilities().require_writes()?;
             let after = to_the_second(SystemTime::now() + self.waiting);
             entry.durable().await?;
             let (store, id) = (&self.signing.store, share.identity.share);
@@ -312,6 +317,7 @@ impl Custody {
         if share.destroy_after.is_none_or(|after| after > SystemTime::now()) {
             return Err(Refusal::DestructionNotDue(share.destroy_after));
         }
+        self.signing.store.capabilities().require_writes()?;
         // No share goes that the log does not know of.
         entry.durable().await?;
         let id = share.identity.share;
@@ -356,6 +362,7 @@ impl Custody {
         let mut changed = share.clone();
         if share.state != state {
             let id = share.identity.share;
+            self.signing.store.capabilities().require_writes()?;
             // No state changes that the log does not know of.
             entry.durable().await?;
             changed.revision = self.signing.store.set_state(id, state, share.revision).await?;

@@ -77,8 +77,14 @@ pub enum Failed {
     Store(#[from] StoreError),
 }
 
-/// Counts until shutdown. What is left then is counted after the next start.
+/// Counts until shutdown. What is left then is counted after the next start. Where the
+/// store does not count, nothing of the log waits for it.
 pub async fn follow(signing: Signing, directory: PathBuf, draining: Draining) {
+    if !signing.store.capabilities().counts {
+        signing.audit.set_counted(u64::MAX);
+        signing.metrics.set_audit_uncounted(0);
+        return draining.started().await;
+    }
     let mut stop = std::pin::pin!(draining.started());
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod database;
+pub mod directory;
+mod document;
 pub mod postgres;
 mod row;
 pub mod schema;
@@ -28,6 +30,12 @@ use crate::{
 /// on the row's revision, so that two writers never lose each other's change.
 #[async_trait]
 pub trait ShareStore: Send + Sync {
+    /// What the store can do besides describing, fetching and listing. A call that needs
+    /// more is refused with [`StoreErrorKind::Lacking`], and changes nothing.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
     /// A share's public metadata; none when there is no such share.
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError>;
 
@@ -107,6 +115,18 @@ pub trait ShareStore: Send + Sync {
 
     /// Whether the store would answer now.
     async fn status(&self) -> Result<(), StoreError>;
+
+    /// Gives back what a shutdown should not leave behind, such as tokens.
+    async fn close(&self) {}
+}
+
+/// What a store can do besides reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Records can be put and changed.
+    pub writes: bool,
+    /// Uses are counted. The audit log has every use also where they are not.
+    pub counts: bool,
 }
 
 /// How often a share was used, and when last.
@@ -148,6 +168,8 @@ pub enum StoreErrorKind {
     Conflict,
     /// The row is longer than any record, or breaks the rule of a column.
     Corrupt,
+    /// The store has no such capability.
+    Lacking,
     /// Anything else that the database says.
     Failed,
 }
@@ -156,6 +178,38 @@ impl StoreError {
     /// An error of a kind, with what the log should say.
     pub fn new(kind: StoreErrorKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
+    }
+
+    /// The error of a call that the store cannot do.
+    pub fn lacking(what: &str) -> Self {
+        Self::new(StoreErrorKind::Lacking, format!("this store {what}"))
+    }
+}
+
+impl Capabilities {
+    /// Everything.
+    pub const ALL: Self = Self { writes: true, counts: true };
+
+    /// Refuses early what would have to be written in the end.
+    ///
+    /// # Errors
+    /// `Lacking`.
+    pub fn require_writes(self) -> Result<(), StoreError> {
+        match self.writes {
+            true => Ok(()),
+            false => Err(StoreError::lacking("is read-only: write where its records come from")),
+        }
+    }
+
+    /// Refuses what counts.
+    ///
+    /// # Errors
+    /// `Lacking`.
+    pub fn require_counts(self) -> Result<(), StoreError> {
+        match self.counts {
+            true => Ok(()),
+            false => Err(StoreError::lacking("does not count uses: read them in the audit log")),
+        }
     }
 }
 

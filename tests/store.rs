@@ -3,6 +3,8 @@
 mod conformance;
 mod corruption;
 mod counts;
+mod directory;
+mod lacking;
 mod postgres;
 mod postgres_faults;
 mod records;

@@ -15,13 +15,21 @@ pub enum StoreConfig {
     },
     /// A Postgres database.
     Postgres(Settings),
+    /// A read-only directory of envelope files.
+    Directory {
+        /// The directory.
+        path: PathBuf,
+    },
 }
 
 pub(super) fn read(table: Table<'_>) -> Option<StoreConfig> {
-    let store = match table.one_of("kind", &["sqlite", "postgres"])? {
+    let store = match table.one_of("kind", &["sqlite", "postgres", "directory"])? {
         "sqlite" => table
             .path("path", "the path of the SQLite file")
             .map(|path| StoreConfig::Sqlite { path }),
+        "directory" => table
+            .path("path", "the path of the directory with the envelope files")
+            .map(|path| StoreConfig::Directory { path }),
         _ => postgres(&table).map(StoreConfig::Postgres),
     };
     table.finish();

@@ -97,6 +97,7 @@ pub fn told(reason: Reason) -> Told {
         Reason::StoreDenied => never(FailedPrecondition, "the store denies access"),
         Reason::StoreSchema => never(FailedPrecondition, "the store's schema does not fit"),
         Reason::StoreCorrupt => never(DataLoss, "the record is not readable"),
+        Reason::StoreLacks => never(FailedPrecondition, "the store cannot do this"),
         Reason::StoreFailed => never(Internal, "the store failed"),
         Reason::KmsUnavailable => after(Unavailable, "the KMS cannot be reached", 1000),
         Reason::KmsTimeout => after(Unavailable, "the KMS did not answer in time", 1000),

@@ -17,6 +17,8 @@ pub(super) const CALLS: &[c_long] = &[
     SYS_writev,
     SYS_pwrite64,
     SYS_openat,
+    // The directory store: links that stay in a directory.
+    SYS_openat2,
     SYS_close,
     SYS_lseek,
     SYS_fcntl,

@@ -62,6 +62,10 @@ impl Reach {
         match &config.store {
             StoreConfig::Sqlite { path } => reach.write(path),
             StoreConfig::Postgres(settings) => reach.postgres(settings),
+            StoreConfig::Directory { path } => {
+                reach.read(path);
+                reach.reads.insert(absolute(path));
+            }
         }
         config.central.iter().for_each(|settings| reach.postgres(settings));
         match &config.kms {

@@ -41,6 +41,7 @@ pub enum Reason {
     StoreDenied,
     StoreSchema,
     StoreCorrupt,
+    StoreLacks,
     StoreFailed,
     KmsUnavailable,
     KmsTimeout,
@@ -70,7 +71,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::InvalidRequest,
         Self::PayloadUnfit,
         Self::Unsupported,
@@ -101,6 +102,7 @@ impl Reason {
         Self::StoreDenied,
         Self::StoreSchema,
         Self::StoreCorrupt,
+        Self::StoreLacks,
         Self::StoreFailed,
         Self::KmsUnavailable,
         Self::KmsTimeout,
@@ -166,6 +168,7 @@ impl Reason {
             Self::StoreDenied => "STORE_DENIED",
             Self::StoreSchema => "STORE_SCHEMA",
             Self::StoreCorrupt => "STORE_CORRUPT",
+            Self::StoreLacks => "STORE_LACKS",
             Self::StoreFailed => "STORE_FAILED",
             Self::KmsUnavailable => "KMS_UNAVAILABLE",
             Self::KmsTimeout => "KMS_TIMEOUT",
@@ -254,6 +257,7 @@ fn store_reason(kind: StoreErrorKind) -> Reason {
         StoreErrorKind::Exists => Reason::ShareIdTaken,
         StoreErrorKind::Conflict => Reason::ShareChanged,
         StoreErrorKind::Corrupt => Reason::StoreCorrupt,
+        StoreErrorKind::Lacking => Reason::StoreLacks,
         StoreErrorKind::Failed => Reason::StoreFailed,
     }
 }

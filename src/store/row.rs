@@ -1,4 +1,4 @@
-//! What both SQL stores demand of a row.
+//! What the stores demand of a row.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

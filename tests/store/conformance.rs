@@ -8,6 +8,7 @@ use countersign::{
     store::{ShareStore, StoreErrorKind},
 };
 use futures_util::future::join_all;
+use uuid::Uuid;
 
 use super::{
     kind,
@@ -17,19 +18,33 @@ use crate::support::permits;
 
 /// Runs on an empty store, and leaves it full.
 pub async fn conformance(store: &dyn ShareStore) {
+    conformance_of(store, store).await;
+}
+
+/// The same on a store whose records another writes.
+pub async fn conformance_of(store: &dyn ShareStore, writer: &dyn ShareStore) {
     store.status().await.unwrap();
     let environment = environment();
     assert!(store.list(&environment, None, None, 1000).await.unwrap().is_empty());
     unknown_shares_are_none(store).await;
-    every_field_comes_back(store).await;
-    an_id_is_taken_once(store).await;
-    replacing_compares_and_swaps(store).await;
-    states_change_by_revision(store).await;
-    destruction_is_scheduled_by_revision(store).await;
-    what_is_removed_is_gone(store).await;
-    one_of_many_writers_wins(store).await;
-    oversize_envelopes_are_refused(store).await;
-    pages_are_ordered_and_complete(store).await;
+    every_field_comes_back(store, writer).await;
+    if store.capabilities().writes {
+        unknown_shares_are_not_written(store).await;
+        an_id_is_taken_once(store).await;
+        replacing_compares_and_swaps(store).await;
+        states_change_by_revision(store).await;
+        destruction_is_scheduled_by_revision(store).await;
+        what_is_removed_is_gone(store).await;
+        one_of_many_writers_wins(store).await;
+        oversize_envelopes_are_refused(store).await;
+    } else {
+        what_writes_is_lacking(store, writer).await;
+    }
+    match store.capabilities().counts {
+        true => counting_moves_a_cursor(store).await,
+        false => what_counts_is_lacking(store).await,
+    }
+    pages_are_ordered_and_complete(store, writer).await;
     store.status().await.unwrap();
 }
 
@@ -37,19 +52,62 @@ async fn unknown_shares_are_none(store: &dyn ShareStore) {
     let unknown = record("wallet", Algorithm::Ed25519);
     assert_eq!(store.describe(id(&unknown)).await, Ok(None));
     assert_eq!(fetch(store, &unknown).await, None);
+}
+
+/// A store without a capability says so of every call that needs it, whatever is asked,
+/// and changes nothing.
+async fn what_writes_is_lacking(store: &dyn ShareStore, writer: &dyn ShareStore) {
+    let row = record("lacking", Algorithm::Ed25519);
+    writer.put(&row, None).await.unwrap();
+    let new = record("lacking", Algorithm::EcdsaP256);
+    let lacking = Err(StoreErrorKind::Lacking);
+    assert_eq!(kind(store.put(&new, None).await), lacking);
+    assert_eq!(kind(store.put(&row, None).await), lacking);
+    let next = successor(&row);
+    for revision in [Revision::FIRST, Revision::from(7)] {
+        assert_eq!(kind(store.put(&next, Some(revision)).await), lacking);
+        for share in [id(&row), id(&new)] {
+            let state = store.set_state(share, ShareState::Disabled, revision).await;
+            assert_eq!(kind(state), lacking);
+            assert_eq!(kind(store.schedule(share, None, revision).await), lacking);
+            let removed = store.remove(share, revision).await;
+            assert_eq!(kind(removed), Err(StoreErrorKind::Lacking));
+        }
+    }
+    assert_eq!(fetch(store, &row).await, Some(row));
+    assert_eq!(store.describe(id(&new)).await, Ok(None));
+}
+
+async fn what_counts_is_lacking(store: &dyn ShareStore) {
+    let (log, lacking) = (Uuid::new_v4(), StoreErrorKind::Lacking);
+    assert_eq!(kind(store.counted(log).await), Err(lacking));
+    assert_eq!(kind(store.count(log, 0, 1, &[]).await), Err(lacking));
+    assert_eq!(kind(store.forget(log, 1).await), Err(lacking));
+}
+
+async fn counting_moves_a_cursor(store: &dyn ShareStore) {
+    let log = Uuid::new_v4();
+    assert_eq!(store.counted(log).await, Ok(0));
+    assert_eq!(store.count(log, 0, 1, &[]).await, Ok(true));
+    assert_eq!(store.counted(log).await, Ok(1));
+    assert_eq!(store.forget(log, 1).await, Ok(true));
+}
+
+async fn unknown_shares_are_not_written(store: &dyn ShareStore) {
+    let unknown = record("wallet", Algorithm::Ed25519);
     let state = store.set_state(id(&unknown), ShareState::Disabled, Revision::FIRST);
     assert_eq!(kind(state.await), Err(StoreErrorKind::Conflict));
     let put = store.put(&unknown, Some(Revision::FIRST)).await;
     assert_eq!(kind(put), Err(StoreErrorKind::Conflict));
 }
 
-async fn every_field_comes_back(store: &dyn ShareStore) {
+async fn every_field_comes_back(store: &dyn ShareStore, writer: &dyn ShareStore) {
     for algorithm in Algorithm::ALL {
         let mut record = record("fields:A_z.0-9", algorithm);
         if algorithm == Algorithm::EcdsaP256 {
             record.description.state = ShareState::Disabled;
         }
-        assert_eq!(store.put(&record, None).await, Ok(Revision::FIRST));
+        assert_eq!(writer.put(&record, None).await, Ok(Revision::FIRST));
         let description = store.describe(id(&record)).await.unwrap();
         assert_eq!(description.as_ref(), Some(&record.description));
         assert_eq!(fetch(store, &record).await, Some(record));
@@ -58,11 +116,11 @@ async fn every_field_comes_back(store: &dyn ShareStore) {
     let mut opaque = record("fields:opaque", Algorithm::EcdsaSecp256k1);
     opaque.description.identity.binding = Binding::Declared;
     opaque.description.public_key = PublicKey::unknown(Algorithm::EcdsaSecp256k1);
-    store.put(&opaque, None).await.unwrap();
+    writer.put(&opaque, None).await.unwrap();
     assert_eq!(fetch(store, &opaque).await, Some(opaque));
     let mut exact = record("fields:exact", Algorithm::Ed25519);
     exact.description.created_at += Duration::from_nanos(1);
-    store.put(&exact, None).await.unwrap();
+    writer.put(&exact, None).await.unwrap();
     exact.description.created_at -= Duration::from_nanos(1);
     assert_eq!(fetch(store, &exact).await, Some(exact));
 }
@@ -194,15 +252,15 @@ async fn oversize_envelopes_are_refused(store: &dyn ShareStore) {
     assert_eq!(kind(put), Err(StoreErrorKind::Corrupt));
 }
 
-async fn pages_are_ordered_and_complete(store: &dyn ShareStore) {
+async fn pages_are_ordered_and_complete(store: &dyn ShareStore, writer: &dyn ShareStore) {
     let (ours, theirs) = ("pages-1".parse().unwrap(), "pages-2".parse().unwrap());
     let mut expected = Vec::new();
     for _ in 0..7 {
         let row = record("pages-1", Algorithm::Ed25519);
-        store.put(&row, None).await.unwrap();
+        writer.put(&row, None).await.unwrap();
         expected.push(row.description);
         let other = record("pages-2", Algorithm::EcdsaP256);
-        store.put(&other, None).await.unwrap();
+        writer.put(&other, None).await.unwrap();
     }
     expected.sort_by_key(|description| description.identity.share);
     let share = |index: usize| Some(expected[index].identity.share);

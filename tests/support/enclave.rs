@@ -32,7 +32,7 @@ use countersign::{
     record::{ShareDescription, ShareRecord},
     shutdown::Shutdown,
     sign::Signing,
-    store::{ShareStore, ShareUse, StoreError},
+    store::{Capabilities, ShareStore, ShareUse, StoreError},
 };
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::Instant};
@@ -345,6 +345,10 @@ struct CountedStore(Arc<dyn ShareStore>, Arc<Counts>);
 
 #[async_trait]
 impl ShareStore for CountedStore {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
         self.1.described.fetch_add(1, Ordering::SeqCst);
         self.0.describe(share).await
