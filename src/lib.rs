@@ -40,7 +40,8 @@
 //! 3. `enclave` does no I/O, logs nothing and knows nothing of tonic, Vault or SQL.
 //! 4. No envelope is fetched, unwrapped or opened without a [`policy::Permit`],
 //!    which only `policy` makes, which has no `Clone`, and which owns caller,
-//!    share, action and payload: later steps take these from it alone.
+//!    share, action and payload: later steps take these from it alone. [`transfer`]
+//!    moves envelopes without one, in processes that have nothing to open them with.
 //! 5. The associated data binds every immutable field of a record: one that is
 //!    moved, swapped or taken from another environment does not open. An old
 //!    complete row is caught only by the caller's minimum version.
@@ -69,6 +70,7 @@ pub mod projection;
 pub mod refresh;
 pub mod shutdown;
 pub mod telemetry;
+pub mod transfer;
 
 pub mod grpc;
 

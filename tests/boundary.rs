@@ -85,6 +85,26 @@ fn signatures_are_verified_without_secrets() {
     assert!(found > 0, "the search finds no such room");
 }
 
+/// What fetches envelopes without a permit has nothing to open them with.
+#[test]
+fn what_moves_envelopes_opens_none() {
+    let room =
+        |file: &File| file.path == "src/transfer.rs" || file.path.starts_with("src/transfer/");
+    let mut uses = 0;
+    for file in files() {
+        let found = file.lines_with(&["to_move"]);
+        let allowed = room(&file) || file.path == "src/policy/permit.rs";
+        assert!(allowed || found.is_empty(), "{}: {found:?}", file.path);
+        uses += found.len();
+        if room(&file) {
+            let words = ["kms", "Kms", "enclave", "Enclave", "permitted", "Dek", "Slot"];
+            let found = file.lines_with(&words);
+            assert!(found.is_empty(), "{}: {found:?}", file.path);
+        }
+    }
+    assert!(uses >= 2, "the search finds nothing anywhere");
+}
+
 #[test]
 fn memsec_has_one_address() {
     let mut uses = 0;

@@ -10,6 +10,7 @@ mod postgres_faults;
 mod records;
 mod rollout;
 mod sqlite;
+mod transfer;
 
 use countersign::store::{StoreError, StoreErrorKind};
 

@@ -1,8 +1,9 @@
-//! `countersign share`: the operators' commands, over the custody socket.
+//! `countersign share`: the operators' commands, over the custody socket or between stores.
 
 mod import;
 mod sealed;
 mod secret;
+mod transfer;
 
 use std::{
     io::{self, Write},
@@ -13,17 +14,20 @@ use std::{
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use self::import::Step;
+use self::{import::Step, transfer::Move};
 use super::{block_on, failure::Failure};
 use crate::{client, key::Algorithm, key::ShareId, proto};
 
-/// Make, import, list, show, disable, enable and destroy shares, over the custody socket
+/// Make, import, list, show, disable, enable and destroy shares, over the custody socket;
+/// copy, back up and restore their records
 #[derive(Subcommand)]
 pub enum Share {
     #[command(flatten)]
     Life(Life),
     #[command(flatten)]
     Import(Step),
+    #[command(flatten)]
+    Move(Move),
 }
 
 /// What needs no more than the socket.
@@ -151,6 +155,7 @@ impl Share {
                 print(&to, &shares)
             }),
             Self::Import(import) => import.run(),
+            Self::Move(transfer) => transfer.run(),
         }
     }
 }

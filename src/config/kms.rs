@@ -4,8 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use super::document::Table;
 use crate::{
+    envelope::KekRef,
     key::Environment,
-    kms::vault_transit::{self, Login, SettingsError, Timeouts, names},
+    kms::{
+        local,
+        vault_transit::{self, Login, SettingsError, Timeouts, names},
+    },
 };
 
 /// A KMS, by kind.
@@ -30,6 +34,14 @@ const TRANSIT_MOUNT: &str =
     "a path of at most 64 of A-Z a-z 0-9 . _ - and /, without empty, . or .. parts";
 
 impl KmsConfig {
+    /// The KEK that records are wrapped by, without asking the KMS.
+    pub fn kek(&self, environment: &Environment) -> Option<KekRef> {
+        match self {
+            Self::Local { .. } => Some(local::kek_of(environment)),
+            Self::VaultTransit(settings) => names::kek(&settings.mount, &settings.key).ok(),
+        }
+    }
+
     /// The problems with files that have to be there before a start. A document
     /// can be checked where they are not, and so reading it does not look.
     pub fn missing_files(&self) -> Vec<String> {

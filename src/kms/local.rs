@@ -60,6 +60,12 @@ pub enum KekFileError {
     Enclave(#[from] EnclaveError),
 }
 
+/// The reference of an environment's KEK.
+pub(crate) fn kek_of(environment: &Environment) -> KekRef {
+    KekRef::new(PROVIDER, "", &format!("countersign-{environment}"))
+        .expect("an environment fits into a KEK name")
+}
+
 impl Local {
     /// Opens the KEK file, and makes it with one random version first when it is
     /// not there.
@@ -96,12 +102,7 @@ impl Local {
             failed.map_or(key.map_err(KekFileError::Enclave), |error| Err(error.into()))
         };
         let versions = (0..length / DEK_LEN).map(|_| read()).collect::<Result<_, _>>()?;
-        Ok(Self {
-            kek: KekRef::new(PROVIDER, "", &format!("countersign-{environment}"))
-                .expect("an environment fits into a KEK name"),
-            versions,
-            pool: pool.clone(),
-        })
+        Ok(Self { kek: kek_of(environment), versions, pool: pool.clone() })
     }
 }
 

@@ -82,3 +82,16 @@ fn now() -> SystemTime {
 pub fn environment() -> countersign::key::Environment {
     "testing".parse().unwrap()
 }
+
+/// A KEK of this name.
+pub fn kek(name: &str) -> KekRef {
+    KekRef::new("local", "", name).unwrap()
+}
+
+/// A whole record of another environment.
+pub fn elsewhere() -> ShareRecord {
+    let row = record("wallet", Algorithm::Ed25519);
+    let mut identity = row.description.identity.clone();
+    identity.environment = "elsewhere".parse().unwrap();
+    ShareRecord::new(&envelope(identity), row.description.public_key, row.description.created_at)
+}

@@ -1,0 +1,311 @@
+//! `share backup`, `restore` and `copy`: what arrives is what was there, or nothing.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use countersign::{
+    key::{Algorithm, Revision, ShareState},
+    record::ShareRecord,
+    store::{
+        ShareStore,
+        directory::{Backup, Directory},
+        postgres::Postgres,
+        sqlite::Sqlite,
+    },
+};
+
+use super::records::{environment, record, successor};
+use crate::support::{
+    permits,
+    postgres::PostgresServer,
+    served::{BINARY, Home, LOCAL, SQLITE, postgres},
+};
+
+fn share(command: &str, arguments: &[&str], paths: &[&Path]) -> Output {
+    let mut program = Command::new(BINARY);
+    program.args(["share", command]).args(arguments).args(paths);
+    program.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let [out, error] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    format!("{out}{error}")
+}
+
+/// A home of the records' environment, with a SQLite file.
+fn sqlite() -> (Home, Sqlite) {
+    let home = Home::new(environment().as_str(), LOCAL, SQLITE);
+    let store = Sqlite::open(&home.path("db/shares.db")).unwrap();
+    (home, store)
+}
+
+async fn all(store: &dyn ShareStore) -> Vec<ShareRecord> {
+    let mut records = Vec::new();
+    for described in store.list(&environment(), None, None, 1000).await.unwrap() {
+        let permit = permits::to_open(&described);
+        records.extend(store.fetch(permit.opening()).await.unwrap());
+    }
+    records
+}
+
+fn backup(home: &Home, out: &Path, more: &[&str]) -> Output {
+    share("backup", more, &["--config".as_ref(), &home.config(), "--out".as_ref(), out])
+}
+
+fn restore(home: &Home, from: &Path, more: &[&str]) -> Output {
+    share("restore", more, &["--config".as_ref(), &home.config(), from])
+}
+
+/// A share that was made beside SQLite signs beside an empty Postgres, under the same KEK.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_share_signs() {
+    let Some(server) = PostgresServer::shared() else {
+        return;
+    };
+    let home = Home::embedded();
+    let serve = home.serve();
+    let served = home.start(serve).await;
+    let made = [served.generate().await, served.generate().await];
+    let home = served.stop_keeping();
+    let out = home.path("backup");
+    let output = backup(&home, &out, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("copied    2"), "{}", said(&output));
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+
+    let database = server.database().await;
+    let other = Home::new("test", LOCAL, &postgres(&database.settings()));
+    fs::copy(home.path("kek/kek"), other.path("kek/kek")).unwrap();
+    let output = restore(&other, &out, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("copied    2"), "{}", said(&output));
+    let serve = other.serve();
+    let served = other.start(serve).await;
+    for share in &made {
+        served.sign(share).await.unwrap();
+    }
+    served.stop();
+
+    // The same directory, mounted, is a store.
+    let store = format!("kind = \"directory\"\npath = {out:?}");
+    let mounted = Home::new("test", LOCAL, &store);
+    fs::copy(home.path("kek/kek"), mounted.path("kek/kek")).unwrap();
+    let serve = mounted.serve();
+    let served = mounted.start(serve).await;
+    for share in &made {
+        served.sign(share).await.unwrap();
+    }
+    assert_eq!(served.metric("audit_uncounted"), Some(0));
+    let log = served.stop_keeping().log();
+    assert!(!log.contains("not counted"), "{log}");
+}
+
+/// A backup holds every record of the environment, as it is; another run adds what is new.
+#[tokio::test]
+async fn backups_go_on_where_they_ended() {
+    let (home, store) = sqlite();
+    for algorithm in Algorithm::ALL {
+        let mut row = record("wallet", algorithm);
+        row.description.state = ShareState::Disabled;
+        store.put(&row, None).await.unwrap();
+        let waits = Some(row.description.created_at);
+        let share = row.description.identity.share;
+        store.schedule(share, waits, Revision::FIRST).await.unwrap();
+    }
+    let out = home.path("backup");
+    let output = backup(&home, &out, &["--dry-run"]);
+    assert!(said(&output).contains("would be copied    4"), "{}", said(&output));
+    assert!(!out.exists());
+    assert!(backup(&home, &out, &[]).status.success());
+    let kept = Directory::open(&out).unwrap();
+    assert_eq!(all(&kept).await, all(&store).await);
+
+    store.put(&record("wallet", Algorithm::Ed25519), None).await.unwrap();
+    let output = backup(&home, &out, &["--json"]);
+    let last = String::from_utf8(output.stdout).unwrap();
+    let tally: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
+    assert_eq!((&tally["copied"], &tally["there_already"]), (&1.into(), &4.into()), "{last}");
+    assert_eq!(all(&kept).await, all(&store).await);
+}
+
+/// What differs is left, kept or replaced, as is said, and is told.
+#[tokio::test]
+async fn nothing_that_differs_is_written_over_unasked() {
+    let ((home, source), (other, target)) = (sqlite(), sqlite());
+    let [same, state, version, wallet] = [(); 4].map(|()| record("wallet", Algorithm::Ed25519));
+    for row in [&same, &state, &version, &wallet] {
+        source.put(row, None).await.unwrap();
+    }
+    target.put(&same, None).await.unwrap();
+    let mut disabled = state.clone();
+    disabled.description.state = ShareState::Disabled;
+    target.put(&disabled, None).await.unwrap();
+    let next = successor(&version);
+    target.put(&next, None).await.unwrap();
+    let mut another = record("another", Algorithm::Ed25519);
+    another.description.identity.share = wallet.description.identity.share;
+    target.put(&another, None).await.unwrap();
+    let before = all(&target).await;
+    let copy = |more: &[&str]| {
+        let arguments: &[&Path] =
+            &["--from".as_ref(), &home.config(), "--to".as_ref(), &other.config()];
+        share("copy", more, arguments)
+    };
+    let output = copy(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output);
+    let line =
+        |row: &ShareRecord, what: &str| format!("{}  {what}", row.description.identity.share);
+    assert!(text.contains(&line(&state, "differs: state")), "{text}");
+    assert!(text.contains(&line(&version, "differs: record_version, kek")), "{text}");
+    assert!(text.contains(&line(&wallet, "differs: wallet_id")), "{text}");
+    assert!(text.contains("there already      1"), "{text}");
+    assert_eq!(all(&target).await, before);
+
+    let output = copy(&["--differing", "keep"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(all(&target).await, before);
+    let output = copy(&["--differing", "replace", "--dry-run"]);
+    assert!(said(&output).contains("replaced"), "{}", said(&output));
+    assert_eq!(all(&target).await, before);
+
+    // Another wallet's share stays, whatever is asked.
+    let output = copy(&["--differing", "replace"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let after = all(&target).await;
+    let find = |row: &ShareRecord| {
+        let share = row.description.identity.share;
+        after.iter().find(|found| found.description.identity.share == share).unwrap().clone()
+    };
+    for row in [&state, &version] {
+        let mut found = find(row);
+        assert_eq!(found.description.revision, Revision::from(2));
+        found.description.revision = Revision::FIRST;
+        let created = row.description.created_at.max(next.description.created_at);
+        assert!(found.description.created_at <= created);
+        found.description.created_at = row.description.created_at;
+        assert_eq!(found, *row);
+    }
+    assert_eq!(find(&wallet), another);
+}
+
+/// A directory with one file that is not what it says is restored not at all.
+#[tokio::test]
+async fn restore_checks_every_file_before_it_writes_one() {
+    let (home, target) = sqlite();
+    let out = home.path("backup");
+    let good = record("wallet", Algorithm::Ed25519);
+    let bad = record("wallet", Algorithm::EcdsaSecp256k1);
+    let next = successor(&bad);
+    type Change = fn(&mut ShareRecord);
+    let changes: [(&str, Change); 10] = [
+        ("bound to another wallet_id", |row| {
+            row.description.identity.wallet = "another".parse().unwrap();
+        }),
+        ("bound to another record_version", |row| {
+            row.description.identity.version = 7.try_into().unwrap();
+        }),
+        ("bound to another account_address", |row| row.description.identity.address = None),
+        ("bound to another algorithm", |row| {
+            let other = record("wallet", Algorithm::EcdsaP256).description;
+            row.description.identity.algorithm = Algorithm::EcdsaP256;
+            row.description.public_key = other.public_key;
+        }),
+        ("bound to another environment", |row| {
+            row.description.identity.environment = "elsewhere".parse().unwrap();
+        }),
+        ("bound to another kek", |row| {
+            row.description.kek = super::records::kek("another");
+        }),
+        ("the envelope ends inside its", |row| row.envelope.truncate(row.envelope.len() - 1)),
+        ("bytes follow the sealed share", |row| row.envelope.push(0)),
+        ("not an envelope", |row| row.envelope[0] ^= 1),
+        ("belongs to the environment \"elsewhere\"", |row| {
+            *row = super::records::elsewhere();
+        }),
+    ];
+    for (expected, change) in changes {
+        let backup = Backup::open(&out).unwrap();
+        backup.put(&good, None).await.unwrap();
+        let mut row = bad.clone();
+        change(&mut row);
+        backup.put(&row, None).await.unwrap();
+        let output = restore(&home, &out, &[]);
+        assert_eq!(output.status.code(), Some(1), "{expected}: {}", said(&output));
+        assert!(said(&output).contains(expected), "{expected}: {}", said(&output));
+        assert!(said(&output).contains("nothing was written"), "{}", said(&output));
+        assert_eq!(all(&target).await, []);
+        fs::remove_dir_all(&out).unwrap();
+    }
+    // The id, which is the file's name, too.
+    let backup = Backup::open(&out).unwrap();
+    backup.put(&good, None).await.unwrap();
+    let mut row = next.clone();
+    row.description.identity.share =
+        record("wallet", Algorithm::Ed25519).description.identity.share;
+    backup.put(&row, None).await.unwrap();
+    let output = restore(&home, &out, &[]);
+    assert!(said(&output).contains("bound to another id"), "{}", said(&output));
+    let file = out.join(format!("{}.json", row.description.identity.share));
+    fs::write(file, "{").unwrap();
+    let output = restore(&home, &out, &[]);
+    assert!(said(&output).contains("no record in JSON"), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(all(&target).await, []);
+}
+
+/// Neither a read-only store nor another environment is written to.
+#[tokio::test]
+async fn what_cannot_be_written_is_refused() {
+    let (home, source) = sqlite();
+    source.put(&record("wallet", Algorithm::Ed25519), None).await.unwrap();
+    let directory = home.path("mounted");
+    fs::create_dir(&directory).unwrap();
+    let mounted = format!("kind = \"directory\"\npath = {directory:?}");
+    let other = Home::new(environment().as_str(), LOCAL, &mounted);
+    let copy = |to: &Home| {
+        share("copy", &[], &["--from".as_ref(), &home.config(), "--to".as_ref(), &to.config()])
+    };
+    let output = copy(&other);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("read-only"), "{}", said(&output));
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+
+    let elsewhere = Home::embedded();
+    let output = copy(&elsewhere);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(said(&output).contains("open in no other environment"), "{}", said(&output));
+    assert!(!elsewhere.path("db/shares.db").exists());
+}
+
+/// All the way round: every store gives back what another had.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_the_same_in_every_store() {
+    let Some(server) = PostgresServer::shared() else {
+        return;
+    };
+    let (home, source) = sqlite();
+    for algorithm in Algorithm::ALL {
+        for _ in 0..3 {
+            source.put(&record("wallet", algorithm), None).await.unwrap();
+            let mut waits = record("wallet", algorithm);
+            waits.description.state = ShareState::Disabled;
+            source.put(&waits, None).await.unwrap();
+            let (share, after) = (waits.description.identity.share, waits.description.created_at);
+            source.schedule(share, Some(after), Revision::FIRST).await.unwrap();
+        }
+    }
+    let database = server.database().await;
+    let other = Home::new(environment().as_str(), LOCAL, &postgres(&database.settings()));
+    let arguments: [&Path; 4] =
+        ["--from".as_ref(), &home.config(), "--to".as_ref(), &other.config()];
+    let output = share("copy", &[], &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    let target = Postgres::open(database.settings()).await.unwrap();
+    assert_eq!(all(&target).await, all(&source).await);
+    let output = share("copy", &[], &arguments);
+    assert!(said(&output).contains("there already      24"), "{}", said(&output));
+}
