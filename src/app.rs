@@ -45,6 +45,7 @@ use crate::{
         directory::Directory,
         postgres::{self, Postgres},
         sqlite::Sqlite,
+        vault_kv::VaultKv,
     },
     telemetry::{Metrics, endpoint},
 };
@@ -209,11 +210,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The store of a configuration.
 ///
 /// # Errors
-/// `Store`.
+/// `Store` and `Vault`.
 pub async fn store(config: &StoreConfig) -> Result<Arc<dyn ShareStore>, StartError> {
     Ok(match config {
         StoreConfig::Sqlite { path } => Arc::new(Sqlite::open(path)?),
         StoreConfig::Postgres(settings) => Arc::new(Postgres::open(settings.clone()).await?),
+        StoreConfig::VaultKv(settings) => Arc::new(VaultKv::open((**settings).clone())?),
         StoreConfig::Directory { path } => Arc::new(Directory::open(path)?),
     })
 }
@@ -314,6 +316,11 @@ impl App {
     /// The KMS, for whoever closes it when nothing uses it any more.
     pub fn kms(&self) -> Arc<dyn Kms> {
         Arc::clone(&self.signing.kms)
+    }
+
+    /// The store, for whoever closes it likewise.
+    pub fn store(&self) -> Arc<dyn ShareStore> {
+        Arc::clone(&self.signing.store)
     }
 
     /// Where the TLS listener is bound.

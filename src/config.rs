@@ -206,7 +206,10 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
     let amounts = amount::read(root.tables("amount_limit"));
     let tags = tags::read(root.tables("tags"));
     let store = store::read(root.table("store"));
-    let kms = kms::read(root.table("kms"), root.table("vault"), environment.as_ref());
+    let in_vault = matches!(store, Some(store::Told::VaultKv { .. }));
+    let (kms, vault) =
+        kms::read(root.table("kms"), root.table("vault"), in_vault, environment.as_ref());
+    let store = store.and_then(|store| store.with(vault, environment.as_ref()));
     let destroy_after = destroy_after(root.table("custody"));
     let audit = audit::read(root.table("audit"), environment.as_ref());
     let limits = limits::read(root.table("limits"), root.table("session"));

@@ -12,6 +12,7 @@ mod row;
 pub mod schema;
 pub mod sqlite;
 pub mod statement;
+pub mod vault_kv;
 
 use std::{fmt, time::SystemTime};
 

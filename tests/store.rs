@@ -11,6 +11,7 @@ mod records;
 mod rollout;
 mod sqlite;
 mod transfer;
+mod vault_kv;
 
 use countersign::store::{StoreError, StoreErrorKind};
 

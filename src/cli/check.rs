@@ -43,6 +43,8 @@ impl Check {
         let config = Config::load(&self.config)?;
         let policies = Policy::load(&config.policies, config.facts());
         let mut problems = config.kms.missing_files();
+        problems.extend(config.store.missing_files());
+        problems.dedup();
         problems.extend(policies.as_ref().err().into_iter().flatten().map(ToString::to_string));
         let tls = app::tls(&config);
         problems.extend(tls.as_ref().err().map(ToString::to_string));
@@ -85,14 +87,14 @@ impl Check {
                 let store = app::store(&config.store).await?;
                 let kms = app::kms(&config.kms, &config.environment, enclave.pool())?;
                 confinement(&mut out, &landlock, audit, filter()?)?;
-                let store = tokio::time::timeout(PATIENCE, store.status()).await;
-                let store = store.map_err(|_| Failure::new("store: no answer"))?;
-                store.map_err(|error| Failure::new(format!("store: {error}")))?;
+                let status = tokio::time::timeout(PATIENCE, store.status()).await;
+                let status = status.map_err(|_| Failure::new("store: no answer"))?;
+                status.map_err(|error| Failure::new(format!("store: {error}")))?;
                 writeln!(out, "store          answers")?;
                 let status = kms.status(Instant::now() + PATIENCE).await;
                 status.map_err(|error| Failure::new(format!("kms: {error}")))?;
                 writeln!(out, "kms            answers, {}", kms.kek())?;
-                kms.close().await;
+                tokio::join!(kms.close(), store.close());
                 if let Ok(Some(central)) = &central {
                     let opened = central.open().await;
                     opened.map_err(|error| Failure::new(format!("audit.postgres: {error}")))?;

@@ -61,7 +61,7 @@ impl Serve {
                 tls = app.tls_address().map(|address| address.to_string()),
                 "Listening"
             );
-            let kms = app.kms();
+            let (kms, store) = (app.kms(), app.store());
             let reloading = app.reloading();
             at_hang_up(move || reloading.ask())?;
             let (shutdown, draining) = Shutdown::new();
@@ -82,7 +82,7 @@ impl Serve {
                     return Err(Failure::new(format!("{signal} before all was finished")));
                 }
             }
-            kms.close().await;
+            tokio::join!(kms.close(), store.close());
             Ok(())
         });
         // Every task is gone, and has said what became of its request.

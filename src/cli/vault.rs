@@ -8,6 +8,7 @@ use super::failure::Failure;
 use crate::{
     key::Environment,
     kms::vault_transit::{Role, names, policy},
+    store::vault_kv::{self, policy::Access},
 };
 
 /// Help with setting up Vault
@@ -35,6 +36,12 @@ pub struct Policy {
     /// countersign-<environment>]
     #[arg(long, value_name = "NAME", value_parser = key)]
     key: Option<String>,
+    /// Where the KV engine is mounted, for the roles of the store
+    #[arg(long, value_name = "PATH", default_value = "secret", value_parser = secret_path)]
+    store_mount: String,
+    /// The path in it, for the roles of the store
+    #[arg(long, value_name = "PATH", default_value = "countersign", value_parser = secret_path)]
+    store_prefix: String,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,15 +52,24 @@ enum RoleName {
     Custodian,
     /// Moves wrapped DEKs to the newest key version
     Rotator,
+    /// Reads and lists records in a KV engine, for an enclave that only signs
+    StoreReader,
+    /// Reads, writes and removes records in a KV engine, for custody and `share copy`
+    Store,
 }
 
 impl Vault {
     pub fn run(self) -> Result<(), Failure> {
-        let Self::Policy(Policy { role, environment, mount, key }) = self;
+        let Self::Policy(policy) = self;
+        let Policy { role, environment, mount, key, store_mount, store_prefix } = policy;
+        let of_store =
+            |access| vault_kv::policy::hcl(access, &store_mount, &store_prefix, &environment);
         let role = match role {
             RoleName::Signer => Role::Signer,
             RoleName::Custodian => Role::Custodian,
             RoleName::Rotator => Role::Rotator,
+            RoleName::StoreReader => return print(&of_store(Access::Read)),
+            RoleName::Store => return print(&of_store(Access::Write)),
         };
         let key = key.unwrap_or_else(|| names::key_of(&environment));
         if !names::is_key_of(&key, &environment) {
@@ -61,9 +77,18 @@ impl Vault {
                 "the key {key} must end with \"-{environment}\": one key per environment"
             )));
         }
-        write!(io::stdout(), "{}", policy::hcl(role, &mount, &key, &environment))?;
-        Ok(())
+        print(&policy::hcl(role, &mount, &key, &environment))
     }
+}
+
+fn print(hcl: &str) -> Result<(), Failure> {
+    write!(io::stdout(), "{hcl}")?;
+    Ok(())
+}
+
+fn secret_path(text: &str) -> Result<String, String> {
+    names::secret_path(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 fn mount(text: &str) -> Result<String, String> {

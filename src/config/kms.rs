@@ -8,7 +8,7 @@ use crate::{
     key::Environment,
     kms::{
         local,
-        vault_transit::{self, Login, SettingsError, Timeouts, names},
+        vault_transit::{self, Login, Server, Timeouts, names},
     },
 };
 
@@ -57,76 +57,111 @@ impl KmsConfig {
     }
 }
 
+/// The KMS, and how the store in Vault is reached where there is one, `in_vault`.
 pub(super) fn read(
     table: Table<'_>,
     vault: Table<'_>,
+    in_vault: bool,
     environment: Option<&Environment>,
-) -> Option<KmsConfig> {
-    let kms = match table.one_of("kind", &["vault-transit", "local"]) {
-        Some("local") => local(&table, &vault, environment),
-        Some(_) if !vault.is_there() => {
-            table.note("kind \"vault-transit\" needs a table [vault] with its addresses");
-            None
-        }
-        Some(_) => transit(vault, environment),
+) -> (Option<KmsConfig>, Option<(Server, Login)>) {
+    let kind = table.one_of("kind", &["vault-transit", "local"]);
+    let is_local = kind == Some("local");
+    let kms = if is_local { local(&table, &vault, in_vault, environment) } else { None };
+    if kind.is_none() {
         // What else is wrong is worth knowing, of whichever kind it is.
-        None => {
-            table.optional_text("kek_file");
-            if vault.is_there() {
-                transit(vault, environment);
-            }
-            None
+        table.optional_text("kek_file");
+    }
+    if !vault.is_there() {
+        if !is_local && kind.is_some() {
+            table.note("kind \"vault-transit\" needs a table [vault] with its addresses");
+        } else if in_vault {
+            vault.note("`store.kind` \"vault-kv\" needs a table [vault] with its addresses");
         }
-    };
+        table.finish();
+        return (kms, None);
+    }
+    if is_local && !in_vault {
+        // It was said that it does not belong here.
+        table.finish();
+        return (kms, None);
+    }
+    let server = server(&vault);
+    let store = login(vault.table("store"));
+    match (&store, in_vault) {
+        (Some(None), true) => {
+            vault.note("[vault.store] is needed: the login of `store.kind` \"vault-kv\"");
+        }
+        (Some(Some(_)), false) => {
+            vault.note("[vault.store] is for `store.kind` \"vault-kv\": remove one of the two");
+        }
+        _ => {}
+    }
+    let kms = if is_local { kms } else { transit(&vault, server.clone(), environment) };
+    vault.finish();
     table.finish();
-    kms
+    (kms.filter(|_| kind.is_some()), server.zip(store.flatten()))
 }
 
-fn local(
-    table: &Table<'_>,
-    vault: &Table<'_>,
-    environment: Option<&Environment>,
-) -> Option<KmsConfig> {
-    if environment.is_some_and(Environment::is_production) {
-        table.note("the local KEK is for development and refused in a production environment");
-    }
-    if vault.is_there() {
-        vault.note("[vault] is for `kms.kind` \"vault-transit\": remove one of the two");
-    }
-    let kek_file = table.path("kek_file", "the path of the KEK file, mode 0600")?;
-    Some(KmsConfig::Local { kek_file })
-}
-
-fn transit(table: Table<'_>, environment: Option<&Environment>) -> Option<KmsConfig> {
-    let addresses = addresses(&table);
+/// Where Vault is.
+fn server(table: &Table<'_>) -> Option<Server> {
+    let addresses = addresses(table);
     let ca_file =
         table.path("ca_file", "the path of the PEM certificate of the authority to trust");
     let namespace = table.or("namespace", "a text of visible ASCII", None, |value| {
         let namespace = value.as_str().filter(is(names::namespace))?;
         Some(Some(namespace.to_owned()))
     });
-    let mount = checked(&table, "mount", "transit", TRANSIT_MOUNT, names::mount);
-    let key = key(&table, environment);
     let patience = Duration::from_millis(100)..=Duration::from_secs(60);
     let default = Timeouts::default();
     let connect = table.duration("connect_timeout", default.connect, patience.clone());
     let request = table.duration("request_timeout", default.request, patience);
+    Some(Server {
+        addresses: addresses?,
+        ca_file: ca_file?,
+        namespace: namespace?,
+        timeouts: Timeouts { connect: connect?, request: request? },
+    })
+}
+
+fn local(
+    table: &Table<'_>,
+    vault: &Table<'_>,
+    in_vault: bool,
+    environment: Option<&Environment>,
+) -> Option<KmsConfig> {
+    if environment.is_some_and(Environment::is_production) {
+        table.note("the local KEK is for development and refused in a production environment");
+    }
+    if vault.is_there() && !in_vault {
+        vault.note("[vault] is for `kms.kind` \"vault-transit\": remove one of the two");
+    }
+    let kek_file = table.path("kek_file", "the path of the KEK file, mode 0600")?;
+    Some(KmsConfig::Local { kek_file })
+}
+
+fn transit(
+    table: &Table<'_>,
+    server: Option<Server>,
+    environment: Option<&Environment>,
+) -> Option<KmsConfig> {
+    let mount = checked(table, "mount", "transit", TRANSIT_MOUNT, names::mount);
+    let key = key(table, environment);
     let logins = ["signer", "custodian", "rotator"].map(|role| login(table.table(role)));
     let [signer, custodian, rotator] = logins;
     if let (Some(None), Some(None)) = (&signer, &custodian) {
         table.note("[vault.signer] or [vault.custodian] is needed: a login to unwrap, or to wrap");
     }
-    table.finish();
+    let Server { addresses, ca_file, namespace, timeouts } = server?;
     let settings = vault_transit::Settings {
-        addresses: addresses?,
-        ca_file: ca_file?,
-        namespace: namespace?,
+        addresses,
+        ca_file,
+        namespace,
         mount: mount?,
         key: key?,
         signer: signer?,
         custodian: custodian?,
         rotator: rotator?,
-        timeouts: Timeouts { connect: connect?, request: request? },
+        timeouts,
     };
     Some(KmsConfig::VaultTransit(Box::new(settings)))
 }
@@ -163,12 +198,12 @@ fn key(table: &Table<'_>, environment: Option<&Environment>) -> Option<String> {
 }
 
 /// A text with a default, which Vault's settings check as well.
-fn checked<T>(
+pub(super) fn checked<T, E>(
     table: &Table<'_>,
     key: &'static str,
     default: &str,
     what: &str,
-    check: fn(&str) -> Result<T, SettingsError>,
+    check: fn(&str) -> Result<T, E>,
 ) -> Option<String> {
     table.or(key, what, default.to_owned(), |value| {
         let text = value.as_str().filter(is(check))?;
@@ -177,7 +212,7 @@ fn checked<T>(
 }
 
 /// Whether a check accepts a text.
-fn is<T>(check: fn(&str) -> Result<T, SettingsError>) -> impl Fn(&&str) -> bool {
+fn is<T, E>(check: fn(&str) -> Result<T, E>) -> impl Fn(&&str) -> bool {
     move |text| check(text).is_ok()
 }
 

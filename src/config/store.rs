@@ -2,8 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::document::Table;
-use crate::store::postgres::Settings;
+use super::{document::Table, kms};
+use crate::{
+    key::Environment,
+    kms::vault_transit::{Login, Server, names},
+    store::{postgres::Settings, vault_kv},
+};
 
 /// A store, by kind.
 #[derive(Clone, Debug)]
@@ -20,17 +24,61 @@ pub enum StoreConfig {
         /// The directory.
         path: PathBuf,
     },
+    /// A KV engine in Vault.
+    VaultKv(Box<vault_kv::Settings>),
 }
 
-pub(super) fn read(table: Table<'_>) -> Option<StoreConfig> {
-    let store = match table.one_of("kind", &["sqlite", "postgres", "directory"])? {
+/// A store as its own table says it, before Vault's is read.
+pub(super) enum Told {
+    Whole(StoreConfig),
+    VaultKv { mount: String, prefix: String },
+}
+
+/// What a path of secrets is.
+const PREFIX: &str = "a path of A-Z a-z 0-9 . _ - and /, without empty, . or .. parts";
+
+impl StoreConfig {
+    /// The problems with files that have to be there before a start.
+    pub fn missing_files(&self) -> Vec<String> {
+        let Self::VaultKv(settings) = self else { return Vec::new() };
+        let problem = settings.server.check_files().err();
+        problem.map(|error| format!("`vault.ca_file`: {error}")).into_iter().collect()
+    }
+}
+
+impl Told {
+    /// The store, with what [vault] says.
+    pub fn with(
+        self,
+        vault: Option<(Server, Login)>,
+        environment: Option<&Environment>,
+    ) -> Option<StoreConfig> {
+        match self {
+            Self::Whole(store) => Some(store),
+            Self::VaultKv { mount, prefix } => {
+                let ((server, login), environment) = vault.zip(environment.cloned())?;
+                let settings = vault_kv::Settings { server, login, mount, prefix, environment };
+                Some(StoreConfig::VaultKv(Box::new(settings)))
+            }
+        }
+    }
+}
+
+pub(super) fn read(table: Table<'_>) -> Option<Told> {
+    let kinds = ["sqlite", "postgres", "vault-kv", "directory"];
+    let store = match table.one_of("kind", &kinds)? {
         "sqlite" => table
             .path("path", "the path of the SQLite file")
-            .map(|path| StoreConfig::Sqlite { path }),
+            .map(|path| Told::Whole(StoreConfig::Sqlite { path })),
         "directory" => table
             .path("path", "the path of the directory with the envelope files")
-            .map(|path| StoreConfig::Directory { path }),
-        _ => postgres(&table).map(StoreConfig::Postgres),
+            .map(|path| Told::Whole(StoreConfig::Directory { path })),
+        "vault-kv" => {
+            let mount = kms::checked(&table, "mount", "secret", PREFIX, names::secret_path);
+            let prefix = kms::checked(&table, "prefix", "countersign", PREFIX, names::secret_path);
+            mount.zip(prefix).map(|(mount, prefix)| Told::VaultKv { mount, prefix })
+        }
+        _ => postgres(&table).map(StoreConfig::Postgres).map(Told::Whole),
     };
     table.finish();
     store

@@ -62,6 +62,10 @@ impl Reach {
         match &config.store {
             StoreConfig::Sqlite { path } => reach.write(path),
             StoreConfig::Postgres(settings) => reach.postgres(settings),
+            StoreConfig::VaultKv(settings) => {
+                reach.server(&settings.server);
+                reach.login(&settings.login);
+            }
             StoreConfig::Directory { path } => {
                 reach.read(path);
                 reach.reads.insert(absolute(path));
@@ -82,19 +86,25 @@ impl Reach {
     }
 
     fn vault(&mut self, settings: &vault_transit::Settings) {
-        self.read(&settings.ca_file);
-        let addresses = settings.addresses.iter();
+        self.server(&settings.server());
+        let logins = [&settings.signer, &settings.custodian, &settings.rotator];
+        logins.into_iter().flatten().for_each(|login| self.login(login));
+    }
+
+    fn server(&mut self, server: &vault_transit::Server) {
+        self.read(&server.ca_file);
+        let addresses = server.addresses.iter();
         let ports = addresses.filter_map(|text| Url::parse(text).ok()?.port_or_known_default());
         self.connects.extend(ports);
-        let logins = [&settings.signer, &settings.custodian, &settings.rotator];
-        for login in logins.into_iter().flatten() {
-            match login {
-                Login::Kubernetes { token_file, .. } | Login::Jwt { token_file, .. } => {
-                    self.read(token_file);
-                }
-                Login::AppRole { secret_id_file, .. } => self.read(secret_id_file),
-                Login::TokenFile { path } => self.read(path),
+    }
+
+    fn login(&mut self, login: &Login) {
+        match login {
+            Login::Kubernetes { token_file, .. } | Login::Jwt { token_file, .. } => {
+                self.read(token_file);
             }
+            Login::AppRole { secret_id_file, .. } => self.read(secret_id_file),
+            Login::TokenFile { path } => self.read(path),
         }
     }
 

@@ -30,6 +30,7 @@ mod authority;
 mod breaker;
 mod connection;
 mod failover;
+pub(crate) mod kv;
 mod login;
 pub(crate) mod names;
 pub mod policy;
@@ -57,7 +58,7 @@ use crate::{
 use thread::{Room, Thread};
 use vault::{LoggedOut, Vault};
 
-pub use settings::{Login, Settings, SettingsError, Timeouts};
+pub use settings::{Login, Server, Settings, SettingsError, Timeouts};
 
 /// The provider's name in KEK references.
 pub const PROVIDER: &str = "vault-transit";

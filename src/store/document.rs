@@ -117,11 +117,18 @@ impl<'a> Document<'a> {
             let detail = format!("no record in JSON: wrong at line {line}, column {column}");
             StoreError::new(StoreErrorKind::Corrupt, detail)
         })?;
-        if document.format != FORMAT {
-            let rule = format!("this reader knows {FORMAT} alone");
-            return Err(corrupt("format", rule));
+        document.checked()
+    }
+
+    /// Refuses a form that this reader does not know.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn checked(self) -> Result<Self, StoreError> {
+        match self.format {
+            FORMAT => Ok(self),
+            _ => Err(corrupt("format", format!("this reader knows {FORMAT} alone"))),
         }
-        Ok(document)
     }
 
     /// The public metadata, as [`Columns::describe`] parses it.

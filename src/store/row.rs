@@ -112,11 +112,14 @@ pub(super) const OVERWRITTEN: &[u8] = &[0; 64];
 pub(super) fn swapped(rows: u64, expected: Revision) -> Result<Revision, StoreError> {
     match rows {
         1 => Ok(expected.next()),
-        _ => Err(StoreError::new(
-            StoreErrorKind::Conflict,
-            format!("the row is gone or not at revision {}", expected.get()),
-        )),
+        _ => Err(conflict(expected)),
     }
+}
+
+/// The error of a compare-and-swap that found another revision, or nothing.
+pub(super) fn conflict(expected: Revision) -> StoreError {
+    let detail = format!("the row is gone or not at revision {}", expected.get());
+    StoreError::new(StoreErrorKind::Conflict, detail)
 }
 
 /// The error of an insert that found its id taken.

@@ -14,6 +14,7 @@ use countersign::{
         directory::{Backup, Directory},
         postgres::Postgres,
         sqlite::Sqlite,
+        vault_kv::{VaultKv, policy::Access},
     },
 };
 
@@ -21,7 +22,8 @@ use super::records::{environment, record, successor};
 use crate::support::{
     permits,
     postgres::PostgresServer,
-    served::{BINARY, Home, LOCAL, SQLITE, postgres},
+    served::{BINARY, Home, LOCAL, SQLITE, postgres, records, server as vault_server},
+    vault::{Tenant, VaultServer},
 };
 
 fn share(command: &str, arguments: &[&str], paths: &[&Path]) -> Output {
@@ -284,9 +286,12 @@ async fn what_cannot_be_written_is_refused() {
 /// All the way round: every store gives back what another had.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_are_the_same_in_every_store() {
-    let Some(server) = PostgresServer::shared() else {
+    let (Some(server), Some(vault)) = (PostgresServer::shared(), VaultServer::shared().await)
+    else {
         return;
     };
+    let tenant = Tenant::new(vault).await;
+    tenant.mount_kv().await;
     let (home, source) = sqlite();
     for algorithm in Algorithm::ALL {
         for _ in 0..3 {
@@ -299,13 +304,30 @@ async fn copies_are_the_same_in_every_store() {
         }
     }
     let database = server.database().await;
-    let other = Home::new(environment().as_str(), LOCAL, &postgres(&database.settings()));
-    let arguments: [&Path; 4] =
-        ["--from".as_ref(), &home.config(), "--to".as_ref(), &other.config()];
-    let output = share("copy", &[], &arguments);
-    assert!(output.status.success(), "{}", said(&output));
-    let target = Postgres::open(database.settings()).await.unwrap();
-    assert_eq!(all(&target).await, all(&source).await);
-    let output = share("copy", &[], &arguments);
-    assert!(said(&output).contains("there already      24"), "{}", said(&output));
+    let in_postgres = Home::new(environment().as_str(), LOCAL, &postgres(&database.settings()));
+    let settings = tenant.records(Access::Write, &environment()).await;
+    let [store, login] = records(&settings);
+    let kms = [LOCAL, &vault_server(&settings.server), &login].concat();
+    let in_vault = Home::new(environment().as_str(), &kms, &store);
+    let (again, back) = sqlite();
+    for (from, to) in [(&home, &in_postgres), (&in_postgres, &in_vault), (&in_vault, &again)] {
+        for copied in [24, 0] {
+            let arguments: [&Path; 4] =
+                ["--from".as_ref(), &from.config(), "--to".as_ref(), &to.config()];
+            let output = share("copy", &["--json"], &arguments);
+            assert!(output.status.success(), "{}", said(&output));
+            let tally: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(tally["copied"], copied, "{tally}");
+            assert_eq!(tally["there_already"], 24 - copied, "{tally}");
+        }
+    }
+    assert_eq!(all(&back).await, all(&source).await);
+    assert_eq!(all(&Postgres::open(database.settings()).await.unwrap()).await, all(&source).await);
+    let mut in_vault = all(&VaultKv::open(settings).unwrap()).await;
+    for (there, here) in in_vault.iter_mut().zip(all(&source).await) {
+        // What waits is written once there.
+        there.description.revision = here.description.revision;
+        assert_eq!(*there, here);
+    }
+    assert_eq!(in_vault.len(), 24);
 }

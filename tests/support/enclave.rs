@@ -429,6 +429,10 @@ impl ShareStore for CountedStore {
     async fn status(&self) -> Result<(), StoreError> {
         self.0.status().await
     }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
 }
 
 struct CountedKms(Arc<dyn Kms>, Arc<Counts>);

@@ -14,9 +14,9 @@ use countersign::{
     client,
     grpc::Files,
     key::{Algorithm, ShareId},
-    kms::vault_transit::{Login, Settings},
+    kms::vault_transit::{Login, Server as VaultServer, Settings},
     proto,
-    store::postgres,
+    store::{postgres, vault_kv},
 };
 use rustix::process::{Pid, Signal, getuid};
 use tempfile::TempDir;
@@ -365,6 +365,18 @@ pub fn vault(settings: &Settings, ca_file: &Path) -> String {
         settings.addresses,
         logins.into_iter().flatten().collect::<String>()
     )
+}
+
+/// `[store]` of a KV engine, and `[vault.store]` with its login.
+pub fn records(settings: &vault_kv::Settings) -> [String; 2] {
+    let vault_kv::Settings { mount, prefix, login, .. } = settings;
+    let store = format!("kind = \"vault-kv\"\nmount = {mount:?}\nprefix = {prefix:?}");
+    [store, table("store", login)]
+}
+
+/// `[vault]` without a KMS.
+pub fn server(server: &VaultServer) -> String {
+    format!("\n[vault]\naddresses = {:?}\nca_file = {:?}\n", server.addresses, server.ca_file)
 }
 
 fn table(role: &str, login: &Login) -> String {

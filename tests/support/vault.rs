@@ -103,6 +103,22 @@ impl VaultServer {
         }
     }
 
+    /// Mounts a KV engine, and waits until it serves.
+    pub async fn mount_kv(&self, mount: &str, version: &str) {
+        let kv = json!({"type": "kv", "options": {"version": version}});
+        self.root(Method::POST, &format!("sys/mounts/{mount}"), kv).await;
+        if version != "2" {
+            return;
+        }
+        let config = format!("{mount}/config");
+        let give_up = Instant::now() + Duration::from_secs(20);
+        let required = json!({"cas_required": true});
+        while self.call_as_root(Method::POST, &config, required.clone()).await.0 >= 300 {
+            assert!(Instant::now() < give_up, "{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// `https://127.0.0.1:port`.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)

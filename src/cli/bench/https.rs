@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn client(settings: &Settings) -> Result<Client, Failure> {
     let failed = |error: &dyn std::error::Error| Failure::new(error.to_string());
     Client::builder()
-        .tls_backend_preconfigured(tls::config(settings).map_err(|error| failed(&error))?)
+        .tls_backend_preconfigured(tls::config(&settings.ca_file).map_err(|error| failed(&error))?)
         .https_only(true)
         // A redirect would take the token to a host that nobody configured.
         .redirect(Policy::none())

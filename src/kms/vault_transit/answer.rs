@@ -15,6 +15,8 @@ const QUOTED_MAX: usize = 256;
 /// A good answer. The body may hold a DEK and is wiped.
 pub(super) struct Answer {
     pub(super) operation: &'static str,
+    /// A success; of a KV engine 400 and 404, too.
+    pub(super) status: StatusCode,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 

@@ -37,7 +37,7 @@ use tower::{Service, ServiceExt};
 use zeroize::Zeroizing;
 
 use super::{
-    Settings, SettingsError,
+    Server, SettingsError,
     allowance::{Allowance, Allowed, HANDSHAKE_MAX},
     answer::{Failure, unanswered},
     tls,
@@ -90,16 +90,16 @@ pub(super) type Exchanged = Response<Option<Zeroizing<Vec<u8>>>>;
 // === impl Connections ===
 
 impl Connections {
-    pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    pub(super) fn new(server: &Server) -> Result<Self, SettingsError> {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(settings.timeouts.connect));
+        tcp.set_connect_timeout(Some(server.timeouts.connect));
         Ok(Self {
             room: OnceLock::new(),
             tcp,
-            tls: TlsConnector::from(Arc::new(tls::config(settings)?)),
-            patience: settings.timeouts.connect,
+            tls: TlsConnector::from(Arc::new(tls::config(&server.ca_file)?)),
+            patience: server.timeouts.connect,
         })
     }
 

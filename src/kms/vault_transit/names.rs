@@ -33,6 +33,14 @@ pub(crate) fn login_mount(text: &str) -> Result<(), SettingsError> {
     Err(SettingsError::LoginMount(text.to_owned()))
 }
 
+/// Where a KV engine is mounted, or what is in it.
+pub(crate) fn secret_path(text: &str) -> Result<(), Malformed> {
+    match is_path(text) {
+        true => Ok(()),
+        false => Err(Malformed("a path may not hold empty, . or .. parts")),
+    }
+}
+
 /// Where a Transit engine is mounted.
 pub(crate) fn mount(text: &str) -> Result<(), SettingsError> {
     kek(text, "key").map(drop)

@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use super::{
-    KmsError, KmsErrorKind, Login, Role, login, retry::spread, token::Token, transport::Transport,
+    KmsError, KmsErrorKind, Login, login, retry::spread, token::Token, transport::Transport,
 };
 
 /// The pause after the first failed login, doubled after each further one …
@@ -53,7 +53,8 @@ pub(super) struct Session {
 }
 
 struct Inner {
-    role: Role,
+    /// The name of whose it is.
+    role: &'static str,
     login: Login,
     transport: Arc<Transport>,
     state: watch::Sender<State>,
@@ -78,7 +79,7 @@ struct State {
 
 impl Session {
     /// Begins to log in, in a task of the current runtime.
-    pub(super) fn begin(role: Role, login: Login, transport: Arc<Transport>) -> Self {
+    pub(super) fn begin(role: &'static str, login: Login, transport: Arc<Transport>) -> Self {
         let inner = Arc::new(Inner {
             role,
             login,
@@ -89,10 +90,6 @@ impl Session {
         });
         let task = tokio::spawn(Arc::clone(&inner).run()).abort_handle();
         Self { inner, task }
-    }
-
-    pub(super) fn role(&self) -> Role {
-        self.inner.role
     }
 
     /// The token, waiting for a login that is under way.
@@ -181,7 +178,7 @@ impl Inner {
     /// panicked would never log in again, and so the task begins anew.
     async fn run(self: Arc<Self>) {
         while AssertUnwindSafe(self.keep()).catch_unwind().await.is_err() {
-            tracing::error!(role = self.role.as_str(), "Vault session panicked");
+            tracing::error!(role = self.role, "Vault session panicked");
             self.state.send_modify(|state| {
                 state.attempts += 1;
                 if state.usable().is_none() {
@@ -222,7 +219,7 @@ impl Inner {
                     }
                 }
                 Err(error) => {
-                    let role = self.role.as_str();
+                    let role = self.role;
                     tracing::warn!(role, %error, "Vault login failed");
                     let mut pause = backoff.mul_f64(1.0 - spread() / 4.0);
                     backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -250,7 +247,7 @@ impl Inner {
         if is_dead {
             return Err(self.failed(KmsErrorKind::Login, "gives the token that Vault refused"));
         }
-        tracing::info!(role = self.role.as_str(), "Vault login succeeded");
+        tracing::info!(role = self.role, "Vault login succeeded");
         Ok(token)
     }
 
@@ -260,7 +257,7 @@ impl Inner {
         if !token.renewable || token.is_expired() {
             return self.log_in().await;
         }
-        let role = self.role.as_str();
+        let role = self.role;
         match login::renew(token, &self.transport).await {
             Ok(renewed) if renewed.is_expired() => {
                 self.drop(token);
@@ -341,7 +338,7 @@ impl Inner {
             return;
         }
         if let Err(error) = login::revoke(token, &self.transport).await {
-            tracing::warn!(role = self.role.as_str(), %error, "Vault token was not revoked");
+            tracing::warn!(role = self.role, %error, "Vault token was not revoked");
         }
     }
 
@@ -353,6 +350,6 @@ impl Inner {
     }
 
     fn failed(&self, kind: KmsErrorKind, problem: &str) -> KmsError {
-        KmsError::new(kind, format!("the {} login {problem}", self.role.as_str()))
+        KmsError::new(kind, format!("the {} login {problem}", self.role))
     }
 }

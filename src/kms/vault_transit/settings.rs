@@ -31,6 +31,19 @@ pub struct Settings {
     pub timeouts: Timeouts,
 }
 
+/// Where Vault is and how it is spoken to, whatever for.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `https://host:port` of each node, in order of preference.
+    pub addresses: Vec<String>,
+    /// The certificate authority of Vault's listener, PEM; no other is trusted.
+    pub ca_file: PathBuf,
+    /// The namespace, where Vault has them.
+    pub namespace: Option<String>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+}
+
 /// How a role gets its token. Every file is read anew at each login, and the
 /// white space around its content does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +148,13 @@ impl Settings {
     /// # Errors
     /// The CA file cannot be read, or holds no certificate.
     pub fn check_files(&self) -> Result<(), SettingsError> {
-        authority::read(&self.ca_file).map(drop)
+        self.server().check_files()
+    }
+
+    /// Where Vault is.
+    pub fn server(&self) -> Server {
+        let Self { addresses, ca_file, namespace, timeouts, .. } = self.clone();
+        Server { addresses, ca_file, namespace, timeouts }
     }
 
     /// The KEK, when mount, key and logins can be parts of a URL.
@@ -145,6 +164,16 @@ impl Settings {
             names::login_mount(mount)?;
         }
         names::kek(&self.mount, &self.key)
+    }
+}
+
+impl Server {
+    /// Whether the files are there that have to be before a start.
+    ///
+    /// # Errors
+    /// The CA file cannot be read, or holds no certificate.
+    pub fn check_files(&self) -> Result<(), SettingsError> {
+        authority::read(&self.ca_file).map(drop)
     }
 
     /// The base URLs.
@@ -163,7 +192,8 @@ impl Settings {
 }
 
 impl Login {
-    fn mount(&self) -> Option<&str> {
+    /// Where its auth method is mounted; none for a token.
+    pub(super) fn mount(&self) -> Option<&str> {
         match self {
             Self::Kubernetes { mount, .. }
             | Self::Jwt { mount, .. }

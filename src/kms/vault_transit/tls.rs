@@ -1,14 +1,14 @@
 //! TLS to Vault: 1.3 only, `ring`, one private CA.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, path::Path, sync::Arc};
 
 use rustls::{ClientConfig, client::Resumption, crypto::ring, version::TLS13};
 
-use super::{Settings, SettingsError, authority};
+use super::{SettingsError, authority};
 
 /// What every connection to Vault is made with.
-pub(crate) fn config(settings: &Settings) -> Result<ClientConfig, SettingsError> {
-    let roots = authority::read(&settings.ca_file)?;
+pub(crate) fn config(ca_file: &Path) -> Result<ClientConfig, SettingsError> {
+    let roots = authority::read(ca_file)?;
     let failed = |error: &dyn Error| SettingsError::Client(error.to_string());
     let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&TLS13])

@@ -8,7 +8,7 @@ use reqwest::Url;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    KmsErrorKind, Settings, SettingsError,
+    KmsErrorKind, Server, SettingsError,
     answer::{self, Answer, Failure, Repeat, Said},
     connection::{Connections, Lane},
     failover::Addresses,
@@ -19,6 +19,10 @@ use super::{
 const ANSWER_MAX: usize = 4 * 1024;
 /// The longest answer to a login, which lists the policies of the token.
 const LOGIN_MAX: usize = 16 * 1024;
+/// The longest answer with a secret: a whole record in base64, and what Vault says of it.
+const SECRET_MAX: usize = 128 * 1024;
+/// The longest list of secrets, some 100,000 names.
+const LISTING_MAX: usize = 4 * 1024 * 1024;
 /// The longest pause that an answer can ask for: who calls asks again in any
 /// case.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
@@ -51,6 +55,17 @@ enum Kind {
     Transit,
     Health,
     Login,
+    /// By this method; what it may be refused with is told, too.
+    Kv(KvMethod),
+}
+
+/// How a secret is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum KvMethod {
+    Read,
+    List,
+    Write,
+    Delete,
 }
 
 impl<'a> Request<'a> {
@@ -73,6 +88,17 @@ impl<'a> Request<'a> {
         Self { operation, kind: Kind::Login, path, token, body }
     }
 
+    /// To a KV engine.
+    pub(super) fn kv(
+        operation: &'static str,
+        method: KvMethod,
+        path: &'a str,
+        token: &'a Token,
+        body: Bytes,
+    ) -> Self {
+        Self { operation, kind: Kind::Kv(method), path, token: Some(token), body }
+    }
+
     /// The health of the node, for which a standby is as good as any. The
     /// endpoint belongs to the root namespace.
     pub(super) fn health() -> Self {
@@ -87,12 +113,12 @@ impl<'a> Request<'a> {
 }
 
 impl Transport {
-    pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    pub(super) fn new(server: &Server) -> Result<Self, SettingsError> {
         Ok(Self {
-            connections: Connections::new(settings)?,
-            addresses: Addresses::new(settings.urls()?),
-            namespace: settings.namespace_header()?,
-            timeout: settings.timeouts.request,
+            connections: Connections::new(server)?,
+            addresses: Addresses::new(server.urls()?),
+            namespace: server.namespace_header()?,
+            timeout: server.timeouts.request,
         })
     }
 
@@ -139,6 +165,8 @@ impl Transport {
         let body_max = match kind {
             Kind::Transit | Kind::Health => ANSWER_MAX,
             Kind::Login => LOGIN_MAX,
+            Kind::Kv(KvMethod::List) => LISTING_MAX,
+            Kind::Kv(_) => SECRET_MAX,
         };
         let written = self.write(address, request)?;
         let (head, body) = self
@@ -146,11 +174,10 @@ impl Transport {
             .exchange(lane, operation, address, written, body_max)
             .await?
             .into_parts();
-        if head.status == StatusCode::OK
-            || (kind == Kind::Login && head.status == StatusCode::NO_CONTENT)
-        {
+        if kind.takes(head.status) {
+            let status = head.status;
             return body
-                .map(|body| Answer { operation, body })
+                .map(|body| Answer { operation, status, body })
                 .ok_or_else(|| Failure::too_long(operation));
         }
         // What stands in front of Vault may have a page to say it with.
@@ -158,7 +185,7 @@ impl Transport {
         Err(match kind {
             Kind::Health => answer::from_health(head.status),
             Kind::Login => answer::from_login(operation, head.status, said),
-            Kind::Transit => {
+            Kind::Transit | Kind::Kv(_) => {
                 let pause = retry_after(&head.headers);
                 Failure::from_status(operation, head.status, pause, said)
             }
@@ -172,7 +199,8 @@ impl Transport {
             .header(header::HOST, host)
             .header(REQUEST, "true");
         if request.kind != Kind::Health {
-            written = written.method(Method::POST).header(header::CONTENT_TYPE, "application/json");
+            written = written.method(request.kind.method());
+            written = written.header(header::CONTENT_TYPE, "application/json");
             if let Some(namespace) = &self.namespace {
                 written = written.header(NAMESPACE, namespace.clone());
             }
@@ -184,6 +212,31 @@ impl Transport {
             let detail = format!("{}: not a request", request.operation);
             Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail)
         })
+    }
+}
+
+impl Kind {
+    /// Whether it is an answer, to be read by whoever asked.
+    fn takes(self, status: StatusCode) -> bool {
+        match self {
+            Self::Transit | Self::Health => status == StatusCode::OK,
+            Self::Login => matches!(status, StatusCode::OK | StatusCode::NO_CONTENT),
+            Self::Kv(_) => matches!(
+                status,
+                StatusCode::OK
+                    | StatusCode::NO_CONTENT
+                    | StatusCode::BAD_REQUEST
+                    | StatusCode::NOT_FOUND
+            ),
+        }
+    }
+
+    fn method(self) -> Method {
+        match self {
+            Self::Health | Self::Kv(KvMethod::Read | KvMethod::List) => Method::GET,
+            Self::Transit | Self::Login | Self::Kv(KvMethod::Write) => Method::POST,
+            Self::Kv(KvMethod::Delete) => Method::DELETE,
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Vault {
     transport: Arc<Transport>,
     retries: Retries,
     breaker: Breaker,
-    sessions: Vec<Session>,
+    sessions: Vec<(Role, Session)>,
 }
 
 impl LoggedOut {
@@ -46,7 +46,7 @@ impl LoggedOut {
     pub(super) fn new(kek: KekRef, settings: Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             kek,
-            transport: Transport::new(&settings)?,
+            transport: Transport::new(&settings.server())?,
             logins: [
                 (Role::Signer, settings.signer),
                 (Role::Custodian, settings.custodian),
@@ -58,8 +58,8 @@ impl LoggedOut {
     /// Begins to log in, in tasks of the current runtime.
     pub(super) fn log_in(self) -> Vault {
         let transport = Arc::new(self.transport);
-        let begin = |(role, login): (_, Option<_>)| {
-            login.map(|login| Session::begin(role, login, Arc::clone(&transport)))
+        let begin = |(role, login): (Role, Option<Login>)| {
+            Some((role, Session::begin(role.as_str(), login?, Arc::clone(&transport))))
         };
         Vault {
             kek: self.kek,
@@ -113,7 +113,7 @@ impl Vault {
     /// endpoint needs no token and is not audited.
     pub(super) async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
         self.transport.send(&Request::health(), deadline).await.map_err(|failure| failure.error)?;
-        for session in &self.sessions {
+        for (_, session) in &self.sessions {
             session.status(deadline).await?;
         }
         Ok(())
@@ -121,7 +121,7 @@ impl Vault {
 
     /// Gives the tokens back.
     pub(super) async fn log_out(&self) {
-        let revoking = join_all(self.sessions.iter().map(Session::close));
+        let revoking = join_all(self.sessions.iter().map(|(_, session)| session.close()));
         if timeout(REVOKE_WITHIN, revoking).await.is_err() {
             tracing::warn!("Vault did not revoke every token in time: the rest expire");
         }
@@ -135,9 +135,8 @@ impl Vault {
         body: Bytes,
         deadline: Instant,
     ) -> Result<Answer, KmsError> {
-        let mut sessions = self.sessions.iter();
-        let session = sessions.find(|session| session.role() == role);
-        let session = session.ok_or_else(|| {
+        let session = self.sessions.iter().find(|(of, _)| *of == role);
+        let (_, session) = session.ok_or_else(|| {
             let detail = format!("no {} login is configured", role.as_str());
             KmsError::new(KmsErrorKind::NoLogin, detail)
         })?;

@@ -19,7 +19,7 @@ use crate::{
     store::{
         Capabilities, ShareStore, ShareUse, StoreError, StoreErrorKind,
         document::Document,
-        row::{exists, require_size, swapped},
+        row::{conflict, exists, require_size},
     },
 };
 
@@ -137,7 +137,7 @@ fn put(
     match (expected, found) {
         (None, Some(_)) => return Err(exists()),
         (Some(expected), found) if found != Some(expected) => {
-            swapped(0, expected)?;
+            return Err(conflict(expected));
         }
         _ => {}
     }

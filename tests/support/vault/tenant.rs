@@ -1,6 +1,8 @@
 //! One test's part of a shared Vault: an environment with a key, an AppRole
 //! mount and the three roles, whose only rights are our own policies.
 
+mod records;
+
 use std::{
     fs,
     path::PathBuf,
@@ -198,9 +200,11 @@ impl<'a> Tenant<'a> {
     }
 
     async fn set_role(&self, role: Role, ttl: Duration, max: Duration) {
-        let name = role.as_str();
+        self.set_login(role.as_str(), self.rights(role, ttl, max)).await;
+    }
+
+    async fn set_login(&self, name: &str, rights: Value) {
         let path = format!("auth/{}/role/{name}", self.mount());
-        let rights = self.rights(role, ttl, max);
         self.vault.root(Method::POST, &path, rights).await;
         let id = format!("{path}/role-id");
         let id = self.vault.root(Method::GET, &id, Value::Null).await;
