@@ -171,7 +171,8 @@ impl Transfer<'_> {
         let same_share = ours.environment == theirs.environment
             && ours.wallet == theirs.wallet
             && ours.address == theirs.address
-            && ours.algorithm == theirs.algorithm;
+            && ours.algorithm == theirs.algorithm
+            && ours.binding == theirs.binding;
         match self.differing {
             Differing::Keep => Ok(Fate::Kept(differs)),
             Differing::Replace if same_share => {

@@ -76,7 +76,7 @@ fn each_mistake_says_what_to_write() {
         (
             "kind = \"sqlite\"",
             "kind = \"mysql\"",
-            "line 15: `store.kind` must be \"sqlite\" or \"postgres\"",
+            "line 15: `store.kind` must be \"sqlite\" or \"postgres\" or \"vault-kv\" or \"directory\"",
         ),
         (
             "kind = \"local\"",
@@ -224,6 +224,39 @@ fn mistakes_with_vault_say_what_to_write() {
     }
     let without = with_vault().split("[vault]").next().unwrap().to_owned();
     assert!(problems(&without)[0].contains("needs a table [vault]"));
+}
+
+const RECORDS: &str = "[vault.store]\nmethod = \"kubernetes\"\nrole = \"countersign-store\"\n";
+
+/// The records may be in Vault with the KEK or without it; the login is one of their own.
+#[test]
+fn records_in_vault_have_a_login_of_their_own() {
+    let store = "kind = \"sqlite\"\npath = \"/var/lib/countersign/shares.db\"";
+    let in_vault = |source: &str| source.replace(store, "kind = \"vault-kv\"");
+    let both = in_vault(&with_vault()) + RECORDS;
+    let config = Config::parse(&both).unwrap();
+    let StoreConfig::VaultKv(settings) = config.store else { panic!("it is Vault") };
+    assert_eq!((&*settings.mount, &*settings.prefix), ("secret", "countersign"));
+    assert_eq!(settings.environment.as_str(), "staging");
+    assert_eq!(settings.server.addresses.len(), 2);
+    let server = VAULT.split("[vault.signer]").next().unwrap();
+    let alone = in_vault(GOOD) + server + RECORDS;
+    let config = Config::parse(&alone).unwrap();
+    assert!(matches!(config.kms, KmsConfig::Local { .. }));
+    assert!(matches!(config.store, StoreConfig::VaultKv(_)));
+
+    for (source, expected) in [
+        (in_vault(&with_vault()), "[vault.store] is needed"),
+        (in_vault(GOOD), "needs a table [vault]"),
+        (with_vault() + RECORDS, "[vault.store] is for `store.kind`"),
+        (in_vault(GOOD) + VAULT + RECORDS, "unknown key `signer` in [vault]"),
+        (both.replace("\"vault-kv\"", "\"vault-kv\"\nmount = \"../sys\""), "`store.mount` must be"),
+        (both.replace("\"vault-kv\"", "\"vault-kv\"\nprefix = \"a//b\""), "`store.prefix` must be"),
+        (alone.replace("role = \"countersign-store\"", ""), "`vault.store.role` is missing"),
+    ] {
+        let found = problems(&source);
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:#?}");
+    }
 }
 
 /// What Vault would be asked with is checked where it is written, with the line

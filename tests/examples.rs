@@ -58,6 +58,16 @@ fn postgres_vault() {
     load("postgres-vault.toml");
 }
 
+#[test]
+fn vault_kv() {
+    load("vault-kv.toml");
+}
+
+#[test]
+fn directory_vault() {
+    load("directory-vault.toml");
+}
+
 /// The policies of the examples, by the names of their files.
 fn policies() -> Vec<(String, String)> {
     let files = fs::read_dir(examples().join("policies")).unwrap();

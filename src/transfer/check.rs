@@ -37,6 +37,7 @@ pub fn check(record: &ShareRecord, environment: &Environment) -> Result<(), Unfi
         ("record_version", ours.version == said.version),
         ("account_address", ours.address == said.address),
         ("algorithm", ours.algorithm == said.algorithm),
+        ("binding", ours.binding == said.binding),
         ("kek_provider, kek_mount or kek_name", bound.kek == told.kek),
     ];
     if let Some((field, _)) = fields.into_iter().find(|(_, is_same)| !is_same) {
@@ -68,6 +69,7 @@ pub fn differences(one: &ShareRecord, other: &ShareRecord) -> Vec<&'static str> 
         ("record_version", identity.version == theirs.version),
         ("account_address", identity.address == theirs.address),
         ("algorithm", identity.algorithm == theirs.algorithm),
+        ("binding", identity.binding == theirs.binding),
         ("public_key", *public_key == found.public_key),
         ("state", *state == found.state),
         ("destroy_after", *destroy_after == found.destroy_after),

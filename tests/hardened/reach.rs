@@ -9,7 +9,10 @@ use std::{
 
 use countersign::{config::Config, harden::Reach};
 
-use crate::support::{served::Home, tls::TlsFiles};
+use crate::support::{
+    served::{Home, LOCAL},
+    tls::TlsFiles,
+};
 
 fn example(name: &str) -> Reach {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -36,6 +39,29 @@ fn the_examples_reach_their_own_directories() {
     assert_eq!(sqlite.connects, BTreeSet::from([53, 8200]));
     let writes = ["/var/lib/countersign", "/var/lib/countersign/audit"];
     assert_eq!(sqlite.writes, paths(writes));
+
+    let records = example("vault-kv.toml");
+    assert_eq!(records.connects, BTreeSet::from([53, 8200]));
+    assert_eq!(records.writes, paths(["/var/lib/countersign/audit"]));
+    assert_eq!(records.reads, paths(reads));
+
+    let directory = example("directory-vault.toml");
+    assert_eq!(directory.writes, paths(["/var/lib/countersign/audit"]));
+    assert_eq!(directory.reads, &paths(reads) | &paths(["/etc/countersign/shares"]));
+}
+
+/// The store's own login may be elsewhere than the KMS's, whose [vault] may be missing.
+#[test]
+fn a_store_in_vault_has_its_files_and_its_port() {
+    let vault = "\n[vault]\naddresses = [\"https://vault.internal:8201\"]\n\
+                 ca_file = \"/etc/kv/ca.pem\"\n[vault.store]\nmethod = \"token-file\"\n\
+                 token_file = \"/run/agent/token\"\n";
+    let home = Home::new("test", &[LOCAL, vault].concat(), "kind = \"vault-kv\"");
+    let reach = Reach::of(&Config::load(&home.config()).unwrap(), &home.config());
+    assert_eq!(reach.connects, BTreeSet::from([53, 8201]));
+    for directory in ["/etc/kv", "/run/agent"] {
+        assert!(reach.reads.contains(Path::new(directory)), "{:?}", reach.reads);
+    }
 }
 
 /// The port is to be bound, and the files' directories are to be read: their files are

@@ -37,6 +37,14 @@ pub fn successor(record: &ShareRecord) -> ShareRecord {
     next
 }
 
+/// A new opaque share of `wallet`, of which only the address is known.
+pub fn opaque(wallet: &str) -> ShareRecord {
+    let algorithm = Algorithm::EcdsaSecp256k1;
+    let mut identity = record(wallet, algorithm).description.identity;
+    identity.binding = Binding::Declared;
+    ShareRecord::new(&envelope(identity), PublicKey::unknown(algorithm), now())
+}
+
 /// A record with one byte more than any reader takes.
 pub fn oversize() -> ShareRecord {
     let mut record = record("wallet", Algorithm::Ed25519);

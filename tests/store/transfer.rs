@@ -7,7 +7,7 @@ use std::{
 };
 
 use countersign::{
-    key::{Algorithm, Revision, ShareState},
+    key::{Algorithm, Binding, Revision, ShareState},
     record::ShareRecord,
     store::{
         ShareStore,
@@ -18,7 +18,7 @@ use countersign::{
     },
 };
 
-use super::records::{environment, record, successor};
+use super::records::{environment, opaque, record, successor};
 use crate::support::{
     permits,
     postgres::PostgresServer,
@@ -203,7 +203,7 @@ async fn restore_checks_every_file_before_it_writes_one() {
     let bad = record("wallet", Algorithm::EcdsaSecp256k1);
     let next = successor(&bad);
     type Change = fn(&mut ShareRecord);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
         ("bound to another wallet_id", |row| {
             row.description.identity.wallet = "another".parse().unwrap();
         }),
@@ -215,6 +215,9 @@ async fn restore_checks_every_file_before_it_writes_one() {
             let other = record("wallet", Algorithm::EcdsaP256).description;
             row.description.identity.algorithm = Algorithm::EcdsaP256;
             row.description.public_key = other.public_key;
+        }),
+        ("bound to another binding", |row| {
+            row.description.identity.binding = Binding::Declared;
         }),
         ("bound to another environment", |row| {
             row.description.identity.environment = "elsewhere".parse().unwrap();
@@ -303,6 +306,7 @@ async fn copies_are_the_same_in_every_store() {
             source.schedule(share, Some(after), Revision::FIRST).await.unwrap();
         }
     }
+    source.put(&opaque("wallet"), None).await.unwrap();
     let database = server.database().await;
     let in_postgres = Home::new(environment().as_str(), LOCAL, &postgres(&database.settings()));
     let settings = tenant.records(Access::Write, &environment()).await;
@@ -311,14 +315,14 @@ async fn copies_are_the_same_in_every_store() {
     let in_vault = Home::new(environment().as_str(), &kms, &store);
     let (again, back) = sqlite();
     for (from, to) in [(&home, &in_postgres), (&in_postgres, &in_vault), (&in_vault, &again)] {
-        for copied in [24, 0] {
+        for copied in [25, 0] {
             let arguments: [&Path; 4] =
                 ["--from".as_ref(), &from.config(), "--to".as_ref(), &to.config()];
             let output = share("copy", &["--json"], &arguments);
             assert!(output.status.success(), "{}", said(&output));
             let tally: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(tally["copied"], copied, "{tally}");
-            assert_eq!(tally["there_already"], 24 - copied, "{tally}");
+            assert_eq!(tally["there_already"], 25 - copied, "{tally}");
         }
     }
     assert_eq!(all(&back).await, all(&source).await);
@@ -329,5 +333,5 @@ async fn copies_are_the_same_in_every_store() {
         there.description.revision = here.description.revision;
         assert_eq!(*there, here);
     }
-    assert_eq!(in_vault.len(), 24);
+    assert_eq!(in_vault.len(), 25);
 }
