@@ -101,9 +101,7 @@ impl Transfer<'_> {
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(*last);
             for share in page {
-                if let Some(record) = fetch(self.source.store(), share).await.map_err(from)?
-                    && let Err(unfit) = check(&record, self.environment)
-                {
+                if let Err(unfit) = self.source.record(share, self.environment).await? {
                     tell(share, unfit);
                 }
             }
@@ -118,24 +116,18 @@ impl Transfer<'_> {
         &self,
         mut tell: impl FnMut(ShareId, Fate, Option<&ShareRecord>),
     ) -> Result<(), TransferError> {
-        if !self.dry_run {
-            self.target.capabilities().require_writes().map_err(TransferError::Target)?;
-        }
+        self.target.capabilities().require_writes().map_err(to)?;
         let mut after = None;
         loop {
             let page = self.source.page(self.environment, after).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(*last);
             for share in page {
-                let record = fetch(self.source.store(), share).await.map_err(from)?;
-                let fate = match &record {
-                    None => Fate::Gone,
-                    Some(record) => match check(record, self.environment) {
-                        Err(unfit) => Fate::Unfit(unfit),
-                        Ok(()) => self.put(record).await?,
-                    },
-                };
-                tell(share, fate, record.as_ref());
+                match self.source.record(share, self.environment).await? {
+                    Err(unfit) => tell(share, Fate::Unfit(unfit), None),
+                    Ok(None) => tell(share, Fate::Gone, None),
+                    Ok(Some(record)) => tell(share, self.put(&record).await?, Some(&record)),
+                }
             }
         }
     }
@@ -224,6 +216,23 @@ impl Source<'_> {
         match self {
             Self::Store(store) => *store,
             Self::Directory(directory) => *directory,
+        }
+    }
+
+    /// A record that is what it says that it is; none when it went away.
+    async fn record(
+        &self,
+        share: ShareId,
+        environment: &Environment,
+    ) -> Result<Result<Option<ShareRecord>, Unfit>, TransferError> {
+        match fetch(self.store(), share).await {
+            Ok(Some(record)) => Ok(check(&record, environment).map(|()| Some(record))),
+            Ok(None) => Ok(Ok(None)),
+            // One that cannot be read is no reason to keep the others from being looked at.
+            Err(error) if error.kind == StoreErrorKind::Corrupt => {
+                Ok(Err(Unfit::Unreadable(error.detail)))
+            }
+            Err(error) => Err(from(error)),
         }
     }
 

@@ -8,10 +8,12 @@ mod lacking;
 mod postgres;
 mod postgres_faults;
 mod records;
+mod restore;
 mod rollout;
 mod sqlite;
 mod transfer;
 mod vault_kv;
+mod vault_kv_served;
 
 use countersign::store::{StoreError, StoreErrorKind};
 

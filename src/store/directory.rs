@@ -5,8 +5,9 @@
 //! DIR/<share id>.json ─▶ ..data/<share id>.json,  ..data ─▶ ..2026_11_27_…   as Kubernetes does
 //! ```
 //! Each request reads what it is about: nothing is kept, so that the renaming of `..data`
-//! holds from the next request on, without a watch that could miss it. That costs
-//! some ten microseconds a file on a tmpfs, which a mounted Secret is.
+//! holds from the next request on, without a watch that could miss it. That costs a
+//! tenth of a millisecond at most on a tmpfs, which a mounted Secret is; most of it is the
+//! way to a thread that may wait, and back.
 //!
 //! Who writes the directory can do what a writer of a database can: the envelope decides.
 //! `share backup` writes such directories.

@@ -9,6 +9,9 @@ use crate::{
 /// Why a record goes nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
+    /// It cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// Its envelope is none.
     #[error("{0}")]
     Envelope(EnvelopeError),

@@ -1,4 +1,4 @@
-//! `share backup`, `restore` and `copy`: what arrives is what was there, or nothing.
+//! `share backup` and `copy`: what arrives is what was there.
 
 use std::{
     fs,
@@ -7,11 +7,11 @@ use std::{
 };
 
 use countersign::{
-    key::{Algorithm, Binding, Revision, ShareState},
+    key::{Algorithm, Revision, ShareState},
     record::ShareRecord,
     store::{
         ShareStore,
-        directory::{Backup, Directory},
+        directory::Directory,
         postgres::Postgres,
         sqlite::Sqlite,
         vault_kv::{VaultKv, policy::Access},
@@ -26,25 +26,25 @@ use crate::support::{
     vault::{Tenant, VaultServer},
 };
 
-fn share(command: &str, arguments: &[&str], paths: &[&Path]) -> Output {
+pub fn share(command: &str, arguments: &[&str], paths: &[&Path]) -> Output {
     let mut program = Command::new(BINARY);
     program.args(["share", command]).args(arguments).args(paths);
     program.output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     let [out, error] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
     format!("{out}{error}")
 }
 
 /// A home of the records' environment, with a SQLite file.
-fn sqlite() -> (Home, Sqlite) {
+pub fn sqlite() -> (Home, Sqlite) {
     let home = Home::new(environment().as_str(), LOCAL, SQLITE);
     let store = Sqlite::open(&home.path("db/shares.db")).unwrap();
     (home, store)
 }
 
-async fn all(store: &dyn ShareStore) -> Vec<ShareRecord> {
+pub async fn all(store: &dyn ShareStore) -> Vec<ShareRecord> {
     let mut records = Vec::new();
     for described in store.list(&environment(), None, None, 1000).await.unwrap() {
         let permit = permits::to_open(&described);
@@ -53,56 +53,8 @@ async fn all(store: &dyn ShareStore) -> Vec<ShareRecord> {
     records
 }
 
-fn backup(home: &Home, out: &Path, more: &[&str]) -> Output {
+pub fn backup(home: &Home, out: &Path, more: &[&str]) -> Output {
     share("backup", more, &["--config".as_ref(), &home.config(), "--out".as_ref(), out])
-}
-
-fn restore(home: &Home, from: &Path, more: &[&str]) -> Output {
-    share("restore", more, &["--config".as_ref(), &home.config(), from])
-}
-
-/// A share that was made beside SQLite signs beside an empty Postgres, under the same KEK.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restored_share_signs() {
-    let Some(server) = PostgresServer::shared() else {
-        return;
-    };
-    let home = Home::embedded();
-    let serve = home.serve();
-    let served = home.start(serve).await;
-    let made = [served.generate().await, served.generate().await];
-    let home = served.stop_keeping();
-    let out = home.path("backup");
-    let output = backup(&home, &out, &[]);
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("copied    2"), "{}", said(&output));
-    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
-
-    let database = server.database().await;
-    let other = Home::new("test", LOCAL, &postgres(&database.settings()));
-    fs::copy(home.path("kek/kek"), other.path("kek/kek")).unwrap();
-    let output = restore(&other, &out, &[]);
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("copied    2"), "{}", said(&output));
-    let serve = other.serve();
-    let served = other.start(serve).await;
-    for share in &made {
-        served.sign(share).await.unwrap();
-    }
-    served.stop();
-
-    // The same directory, mounted, is a store.
-    let store = format!("kind = \"directory\"\npath = {out:?}");
-    let mounted = Home::new("test", LOCAL, &store);
-    fs::copy(home.path("kek/kek"), mounted.path("kek/kek")).unwrap();
-    let serve = mounted.serve();
-    let served = mounted.start(serve).await;
-    for share in &made {
-        served.sign(share).await.unwrap();
-    }
-    assert_eq!(served.metric("audit_uncounted"), Some(0));
-    let log = served.stop_keeping().log();
-    assert!(!log.contains("not counted"), "{log}");
 }
 
 /// A backup holds every record of the environment, as it is; another run adds what is new.
@@ -192,74 +144,6 @@ async fn nothing_that_differs_is_written_over_unasked() {
         assert_eq!(found, *row);
     }
     assert_eq!(find(&wallet), another);
-}
-
-/// A directory with one file that is not what it says is restored not at all.
-#[tokio::test]
-async fn restore_checks_every_file_before_it_writes_one() {
-    let (home, target) = sqlite();
-    let out = home.path("backup");
-    let good = record("wallet", Algorithm::Ed25519);
-    let bad = record("wallet", Algorithm::EcdsaSecp256k1);
-    let next = successor(&bad);
-    type Change = fn(&mut ShareRecord);
-    let changes: [(&str, Change); 11] = [
-        ("bound to another wallet_id", |row| {
-            row.description.identity.wallet = "another".parse().unwrap();
-        }),
-        ("bound to another record_version", |row| {
-            row.description.identity.version = 7.try_into().unwrap();
-        }),
-        ("bound to another account_address", |row| row.description.identity.address = None),
-        ("bound to another algorithm", |row| {
-            let other = record("wallet", Algorithm::EcdsaP256).description;
-            row.description.identity.algorithm = Algorithm::EcdsaP256;
-            row.description.public_key = other.public_key;
-        }),
-        ("bound to another binding", |row| {
-            row.description.identity.binding = Binding::Declared;
-        }),
-        ("bound to another environment", |row| {
-            row.description.identity.environment = "elsewhere".parse().unwrap();
-        }),
-        ("bound to another kek", |row| {
-            row.description.kek = super::records::kek("another");
-        }),
-        ("the envelope ends inside its", |row| row.envelope.truncate(row.envelope.len() - 1)),
-        ("bytes follow the sealed share", |row| row.envelope.push(0)),
-        ("not an envelope", |row| row.envelope[0] ^= 1),
-        ("belongs to the environment \"elsewhere\"", |row| {
-            *row = super::records::elsewhere();
-        }),
-    ];
-    for (expected, change) in changes {
-        let backup = Backup::open(&out).unwrap();
-        backup.put(&good, None).await.unwrap();
-        let mut row = bad.clone();
-        change(&mut row);
-        backup.put(&row, None).await.unwrap();
-        let output = restore(&home, &out, &[]);
-        assert_eq!(output.status.code(), Some(1), "{expected}: {}", said(&output));
-        assert!(said(&output).contains(expected), "{expected}: {}", said(&output));
-        assert!(said(&output).contains("nothing was written"), "{}", said(&output));
-        assert_eq!(all(&target).await, []);
-        fs::remove_dir_all(&out).unwrap();
-    }
-    // The id, which is the file's name, too.
-    let backup = Backup::open(&out).unwrap();
-    backup.put(&good, None).await.unwrap();
-    let mut row = next.clone();
-    row.description.identity.share =
-        record("wallet", Algorithm::Ed25519).description.identity.share;
-    backup.put(&row, None).await.unwrap();
-    let output = restore(&home, &out, &[]);
-    assert!(said(&output).contains("bound to another id"), "{}", said(&output));
-    let file = out.join(format!("{}.json", row.description.identity.share));
-    fs::write(file, "{").unwrap();
-    let output = restore(&home, &out, &[]);
-    assert!(said(&output).contains("no record in JSON"), "{}", said(&output));
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(all(&target).await, []);
 }
 
 /// Neither a read-only store nor another environment is written to.

@@ -29,7 +29,6 @@ use crate::support::{
     https::{HttpsServer, Reply},
     permits,
     pki::Authority,
-    served::{Home, LOCAL, records, server, vault as transit},
     vault::{Tenant, VaultServer},
 };
 
@@ -47,6 +46,7 @@ async fn fetch(store: &dyn ShareStore, record: &ShareRecord) -> Option<ShareReco
     store.fetch(permit.opening()).await.unwrap()
 }
 
+/// A tenant of the shared Vault with an engine of its own, where there is a Vault.
 macro_rules! tenant {
     ($vault:ident, $tenant:ident) => {
         let Some($vault) = VaultServer::shared().await else {
@@ -56,6 +56,8 @@ macro_rules! tenant {
         $tenant.mount_kv().await;
     };
 }
+
+pub(super) use tenant;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn vault_kv_conforms() {
@@ -317,52 +319,4 @@ async fn a_write_whose_answer_is_lost_is_its_own() {
         assert_eq!(put, if is_ours { Ok(Revision::FIRST) } else { Err(StoreErrorKind::Exists) });
         assert_eq!(fetch(&store, &row).await, Some(row));
     }
-}
-
-/// Custody makes a share whose record is in Vault, another process signs with it, and
-/// neither has a right that it does not need.
-#[tokio::test(flavor = "multi_thread")]
-async fn enclaves_share_the_records_in_vault() {
-    tenant!(_vault, tenant);
-    let environment = tenant.environment();
-    let mut settings = tenant.settings();
-    let writer = tenant.records(Access::Write, environment).await;
-    let [store, login] = records(&writer);
-    let kms = transit(&settings, &settings.ca_file) + &login;
-    let home = Home::new(environment.as_str(), &kms, &store);
-    let serve = home.serve();
-    let custody = home.start(serve).await;
-    let share = custody.generate().await;
-    custody.sign(&share).await.unwrap();
-
-    settings.custodian = None;
-    let reader = tenant.records(Access::Read, environment).await;
-    let [store, login] = records(&reader);
-    let kms = transit(&settings, &settings.ca_file) + &login;
-    let home = Home::new(environment.as_str(), &kms, &store);
-    let serve = home.serve();
-    let signer = home.start(serve).await;
-    signer.sign(&share).await.unwrap();
-    assert_eq!(signer.metric("audit_uncounted"), Some(0));
-    for served in [custody, signer] {
-        let log = served.stop_keeping().log();
-        for told in ["hvs.", "not revoked", "did not revoke", "not counted"] {
-            assert!(!log.contains(told), "{log}");
-        }
-    }
-}
-
-/// A KEK in a file and records in Vault: [vault] is there for the store alone.
-#[tokio::test(flavor = "multi_thread")]
-async fn records_in_vault_need_no_key_in_it() {
-    tenant!(_vault, tenant);
-    let settings = tenant.records(Access::Write, tenant.environment()).await;
-    let [store, login] = records(&settings);
-    let kms = [LOCAL, &server(&settings.server), &login].concat();
-    let home = Home::new(tenant.environment().as_str(), &kms, &store);
-    let serve = home.serve();
-    let served = home.start(serve).await;
-    let share = served.generate().await;
-    served.sign(&share).await.unwrap();
-    served.stop();
 }

@@ -1,31 +1,25 @@
 //! `countersign share copy`, `backup` and `restore`: processes of their own, which move
 //! envelopes from store to store. They speak to no KMS and to no enclave.
 
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+mod report;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde::Serialize;
 
+use self::report::Report;
 use crate::{
     app,
-    cli::{block_on_threads, failure::Failure},
+    cli::{block_on, failure::Failure},
     config::Config,
     envelope::KekRef,
     harden::harden,
-    key::ShareId,
     store::{
         ShareStore, StoreError,
         directory::{Backup, Directory},
     },
-    transfer::{Differing, Fate, Source, Transfer, Unfit},
+    transfer::{Differing, Fate, Source, Transfer},
 };
-
-/// How often the work says how far it is.
-const PROGRESS: Duration = Duration::from_secs(2);
 
 #[derive(Subcommand)]
 pub enum Move {
@@ -100,32 +94,10 @@ enum DifferingName {
     Replace,
 }
 
-/// What was done, in numbers.
-#[derive(Default, Serialize)]
-struct Tally {
-    copied: u64,
-    there_already: u64,
-    replaced: u64,
-    kept: u64,
-    differing: u64,
-    unfit: u64,
-    gone: u64,
-    dry_run: bool,
-}
-
-/// A record that somebody may want to look at.
-#[derive(Serialize)]
-struct Told {
-    share_id: String,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    what: String,
-}
-
 impl Move {
     pub fn run(self) -> Result<(), Failure> {
         harden()?;
-        block_on_threads(1, async {
+        block_on(async {
             match self {
                 Self::Copy { from, to, how } => {
                     let (from, to) = (Config::load(&from)?, Config::load(&to)?);
@@ -190,15 +162,16 @@ async fn transfer(
     let whole = matches!(source, Source::Directory(_));
     let (environment, dry_run) = (&config.environment, how.dry_run);
     let transfer = Transfer { source, target, environment, differing, dry_run };
-    let mut report = Report::new(how);
+    let mut report = Report::new(how.dry_run, how.json);
     if whole {
         let mut unfit = 0;
         let checked = transfer.check(|share, why| {
             unfit += 1;
-            report.unfit(share, &why);
+            report.tell(share, &Fate::Unfit(why));
         });
         checked.await.map_err(failed)?;
         if unfit > 0 {
+            report.end()?;
             let nothing = "nothing was written: move these files away to restore the others";
             return Err(Failure::new(format!("{unfit} records are unfit; {nothing}")));
         }
@@ -217,102 +190,6 @@ async fn transfer(
     }
     done?;
     report.failure().map_or(Ok(()), Err)
-}
-
-/// What is printed: records on standard output, progress on standard error.
-struct Report {
-    tally: Tally,
-    json: bool,
-    told: Instant,
-    failed: io::Result<()>,
-}
-
-impl Report {
-    fn new(how: &How) -> Self {
-        let tally = Tally { dry_run: how.dry_run, ..Tally::default() };
-        Self { tally, json: how.json, told: Instant::now(), failed: Ok(()) }
-    }
-
-    fn tell(&mut self, share: ShareId, fate: &Fate) {
-        let tally = &mut self.tally;
-        let (count, line) = match fate {
-            Fate::Copied => (&mut tally.copied, None),
-            Fate::There => (&mut tally.there_already, None),
-            Fate::Gone => (&mut tally.gone, None),
-            Fate::Replaced(what) => (&mut tally.replaced, Some(("replaced", what.join(", ")))),
-            Fate::Kept(what) => (&mut tally.kept, Some(("kept", what.join(", ")))),
-            Fate::Differs(what) => (&mut tally.differing, Some(("differs", what.join(", ")))),
-            Fate::Unfit(why) => (&mut tally.unfit, Some(("unfit", why.to_string()))),
-        };
-        *count += 1;
-        if let Some((outcome, what)) = line {
-            self.line(share, outcome, what);
-        }
-        if self.told.elapsed() >= PROGRESS {
-            self.told = Instant::now();
-            eprintln!("{} records so far", self.tally.all());
-        }
-    }
-
-    fn unfit(&mut self, share: ShareId, why: &Unfit) {
-        self.tally.unfit += 1;
-        self.line(share, "unfit", why.to_string());
-    }
-
-    fn line(&mut self, share: ShareId, outcome: &'static str, what: String) {
-        let mut out = io::stdout();
-        let told = Told { share_id: share.to_string(), outcome, what };
-        let written = match (self.json, serde_json::to_string(&told)) {
-            (true, Ok(json)) => writeln!(out, "{json}"),
-            _ => writeln!(out, "{}  {outcome}: {}", told.share_id, told.what),
-        };
-        if self.failed.is_ok() {
-            self.failed = written;
-        }
-    }
-
-    fn end(&mut self) -> Result<(), Failure> {
-        std::mem::replace(&mut self.failed, Ok(()))?;
-        let mut out = io::stdout();
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string(&self.tally)?)?;
-            return Ok(());
-        }
-        let Tally { copied, there_already, replaced, kept, differing, unfit, gone, dry_run } =
-            &self.tally;
-        let would = if *dry_run { "would be " } else { "" };
-        writeln!(out, "{would}copied    {copied}\nthere already      {there_already}")?;
-        for (what, count) in [
-            ("replaced", replaced),
-            ("kept as they were", kept),
-            ("differing", differing),
-            ("unfit", unfit),
-            ("gone meanwhile", gone),
-        ] {
-            if *count > 0 {
-                writeln!(out, "{what:17}  {count}")?;
-            }
-        }
-        Ok(())
-    }
-
-    fn failure(&self) -> Option<Failure> {
-        let Tally { differing, unfit, .. } = self.tally;
-        (differing + unfit > 0).then(|| {
-            Failure::new(format!(
-                "{differing} records differ and {unfit} are unfit: these were not written. \
-                 --differing says what becomes of those that differ"
-            ))
-        })
-    }
-}
-
-impl Tally {
-    fn all(&self) -> u64 {
-        let Self { copied, there_already, replaced, kept, differing, unfit, gone, dry_run: _ } =
-            self;
-        copied + there_already + replaced + kept + differing + unfit + gone
-    }
 }
 
 fn store(error: StoreError) -> Failure {

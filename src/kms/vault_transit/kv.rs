@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     KmsError, Login, Server, SettingsError,
     answer::Answer,
+    breaker::Breaker,
     names,
     retry::Retries,
     session::Session,
@@ -32,6 +33,7 @@ pub(crate) struct Kv {
     transport: Arc<Transport>,
     session: Session,
     retries: Retries,
+    breaker: Breaker,
 }
 
 /// What Vault said.
@@ -59,7 +61,8 @@ impl Kv {
         login.mount().map(names::login_mount).transpose()?;
         let transport = Arc::new(Transport::new(server)?);
         let session = Session::begin("store", login, Arc::clone(&transport));
-        Ok(Self { transport, session, retries: Retries::default() })
+        let (retries, breaker) = (Retries::default(), Breaker::default());
+        Ok(Self { transport, session, retries, breaker })
     }
 
     pub(crate) async fn read(&self, path: &str) -> Result<Said, KmsError> {
@@ -100,7 +103,9 @@ impl Kv {
         path: &str,
         body: Bytes,
     ) -> Result<Said, KmsError> {
-        let deadline = Instant::now() + WITHIN;
+        let started = Instant::now();
+        let deadline = started + WITHIN;
+        self.breaker.admit(started)?;
         let attempt = |token: Arc<Token>| {
             let body = body.clone();
             async move {
@@ -108,8 +113,9 @@ impl Kv {
                 self.transport.send(&request, deadline).await
             }
         };
-        let answer = self.retries.run(&self.session, deadline, attempt).await?;
-        Ok(Said::of(answer))
+        let answer = self.retries.run(&self.session, deadline, attempt).await;
+        self.breaker.record(answer.as_ref().err(), started, Instant::now());
+        Ok(Said::of(answer?))
     }
 }
 
