@@ -214,6 +214,19 @@ impl Capabilities {
     }
 }
 
+/// Leaves a share out whose record is none, and says so.
+fn readable(
+    described: Result<Option<ShareDescription>, StoreError>,
+) -> Result<Option<ShareDescription>, StoreError> {
+    match described {
+        Err(error) if error.kind == StoreErrorKind::Corrupt => {
+            tracing::warn!(%error, "A record cannot be read");
+            Ok(None)
+        }
+        described => described,
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.kind, self.detail)

@@ -25,7 +25,7 @@ use uuid::Uuid;
 pub use self::backup::Backup;
 use self::files::{Files, within};
 use super::{
-    Capabilities, ShareStore, ShareUse, StoreError, StoreErrorKind, document::Document,
+    Capabilities, ShareStore, ShareUse, StoreError, StoreErrorKind, document::Document, readable,
     row::corrupt,
 };
 use crate::{
@@ -79,6 +79,17 @@ impl ShareStore for Directory {
 
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
         self.on_thread(move |files| describe(files, share)).await
+    }
+
+    /// One that is no record is left out: whoever holds it has nothing to hold on to, and the
+    /// others are not its trouble.
+    async fn describe_all(&self, shares: &[ShareId]) -> Result<Vec<ShareDescription>, StoreError> {
+        let shares = shares.to_vec();
+        self.on_thread(move |files| {
+            let described = shares.into_iter().map(|share| readable(describe(files, share)));
+            described.filter_map(Result::transpose).collect()
+        })
+        .await
     }
 
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {

@@ -20,13 +20,14 @@ mod secret;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future::ready, stream};
 use uuid::Uuid;
 
 use self::{engine::Engine, secret::Found};
 use super::{
     Capabilities, ShareStore, ShareUse, StoreError, StoreErrorKind,
     document::Document,
+    readable,
     row::{conflict, exists, require_size},
 };
 use crate::{
@@ -101,6 +102,14 @@ impl ShareStore for VaultKv {
 
     async fn describe(&self, share: ShareId) -> Result<Option<ShareDescription>, StoreError> {
         Ok(self.found(share).await?.map(Found::into_description))
+    }
+
+    /// One that is no record is left out: whoever holds it has nothing to hold on to, and the
+    /// others are not its trouble.
+    async fn describe_all(&self, shares: &[ShareId]) -> Result<Vec<ShareDescription>, StoreError> {
+        let described = stream::iter(shares.to_vec()).map(|share| self.describe(share));
+        let described = described.buffer_unordered(AT_ONCE).map(readable);
+        described.filter_map(|found| ready(found.transpose())).try_collect().await
     }
 
     async fn fetch(&self, opening: Opening<'_>) -> Result<Option<ShareRecord>, StoreError> {

@@ -278,6 +278,11 @@ async fn pages_are_ordered_and_complete(store: &dyn ShareStore, writer: &dyn Sha
     let unknown = "pages-3".parse().unwrap();
     assert_eq!(store.list(&environment, Some(&unknown), None, 100).await, Ok(Vec::new()));
 
+    let some: Vec<_> = (0..3).filter_map(share).chain([ShareId::random()]).collect();
+    let mut described = store.describe_all(&some).await.unwrap();
+    described.sort_by_key(|description| description.identity.share);
+    assert_eq!(described, expected[..3]);
+
     let elsewhere = "elsewhere".parse().unwrap();
     assert_eq!(store.list(&elsewhere, None, None, 100).await, Ok(Vec::new()));
     let all = store.list(&environment, None, None, 1000).await.unwrap();

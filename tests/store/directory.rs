@@ -106,8 +106,10 @@ async fn a_bad_file_is_one_shares_trouble() {
         assert!(!error.detail.contains("sesame"), "{error}");
         let listed = store.list(&environment(), None, None, 10).await.unwrap_err();
         assert_eq!(listed, error);
-        let share = good.description.identity.share;
-        assert_eq!(store.describe(share).await, Ok(Some(good.description.clone())));
+        let good_share = good.description.identity.share;
+        assert_eq!(store.describe(good_share).await, Ok(Some(good.description.clone())));
+        let all = store.describe_all(&[share, good_share]).await;
+        assert_eq!(all, Ok(vec![good.description.clone()]));
         store.status().await.unwrap();
     }
     // The envelope is looked at by whoever opens; that it is none is known here.

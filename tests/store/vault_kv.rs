@@ -188,6 +188,8 @@ async fn a_bad_secret_is_one_shares_trouble() {
         assert!(error.detail.contains(&share.to_string()), "{error}");
         assert!(!error.detail.contains("sesame"), "{error}");
         assert_eq!(fetch(&store, &good).await.as_ref(), Some(&good));
+        let all = store.describe_all(&[share, id(&good)]).await;
+        assert_eq!(all, Ok(vec![good.description.clone()]));
     }
     // What an operator deleted is not there, and its id is not free.
     let row = record("wallet", Algorithm::Ed25519);
