@@ -76,7 +76,7 @@ impl HeldShares {
     /// Says what this process made of a share: none where it is gone.
     pub fn changed(&self, share: ShareId, now: Option<&ShareDescription>) {
         if let Some(watched) = self.all().get(&share) {
-            watched.saw(Ok(now.cloned()));
+            watched.saw(Ok(now.cloned()), true);
         }
     }
 
@@ -103,13 +103,16 @@ impl HeldShares {
             let detail = "the share's state could not be read";
             Err(StoreError::new(StoreErrorKind::Timeout, detail))
         });
+        // Nobody writes to one that is read-only: what it says is never overtaken, and its
+        // files may be exchanged for older ones.
+        let in_order = store.capabilities().writes;
         let all = self.all();
         for share in shares {
             let said = described.as_ref().map_err(Clone::clone).map(|described| {
                 described.iter().find(|found| found.identity.share == share).cloned()
             });
             if let Some(watched) = all.get(&share) {
-                watched.saw(said);
+                watched.saw(said, in_order);
             }
         }
     }
@@ -120,8 +123,9 @@ impl HeldShares {
 }
 
 impl Watched {
-    /// Wakes those who wait only where something else is known now.
-    fn saw(&self, said: Result<Option<ShareDescription>, StoreError>) {
+    /// Wakes those who wait only where something else is known now. What is `in_order` has
+    /// revisions that only grow.
+    fn saw(&self, said: Result<Option<ShareDescription>, StoreError>, in_order: bool) {
         self.seen.send_if_modified(|seen| {
             let said = match said {
                 Ok(said) => said,
@@ -135,7 +139,7 @@ impl Watched {
             let now = match said {
                 Some(now) if now == **before => Some(Arc::clone(before)),
                 // Read before what is known already was written.
-                Some(now) if now.revision < before.revision => return false,
+                Some(now) if in_order && now.revision < before.revision => return false,
                 now => now.map(Arc::new),
             };
             let same = now.as_ref().is_some_and(|now| Arc::ptr_eq(now, before));

@@ -4,9 +4,10 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use countersign::{
-    config::Limits,
-    key::Algorithm,
+    config::{KmsConfig, Limits, StoreConfig},
+    key::{Algorithm, ShareState},
     proto::{self, use_share_request, use_share_response::Frame},
+    store::{ShareStore, directory::Backup},
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -14,6 +15,7 @@ use tonic::{Code, Request, Status, Streaming};
 
 use crate::support::{
     enclave::{Enclave, PERMISSIVE, Setup, Share, digest, frame, message},
+    permits,
     refused::{assert_invalid, assert_refused, assert_unfit},
 };
 
@@ -49,6 +51,37 @@ async fn rest(answers: &mut Answers) -> (Vec<u64>, Result<(), Status>) {
             Err(status) => return (ids, Err(status)),
         }
     }
+}
+
+/// A file that says less revisions than the one before it is no late answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_file_of_a_directory_ends_a_stream() {
+    let maker = Enclave::start().await;
+    let share = maker.share(Algorithm::Ed25519).await;
+    let (id, store) = (share.id.parse().unwrap(), &maker.signing.store);
+    for (state, revision) in [(ShareState::Disabled, 1), (ShareState::Enabled, 2)] {
+        store.set_state(id, state, revision.into()).await.unwrap();
+    }
+    let described = store.describe(id).await.unwrap().unwrap();
+    let record = store.fetch(permits::to_open(&described).opening()).await.unwrap();
+    let mut record = record.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().to_owned();
+    Backup::open(&path).unwrap().put(&record, None).await.unwrap();
+    let kek_file = maker.dir.path().join("kek");
+    let enclave = Enclave::with(Setup {
+        store: Some(StoreConfig::Directory { path }),
+        kms: Some(KmsConfig::Local { kek_file }),
+        ..Setup::default()
+    })
+    .await;
+    let (_frames, mut answers) = opened(&enclave, &share).await;
+    record.description.revision = 1.into();
+    record.description.state = ShareState::Disabled;
+    Backup::open(home.path()).unwrap().put(&record, Some(3.into())).await.unwrap();
+    let (signed, end) = rest(&mut answers).await;
+    assert_eq!(signed, [0; 0]);
+    assert_refused(&end.unwrap_err(), Code::FailedPrecondition, "SHARE_DISABLED");
 }
 
 /// Waits until every slot but the KEK's is free: the share is wiped.
