@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod local;
+mod rewrapper;
 pub mod vault_transit;
+mod versions;
 
 use std::{fmt, time::Duration};
 
@@ -17,6 +19,13 @@ use crate::{
     envelope::{KekContext, KekRef, WrappedDek},
     permitted::PermittedDek,
 };
+
+pub use rewrapper::Rewrapper;
+pub use versions::{KekVersion, KekVersions, OVERDUE};
+
+/// The most DEKs of one [`Kms::rewrap`]. OpenBao counts the texts of a request and takes
+/// 1,000 of them, of which an item has six.
+pub const BATCH_MAX: usize = 100;
 
 /// A KEK in a KMS.
 ///
@@ -46,20 +55,37 @@ pub trait Kms: Send + Sync {
         deadline: Instant,
     ) -> Result<Unwrapped, KmsError>;
 
-    /// Wraps a wrapped DEK anew under the newest version of the KEK, inside the
-    /// KMS. Under the newest version already, it may come back unchanged.
+    /// Wraps at most [`BATCH_MAX`] wrapped DEKs anew under the newest version of the
+    /// KEK, inside the KMS. Under the newest version already, one may come back
+    /// unchanged. Of each it says what became of it, in the order in which they were
+    /// given; the error of the whole is about the KMS, or about one of the DEKs where
+    /// the KMS does not say which.
     async fn rewrap(
         &self,
-        context: &KekContext,
-        wrapped: &WrappedDek,
+        deks: Vec<BoundDek>,
         deadline: Instant,
-    ) -> Result<WrappedDek, KmsError>;
+    ) -> Result<Vec<Result<WrappedDek, KmsError>>, KmsError>;
+
+    /// The versions of the KEK, for a login that may read them.
+    async fn versions(&self, deadline: Instant) -> Result<KekVersions, KmsError>;
+
+    /// Refuses to unwrap, from now on, what a version below `floor` wrapped.
+    async fn raise_floor(&self, floor: u32, deadline: Instant) -> Result<(), KmsError>;
 
     /// Whether the KMS would answer now, at the cost of at most one cheap call.
     async fn status(&self, deadline: Instant) -> Result<(), KmsError>;
 
     /// Gives back what a shutdown should not leave behind, such as tokens.
     async fn close(&self) {}
+}
+
+/// A wrapped DEK and the context that it is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundDek {
+    /// The context.
+    pub context: KekContext,
+    /// The wrapped DEK.
+    pub wrapped: WrappedDek,
 }
 
 /// An unwrapped DEK.

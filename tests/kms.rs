@@ -7,7 +7,7 @@ use countersign::{
     envelope::{KekRef, WrappedDek},
     key::Environment,
     kms::{
-        Kms, KmsErrorKind,
+        BoundDek, Kms, KmsErrorKind,
         local::{KekFileError, Local},
         vault_transit::VaultTransit,
     },
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::support::{
-    custody::{Custody, Sealed},
+    custody::{Custody, Sealed, rewrap},
     vault::{Tenant, VaultServer},
 };
 
@@ -38,6 +38,7 @@ async fn conformance(backend: &mut dyn Backend, custody: &Custody) {
     refuses_what_it_did_not_wrap(backend.kms(), custody).await;
     refuses_another_kek(backend.kms(), custody).await;
     rewraps(backend, custody).await;
+    rewraps_many(backend.kms(), custody).await;
     keeps_the_deadline(backend.kms(), custody).await;
     backend.kms().status(soon()).await.unwrap();
     backend.kms().close().await;
@@ -68,7 +69,7 @@ async fn refuses_what_it_did_not_wrap(kms: &dyn Kms, custody: &Custody) {
     let other = custody.seal(kms.kek());
     let swapped = kind(kms, custody, &other, &wrapped).await;
     assert_eq!(swapped, KmsErrorKind::Rejected, "another record's context");
-    let error = kms.rewrap(&other.context(), &wrapped, soon()).await.unwrap_err();
+    let error = rewrap(kms, other.context(), &wrapped, soon()).await.unwrap_err();
     assert_eq!(error.kind, KmsErrorKind::Rejected);
 
     for altered in alterations(&wrapped) {
@@ -114,12 +115,17 @@ async fn rewraps(backend: &mut dyn Backend, custody: &Custody) {
     let free = custody.free();
 
     let kms = backend.kms();
-    let same = kms.rewrap(&sealed.context(), &old, soon()).await.unwrap();
+    let same = rewrap(kms, sealed.context(), &old, soon()).await.unwrap();
     assert_eq!(version(&same), version(&old));
 
+    let before = kms.versions(soon()).await.unwrap();
+    assert_eq!(before.newest().unwrap().number, version(&old));
     backend.rotate().await;
     let kms = backend.kms();
-    let new = kms.rewrap(&sealed.context(), &old, soon()).await.unwrap();
+    let after = kms.versions(soon()).await.unwrap();
+    assert_eq!(after.newest().unwrap().number, version(&old) + 1);
+    assert_eq!((after.floor, after.versions.len()), (1, before.versions.len() + 1));
+    let new = rewrap(kms, sealed.context(), &old, soon()).await.unwrap();
     assert_eq!(version(&new), version(&old) + 1);
     for wrapped in [&old, &same, &new] {
         let unwrapped = custody.unwrap(kms, &sealed, wrapped, soon()).await.unwrap();
@@ -128,6 +134,33 @@ async fn rewraps(backend: &mut dyn Backend, custody: &Custody) {
     let fresh = sealed.wrap(kms, soon()).await.unwrap();
     assert_eq!(version(&fresh), version(&new));
     assert_eq!(custody.free(), free);
+}
+
+/// Of a batch each is for itself, and in its place.
+async fn rewraps_many(kms: &dyn Kms, custody: &Custody) {
+    let sealed: Vec<_> = (0..4).map(|_| custody.seal(kms.kek())).collect();
+    let mut deks = Vec::new();
+    for sealed in &sealed {
+        let wrapped = sealed.wrap(kms, soon()).await.unwrap();
+        deks.push(BoundDek { context: sealed.context(), wrapped });
+    }
+    let wrong = deks[0].context.clone();
+    deks[1].context = wrong;
+    deks[2].wrapped = WrappedDek::new(*b"none").unwrap();
+    let rewrapped = kms.rewrap(deks, soon()).await.unwrap();
+    assert_eq!(rewrapped.len(), 4);
+    for (place, rewrapped) in rewrapped.iter().enumerate() {
+        match (place, rewrapped) {
+            (1 | 2, Err(error)) => assert_eq!(error.kind, KmsErrorKind::Rejected),
+            (0 | 3, Ok(wrapped)) => {
+                let sealed = &sealed[place];
+                let unwrapped = custody.unwrap(kms, sealed, wrapped, soon()).await.unwrap();
+                assert!(sealed.is_dek(&unwrapped));
+            }
+            (_, other) => panic!("{place}: {other:?}"),
+        }
+    }
+    assert_eq!(kms.rewrap(Vec::new(), soon()).await, Ok(Vec::new()));
 }
 
 async fn keeps_the_deadline(kms: &dyn Kms, custody: &Custody) {
@@ -140,7 +173,7 @@ async fn keeps_the_deadline(kms: &dyn Kms, custody: &Custody) {
     assert_eq!(custody.free(), free);
     let error = sealed.wrap(kms, past).await.unwrap_err();
     assert_eq!(error.kind, KmsErrorKind::Timeout);
-    let error = kms.rewrap(&sealed.context(), &wrapped, past).await;
+    let error = rewrap(kms, sealed.context(), &wrapped, past).await;
     assert_eq!(error.unwrap_err().kind, KmsErrorKind::Timeout);
     let error = kms.status(past).await.unwrap_err();
     assert_eq!(error.kind, KmsErrorKind::Timeout);

@@ -23,7 +23,7 @@ use countersign::{
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
-    custody::{Custody, Sealed},
+    custody::{Custody, Sealed, rewrap},
     vault::{Tenant, VaultServer},
 };
 
@@ -80,8 +80,7 @@ impl Record {
     }
 
     async fn rewrap(&self, kms: &VaultTransit) -> Result<WrappedDek, KmsError> {
-        let context = self.sealed.context();
-        kms.rewrap(&context, &self.wrapped, soon()).await
+        rewrap(kms, self.sealed.context(), &self.wrapped, soon()).await
     }
 
     /// Unwraps, and has to get the record's DEK.

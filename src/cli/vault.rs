@@ -42,6 +42,9 @@ pub struct Policy {
     /// The path in it, for the roles of the store
     #[arg(long, value_name = "PATH", default_value = "countersign", value_parser = secret_path)]
     store_prefix: String,
+    /// With the right to raise the key's floor (`rotation floor`); for the rotator
+    #[arg(long)]
+    floor: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -61,7 +64,10 @@ enum RoleName {
 impl Vault {
     pub fn run(self) -> Result<(), Failure> {
         let Self::Policy(policy) = self;
-        let Policy { role, environment, mount, key, store_mount, store_prefix } = policy;
+        let Policy { role, environment, mount, key, store_mount, store_prefix, floor } = policy;
+        if floor && !matches!(role, RoleName::Rotator) {
+            return Err(Failure::new("--floor is for the role rotator"));
+        }
         let of_store =
             |access| vault_kv::policy::hcl(access, &store_mount, &store_prefix, &environment);
         let role = match role {
@@ -77,7 +83,11 @@ impl Vault {
                 "the key {key} must end with \"-{environment}\": one key per environment"
             )));
         }
-        print(&policy::hcl(role, &mount, &key, &environment))
+        let mut hcl = policy::hcl(role, &mount, &key, &environment);
+        if floor {
+            hcl.push_str(&policy::floor_hcl(&mount, &key));
+        }
+        print(&hcl)
     }
 }
 

@@ -19,7 +19,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::{Kms, KmsError, KmsErrorKind, Unwrapped, require_kek};
+use super::{
+    BoundDek, KekVersion, KekVersions, Kms, KmsError, KmsErrorKind, Unwrapped, require_kek,
+};
 use crate::{
     enclave::{DEK_LEN, Dek, EnclaveError, SecretPool, Slot},
     envelope::{KekContext, KekRef, Nonce, TAG_LEN, WrappedDek},
@@ -150,14 +152,29 @@ impl Kms for Local {
 
     async fn rewrap(
         &self,
-        context: &KekContext,
-        wrapped: &WrappedDek,
+        deks: Vec<BoundDek>,
         deadline: Instant,
-    ) -> Result<WrappedDek, KmsError> {
+    ) -> Result<Vec<Result<WrappedDek, KmsError>>, KmsError> {
         in_time(deadline)?;
-        let slot = self.pool.take(DEK_LEN)?;
-        let dek = self.open_dek(context, wrapped, slot)?;
-        self.wrap(context, dek, deadline).await
+        let rewrap = |BoundDek { context, wrapped }: &_| {
+            let slot = self.pool.take(DEK_LEN)?;
+            let dek = self.open_dek(context, wrapped, slot)?;
+            encode(self.versions.len(), &self.wrap_dek(context, &dek)?)
+        };
+        Ok(deks.iter().map(rewrap).collect())
+    }
+
+    /// The file says nothing of when its versions were made.
+    async fn versions(&self, deadline: Instant) -> Result<KekVersions, KmsError> {
+        in_time(deadline)?;
+        let numbers = 1..=u32::try_from(self.versions.len()).unwrap_or(u32::MAX);
+        let versions = numbers.map(|number| KekVersion { number, created: None });
+        Ok(KekVersions { floor: 1, versions: versions.collect() })
+    }
+
+    async fn raise_floor(&self, _: u32, _: Instant) -> Result<(), KmsError> {
+        let detail = "a KEK in a file has no floor";
+        Err(KmsError::new(KmsErrorKind::Denied, detail))
     }
 
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {

@@ -16,8 +16,9 @@
 //! - The thread's heap is fixed, and a process that overflows it is ended. So
 //!   everything on it has a bound: jobs, connections, what a server may send at a
 //!   time, an answer, a token, a credential.
-//! - The record is bound by the derivation `context`, one item a request, so
-//!   that a Vault policy can pin it ([`policy::hcl`]).
+//! - The record is bound by the derivation `context`: one item a request, so that a
+//!   Vault policy can pin it ([`policy::hcl`]), but for `rewrap`, which tells nothing
+//!   and takes many.
 //! - Each role has a login of its own; a role without one has no rights here.
 //! - A redirect is never followed: the token goes to configured addresses only.
 //! - Nothing that the server says in an answer is put into an error or a log: it
@@ -27,9 +28,11 @@
 mod allowance;
 mod answer;
 mod authority;
+mod batch;
 mod breaker;
 mod connection;
 mod failover;
+mod key;
 pub(crate) mod kv;
 mod login;
 pub(crate) mod names;
@@ -49,7 +52,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Kms, KmsError, KmsErrorKind, Unwrapped, require_kek};
+use super::{
+    BATCH_MAX, BoundDek, KekVersion, KekVersions, Kms, KmsError, KmsErrorKind, Unwrapped,
+    require_kek,
+};
 use crate::{
     enclave::{Dek, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
@@ -68,6 +74,9 @@ const CALLS: usize = connection::CONNECTIONS;
 /// The most checks of readiness. They wait for a connection as the calls do, and not
 /// behind those that wait for room on the thread.
 const CHECKS: usize = 2;
+/// The most batches and questions about the key: their answers are larger, and nothing
+/// that a caller waits for is among them.
+const REWRAPS: usize = 1;
 /// How long a shutdown takes at most: the tokens are revoked within two seconds,
 /// or a check that has no end is in the way.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
@@ -89,6 +98,7 @@ pub struct VaultTransit {
     thread: Thread<Vault>,
     calls: Room,
     checks: Room,
+    rewraps: Room,
 }
 
 // === impl Role ===
@@ -120,8 +130,10 @@ impl VaultTransit {
         let kek = settings.check()?;
         let vault = LoggedOut::new(kek.clone(), settings)?;
         let (calls, checks) = (Room::for_jobs(CALLS), Room::for_jobs(CHECKS));
-        let thread = Thread::start("vault", &[&calls, &checks], || vault.log_in())?;
-        Ok(Self { kek, thread, calls, checks })
+        let rewraps = Room::for_jobs(REWRAPS);
+        let rooms = [&calls, &checks, &rewraps];
+        let thread = Thread::start("vault", &rooms, || vault.log_in())?;
+        Ok(Self { kek, thread, calls, checks, rewraps })
     }
 }
 
@@ -163,16 +175,23 @@ impl Kms for VaultTransit {
 
     async fn rewrap(
         &self,
-        context: &KekContext,
-        wrapped: &WrappedDek,
+        deks: Vec<BoundDek>,
         deadline: Instant,
-    ) -> Result<WrappedDek, KmsError> {
-        let (context, wrapped) = (context.clone(), wrapped.clone());
-        let work = move |vault: Arc<Vault>| async move {
-            vault.rewrap(&context, &wrapped, deadline).await
-        };
-        let wrapped = self.thread.run(&self.calls, deadline, work).await?;
-        Ok(wrapped.clone())
+    ) -> Result<Vec<Result<WrappedDek, KmsError>>, KmsError> {
+        let work = move |vault: Arc<Vault>| async move { vault.rewrap(&deks, deadline).await };
+        let rewrapped = self.thread.run(&self.rewraps, deadline, work).await?;
+        Ok(rewrapped.clone())
+    }
+
+    async fn versions(&self, deadline: Instant) -> Result<KekVersions, KmsError> {
+        let work = move |vault: Arc<Vault>| async move { vault.versions(deadline).await };
+        let versions = self.thread.run(&self.rewraps, deadline, work).await?;
+        Ok(versions.clone())
+    }
+
+    async fn raise_floor(&self, floor: u32, deadline: Instant) -> Result<(), KmsError> {
+        let work = move |vault: Arc<Vault>| async move { vault.raise_floor(floor, deadline).await };
+        self.thread.run(&self.rewraps, deadline, work).await
     }
 
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {

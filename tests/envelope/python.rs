@@ -12,7 +12,7 @@ use countersign::{
 use serde_json::{Value, json};
 
 use super::bench::{Bench, payload, signing, soon};
-use crate::support::python;
+use crate::support::{custody, python};
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/envelope.json");
 
@@ -107,7 +107,7 @@ async fn seal(
 async fn rewrap(kms: &Local, record: &ShareRecord) -> ShareRecord {
     let old = Envelope::decode(&record.envelope).unwrap();
     let context = KekContext::of(&old.header().identity);
-    let wrapped = kms.rewrap(&context, old.wrapped_dek(), soon()).await.unwrap();
+    let wrapped = custody::rewrap(kms, context, old.wrapped_dek(), soon()).await.unwrap();
     assert!(wrapped.as_bytes().starts_with(b"local:v2:"));
     let envelope = Envelope::new(old.header().clone(), wrapped, old.sealed().clone());
     ShareRecord { envelope: envelope.encode(), ..record.clone() }

@@ -9,7 +9,7 @@ use countersign::{
     enclave::{DEK_LEN, Dek, Enclave, EnclaveError, Generated, Slot},
     envelope::{Envelope, Header, Identity, KekContext, KekRef, WrappedDek},
     key::{Algorithm, Binding, Environment, RecordVersion, ShareId},
-    kms::{Kms, KmsError, Unwrapped},
+    kms::{BoundDek, Kms, KmsError, Unwrapped},
     memory::{Budget, Level},
     payload::Payload,
     permitted::PermittedEnvelope,
@@ -173,6 +173,19 @@ impl Sealed {
         read.unwrap();
         bytes
     }
+}
+
+/// Rewraps one DEK.
+pub async fn rewrap(
+    kms: &dyn Kms,
+    context: KekContext,
+    wrapped: &WrappedDek,
+    deadline: Instant,
+) -> Result<WrappedDek, KmsError> {
+    let dek = BoundDek { context, wrapped: wrapped.clone() };
+    let mut rewrapped = kms.rewrap(vec![dek], deadline).await?;
+    assert_eq!(rewrapped.len(), 1);
+    rewrapped.remove(0)
 }
 
 /// For use in secret memory, which nothing but an error leaves.

@@ -22,7 +22,7 @@ use countersign::{
     envelope::{KekContext, KekRef, WrappedDek},
     grpc::Credentials,
     key::{Algorithm, Environment, PublicKey, Revision, ShareId, ShareState, WalletId},
-    kms::{Kms, KmsError, Unwrapped},
+    kms::{BoundDek, KekVersions, Kms, KmsError, Unwrapped},
     permitted::PermittedDek,
     policy::{Opening, Tags, amount::AmountLimits},
     proto::{
@@ -474,11 +474,18 @@ impl Kms for CountedKms {
 
     async fn rewrap(
         &self,
-        context: &KekContext,
-        wrapped: &WrappedDek,
+        deks: Vec<BoundDek>,
         deadline: Instant,
-    ) -> Result<WrappedDek, KmsError> {
-        self.0.rewrap(context, wrapped, deadline).await
+    ) -> Result<Vec<Result<WrappedDek, KmsError>>, KmsError> {
+        self.0.rewrap(deks, deadline).await
+    }
+
+    async fn versions(&self, deadline: Instant) -> Result<KekVersions, KmsError> {
+        self.0.versions(deadline).await
+    }
+
+    async fn raise_floor(&self, floor: u32, deadline: Instant) -> Result<(), KmsError> {
+        self.0.raise_floor(floor, deadline).await
     }
 
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {

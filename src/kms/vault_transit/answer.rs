@@ -135,6 +135,12 @@ impl Said {
     }
 }
 
+/// What the error of one item of a batch means.
+pub(super) fn refused_item(operation: &str, message: String) -> KmsError {
+    let said = Said::of_messages(&[message]);
+    Failure::from_status(operation, StatusCode::BAD_REQUEST, None, said).error
+}
+
 /// What `sys/health` means. With `standbyok` a standby is as good as the active
 /// node, since it forwards; whatever is not, gives way to the next address.
 pub(super) fn from_health(status: StatusCode) -> Failure {

@@ -1,7 +1,5 @@
 //! The Vault policies of the three roles: what each needs and nothing else.
 
-use std::fmt::Write;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::Role;
@@ -9,37 +7,94 @@ use crate::{envelope::KekContext, key::Environment};
 
 /// The least-privilege policy of a role, as HCL to give to `vault policy write`.
 ///
-/// Each operation is pinned to single items whose `context` begins as those of
-/// the environment do. `batch_input` is denied by not being allowed: with it, a
-/// request could carry contexts that Vault does not check.
+/// `decrypt` and `encrypt` are pinned to single items whose `context` begins as those of
+/// the environment do; `batch_input` is denied there by not being allowed: with it, a
+/// request could carry contexts that Vault does not check. `rewrap` takes batches alone:
+/// it tells no plaintext, and with a wrong context it fails.
 pub fn hcl(role: Role, mount: &str, key: &str, environment: &Environment) -> String {
-    let prefix = KekContext::prefix(environment);
-    let context = STANDARD.encode(&prefix);
-    let (operation, input, value, purpose) = match role {
-        Role::Signer => (
-            "decrypt",
-            "ciphertext",
-            r#"["vault:v*"]"#,
-            "unwraps the DEK of one record at a time; cannot wrap, rewrap or read the key",
-        ),
-        Role::Custodian => (
-            "encrypt",
-            "plaintext",
-            "[]",
-            "wraps the DEK of a new record; cannot unwrap, and cannot create a key (no \"create\")",
-        ),
-        Role::Rotator => (
-            "rewrap",
-            "ciphertext",
-            r#"["vault:v*"]"#,
-            "moves wrapped DEKs to the newest version of the key; never sees a plaintext",
+    let name = role.as_str();
+    let purpose = match role {
+        Role::Signer => {
+            "unwraps the DEK of one record at a time, and reads how old the key's versions are; \
+             cannot wrap or rewrap"
+        }
+        Role::Custodian => {
+            "wraps the DEK of a new record; cannot unwrap, and cannot create a key (no \"create\")"
+        }
+        Role::Rotator => {
+            "moves wrapped DEKs to the newest version of the key; never sees a plaintext"
+        }
+    };
+    let operation = match role {
+        Role::Signer => single("decrypt", "ciphertext", r#"["vault:v*"]"#, mount, key, environment),
+        Role::Custodian => single("encrypt", "plaintext", "[]", mount, key, environment),
+        Role::Rotator => format!(
+            r#"path "{mount}/rewrap/{key}" {{
+  capabilities        = ["update"]
+  required_parameters = ["batch_input"]
+  allowed_parameters  = {{
+    "batch_input" = []
+  }}
+}}
+"#
         ),
     };
-    let role = role.as_str();
-    let mut hcl = format!(
-        r#"# countersign, environment "{environment}", role "{role}":
+    let versions = match role {
+        Role::Custodian => String::new(),
+        Role::Signer | Role::Rotator => format!(
+            r#"
+# Which versions there are and when each was made; nothing of the key itself.
+path "{mount}/keys/{key}" {{
+  capabilities = ["read"]
+}}
+"#
+        ),
+    };
+    format!(
+        r#"# countersign, environment "{environment}", role "{name}":
 # {purpose}.
-#
+{operation}{versions}
+# Its own token, nobody else's: for roles without Vault's default policy.
+path "auth/token/renew-self" {{
+  capabilities = ["update"]
+}}
+path "auth/token/revoke-self" {{
+  capabilities = ["update"]
+}}
+"#
+    )
+}
+
+/// What raising the floor takes besides the rotator's rights: for the login of who does
+/// that, and not for one that rewraps every day.
+pub fn floor_hcl(mount: &str, key: &str) -> String {
+    format!(
+        r#"
+# The lowest version that still unwraps; nothing else of the key's configuration.
+path "{mount}/keys/{key}/config" {{
+  capabilities        = ["update"]
+  required_parameters = ["min_decryption_version"]
+  allowed_parameters  = {{
+    "min_decryption_version" = []
+  }}
+}}
+"#
+    )
+}
+
+/// An operation on single items of the environment.
+fn single(
+    operation: &str,
+    input: &str,
+    value: &str,
+    mount: &str,
+    key: &str,
+    environment: &Environment,
+) -> String {
+    let prefix = KekContext::prefix(environment);
+    let context = STANDARD.encode(&prefix);
+    format!(
+        r#"#
 # The context of every record of the environment begins with "{prefix}",
 # which is "{context}" in base64.
 path "{mount}/{operation}/{key}" {{
@@ -51,31 +106,7 @@ path "{mount}/{operation}/{key}" {{
   }}
 }}
 "#
-    );
-    if role == Role::Rotator.as_str() {
-        // Writing to a string cannot fail.
-        let _ = write!(
-            hcl,
-            r#"
-# Which version is the newest.
-path "{mount}/keys/{key}" {{
-  capabilities = ["read"]
-}}
-"#
-        );
-    }
-    hcl.push_str(
-        r#"
-# Its own token, nobody else's: for roles without Vault's default policy.
-path "auth/token/renew-self" {
-  capabilities = ["update"]
-}
-path "auth/token/revoke-self" {
-  capabilities = ["update"]
-}
-"#,
-    );
-    hcl
+    )
 }
 
 #[cfg(test)]

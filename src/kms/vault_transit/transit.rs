@@ -61,8 +61,7 @@ fn push_base64(body: &mut Vec<u8>, bytes: &[u8]) {
     debug_assert!(encoded.is_ok());
 }
 
-/// `{"ciphertext":…,"context":…}` for `decrypt` and `rewrap`, which take the
-/// same.
+/// `{"ciphertext":…,"context":…}` for `decrypt`.
 ///
 /// # Errors
 /// The wrapped DEK is not of Vault's form. It is not sent, and so needs no
@@ -71,6 +70,11 @@ pub(super) fn ciphertext_body(
     context: &KekContext,
     wrapped: &WrappedDek,
 ) -> Result<Bytes, KmsError> {
+    Ok(item(context, wrapped)?.into())
+}
+
+/// The same as a text, which may be one of many.
+pub(super) fn item(context: &KekContext, wrapped: &WrappedDek) -> Result<String, KmsError> {
     let ciphertext = std::str::from_utf8(wrapped.as_bytes())
         .ok()
         .filter(|text| is_ciphertext(text))
@@ -78,8 +82,7 @@ pub(super) fn ciphertext_body(
             KmsError::new(KmsErrorKind::Rejected, "not a DEK that Vault Transit wrapped")
         })?;
     let context = STANDARD.encode(context.as_bytes());
-    let body = format!(r#"{{"ciphertext":"{ciphertext}","context":"{context}"}}"#);
-    Ok(body.into())
+    Ok(format!(r#"{{"ciphertext":"{ciphertext}","context":"{context}"}}"#))
 }
 
 /// Reads a `decrypt` answer: base64 straight into the slot. With it, the request
@@ -100,14 +103,23 @@ pub(super) fn unwrapped(answer: &Answer, slot: Slot) -> Result<(Dek, Box<str>), 
     Ok((dek, request_id.map(|id| id.to_string()).unwrap_or_default().into()))
 }
 
-/// Reads an `encrypt` or `rewrap` answer.
+/// Reads an `encrypt` answer.
 pub(super) fn wrapped_dek(answer: &Answer) -> Result<WrappedDek, KmsError> {
-    let envelope: Envelope<'_, Ciphertext<'_>> = parse(answer)?;
-    let ciphertext = envelope.data.ciphertext;
+    let data: Ciphertext<'_> = data(answer)?;
+    wrapped(answer, data.ciphertext)
+}
+
+/// What Vault calls a ciphertext.
+pub(super) fn wrapped(answer: &Answer, ciphertext: &str) -> Result<WrappedDek, KmsError> {
     WrappedDek::new(ciphertext.as_bytes())
         .ok()
         .filter(|_| is_ciphertext(ciphertext))
         .ok_or_else(|| senseless(answer, "holds no ciphertext"))
+}
+
+/// What an answer is about.
+pub(super) fn data<'a, D: Deserialize<'a>>(answer: &'a Answer) -> Result<D, KmsError> {
+    Ok(parse(answer)?.data)
 }
 
 /// The parser's own message may quote the body and is dropped.
@@ -115,7 +127,7 @@ fn parse<'a, D: Deserialize<'a>>(answer: &'a Answer) -> Result<Envelope<'a, D>, 
     serde_json::from_slice(&answer.body).map_err(|_| senseless(answer, "is not as documented"))
 }
 
-fn senseless(answer: &Answer, problem: &str) -> KmsError {
+pub(super) fn senseless(answer: &Answer, problem: &str) -> KmsError {
     let detail = format!("{}: the answer {problem}", answer.operation);
     KmsError::new(KmsErrorKind::Protocol, detail)
 }

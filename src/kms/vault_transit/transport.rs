@@ -17,6 +17,9 @@ use super::{
 
 /// The longest answer of Transit: one has some 500 bytes.
 const ANSWER_MAX: usize = 4 * 1024;
+/// The longest answer to a batch, of which an item has some 160 bytes, and to a question
+/// about the key, of which a version has some 20.
+const LONG_ANSWER_MAX: usize = 32 * 1024;
 /// The longest answer to a login, which lists the policies of the token.
 const LOGIN_MAX: usize = 16 * 1024;
 /// The longest answer with a secret: a whole record in base64, and what Vault says of it.
@@ -51,8 +54,15 @@ pub(super) struct Request<'a> {
 
 /// What a request is for, and so how its answer is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
+    /// A Transit operation on one item.
     Transit,
+    /// One on many.
+    Batch,
+    /// Reads what is public of the key.
+    Read,
+    /// Changes the key's configuration.
+    Administration,
     Health,
     Login,
     /// By this method; what it may be refused with is told, too.
@@ -69,13 +79,15 @@ pub(super) enum KvMethod {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn transit(
+    /// About the key, with a token that may.
+    pub(super) fn key(
+        kind: Kind,
         operation: &'static str,
         path: &'a str,
         token: &'a Token,
         body: Bytes,
     ) -> Self {
-        Self { operation, kind: Kind::Transit, path, token: Some(token), body }
+        Self { operation, kind, path, token: Some(token), body }
     }
 
     /// To an auth method, or to the token's own endpoints with a `token`.
@@ -164,6 +176,7 @@ impl Transport {
         let &Request { operation, kind, .. } = request;
         let body_max = match kind {
             Kind::Transit | Kind::Health => ANSWER_MAX,
+            Kind::Batch | Kind::Read | Kind::Administration => LONG_ANSWER_MAX,
             Kind::Login => LOGIN_MAX,
             Kind::Kv(KvMethod::List) => LISTING_MAX,
             Kind::Kv(_) => SECRET_MAX,
@@ -185,7 +198,7 @@ impl Transport {
         Err(match kind {
             Kind::Health => answer::from_health(head.status),
             Kind::Login => answer::from_login(operation, head.status, said),
-            Kind::Transit | Kind::Kv(_) => {
+            Kind::Transit | Kind::Batch | Kind::Read | Kind::Administration | Kind::Kv(_) => {
                 let pause = retry_after(&head.headers);
                 Failure::from_status(operation, head.status, pause, said)
             }
@@ -219,8 +232,10 @@ impl Kind {
     /// Whether it is an answer, to be read by whoever asked.
     fn takes(self, status: StatusCode) -> bool {
         match self {
-            Self::Transit | Self::Health => status == StatusCode::OK,
-            Self::Login => matches!(status, StatusCode::OK | StatusCode::NO_CONTENT),
+            Self::Transit | Self::Batch | Self::Read | Self::Health => status == StatusCode::OK,
+            Self::Login | Self::Administration => {
+                matches!(status, StatusCode::OK | StatusCode::NO_CONTENT)
+            }
             Self::Kv(_) => matches!(
                 status,
                 StatusCode::OK
@@ -233,8 +248,12 @@ impl Kind {
 
     fn method(self) -> Method {
         match self {
-            Self::Health | Self::Kv(KvMethod::Read | KvMethod::List) => Method::GET,
-            Self::Transit | Self::Login | Self::Kv(KvMethod::Write) => Method::POST,
+            Self::Health | Self::Read | Self::Kv(KvMethod::Read | KvMethod::List) => Method::GET,
+            Self::Transit
+            | Self::Batch
+            | Self::Administration
+            | Self::Login
+            | Self::Kv(KvMethod::Write) => Method::POST,
             Self::Kv(KvMethod::Delete) => Method::DELETE,
         }
     }

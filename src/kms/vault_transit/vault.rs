@@ -8,14 +8,16 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    KmsError, KmsErrorKind, Login, Role, Settings, SettingsError,
+    BoundDek, KekVersions, KmsError, KmsErrorKind, Login, Role, Settings, SettingsError,
     answer::Answer,
+    batch::{self, Batch},
     breaker::Breaker,
+    key,
     retry::Retries,
     session::Session,
     token::Token,
     transit,
-    transport::{Request, Transport},
+    transport::{Kind, Request, Transport},
 };
 use crate::{
     enclave::{Dek, Slot},
@@ -39,6 +41,13 @@ pub(super) struct Vault {
     retries: Retries,
     breaker: Breaker,
     sessions: Vec<(Role, Session)>,
+}
+
+/// A request about the key, and as whom.
+struct Call {
+    role: Role,
+    kind: Kind,
+    operation: &'static str,
 }
 
 impl LoggedOut {
@@ -81,7 +90,7 @@ impl Vault {
     ) -> Result<WrappedDek, KmsError> {
         let body = transit::encrypt_body(context, &dek)?;
         drop(dek);
-        let answer = self.call(Role::Custodian, "encrypt", body, deadline).await?;
+        let answer = self.one(Role::Custodian, "encrypt", body, deadline).await?;
         transit::wrapped_dek(&answer)
     }
 
@@ -94,19 +103,47 @@ impl Vault {
         deadline: Instant,
     ) -> Result<(Dek, Box<str>), KmsError> {
         let body = transit::ciphertext_body(context, wrapped)?;
-        let answer = self.call(Role::Signer, "decrypt", body, deadline).await?;
+        let answer = self.one(Role::Signer, "decrypt", body, deadline).await?;
         transit::unwrapped(&answer, slot)
     }
 
+    /// What is not of Vault's form is not sent.
     pub(super) async fn rewrap(
         &self,
-        context: &KekContext,
-        wrapped: &WrappedDek,
+        deks: &[BoundDek],
         deadline: Instant,
-    ) -> Result<WrappedDek, KmsError> {
-        let body = transit::ciphertext_body(context, wrapped)?;
-        let answer = self.call(Role::Rotator, "rewrap", body, deadline).await?;
-        transit::wrapped_dek(&answer)
+    ) -> Result<Vec<Result<WrappedDek, KmsError>>, KmsError> {
+        let batch = Batch::of(deks)?;
+        let rewrapped = match batch.body() {
+            None => Vec::new(),
+            Some(body) => {
+                let path = self.path("rewrap");
+                let call = Call { role: Role::Rotator, kind: Kind::Batch, operation: "rewrap" };
+                batch::rewrapped(&self.call(call, &path, body, deadline).await?)?
+            }
+        };
+        batch.join(rewrapped)
+    }
+
+    /// For a login that reads the key: the rotator's, or the signer's where that is
+    /// the one there is.
+    pub(super) async fn versions(&self, deadline: Instant) -> Result<KekVersions, KmsError> {
+        let has = |role| self.sessions.iter().any(|(of, _)| *of == role);
+        let role = if has(Role::Rotator) { Role::Rotator } else { Role::Signer };
+        let path = self.path("keys");
+        let call = Call { role, kind: Kind::Read, operation: "keys" };
+        key::versions(&self.call(call, &path, Bytes::new(), deadline).await?)
+    }
+
+    pub(super) async fn raise_floor(&self, floor: u32, deadline: Instant) -> Result<(), KmsError> {
+        let path = format!("{}/config", self.path("keys"));
+        let body = Bytes::from(format!(r#"{{"min_decryption_version":{floor}}}"#));
+        let call = Call { role: Role::Rotator, kind: Kind::Administration, operation: "config" };
+        self.call(call, &path, body, deadline).await.map(drop)
+    }
+
+    fn path(&self, operation: &str) -> String {
+        format!("{}/{operation}/{}", self.kek.mount(), self.kek.name())
     }
 
     /// Vault's health and whether every configured login stands. The health
@@ -127,11 +164,24 @@ impl Vault {
         }
     }
 
-    /// One Transit operation as `role`, with everything that can save it.
-    async fn call(
+    /// One Transit operation on one item.
+    async fn one(
         &self,
         role: Role,
         operation: &'static str,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<Answer, KmsError> {
+        let path = self.path(operation);
+        let call = Call { role, kind: Kind::Transit, operation };
+        self.call(call, &path, body, deadline).await
+    }
+
+    /// One request as its role, with everything that can save it.
+    async fn call(
+        &self,
+        Call { role, kind, operation }: Call,
+        path: &str,
         body: Bytes,
         deadline: Instant,
     ) -> Result<Answer, KmsError> {
@@ -146,11 +196,10 @@ impl Vault {
             return Err(KmsError::new(KmsErrorKind::Timeout, detail));
         }
         self.breaker.admit(started)?;
-        let path = format!("{}/{operation}/{}", self.kek.mount(), self.kek.name());
         let attempt = |token: Arc<Token>| {
-            let (path, body) = (path.as_str(), body.clone());
+            let body = body.clone();
             async move {
-                let request = Request::transit(operation, path, &token, body);
+                let request = Request::key(kind, operation, path, &token, body);
                 self.transport.send(&request, deadline).await
             }
         };
