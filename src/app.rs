@@ -26,9 +26,9 @@ use crate::{
     identity::{IdentityError, InstanceKey},
     key::Environment,
     kms::{
-        Kms,
+        Kms, Rewrapper,
         local::{KekFileError, Local},
-        vault_transit::{SettingsError, VaultTransit},
+        vault_transit::{self, SettingsError, VaultTransit},
     },
     memory::SecretMemoryError,
     policy::{Policies, PolicyProblem},
@@ -38,6 +38,7 @@ use crate::{
     },
     rate::Rates,
     refresh::{self, Reloading},
+    rotation,
     shutdown::Draining,
     sign::Signing,
     store::{
@@ -228,7 +229,8 @@ pub fn central(settings: &postgres::Settings) -> Result<Table, StartError> {
     Table::new(settings).map_err(StartError::Central)
 }
 
-/// The KMS of a configuration.
+/// The KMS of a configuration, for who signs and makes shares: without the rotator's login,
+/// which is another process's.
 ///
 /// # Errors
 /// `Vault` and `KekFile`.
@@ -239,8 +241,31 @@ pub fn kms(
 ) -> Result<Arc<dyn Kms>, StartError> {
     Ok(match config {
         KmsConfig::Local { kek_file } => Arc::new(local(kek_file, environment, pool)?),
-        KmsConfig::VaultTransit(settings) => Arc::new(VaultTransit::start((**settings).clone())?),
+        KmsConfig::VaultTransit(settings) => {
+            let settings = vault_transit::Settings { rotator: None, ..(**settings).clone() };
+            Arc::new(VaultTransit::start(settings)?)
+        }
     })
+}
+
+/// What a rotation gets of the KMS of a configuration: the rotator's login alone.
+///
+/// # Errors
+/// `Vault` and `KekFile`.
+pub fn rewrapper(
+    config: &KmsConfig,
+    environment: &Environment,
+    pool: &SecretPool,
+) -> Result<Rewrapper, StartError> {
+    let kms: Arc<dyn Kms> = match config {
+        KmsConfig::Local { kek_file } => Arc::new(local(kek_file, environment, pool)?),
+        KmsConfig::VaultTransit(settings) => {
+            let settings =
+                vault_transit::Settings { signer: None, custodian: None, ..(**settings).clone() };
+            Arc::new(VaultTransit::start(settings)?)
+        }
+    };
+    Ok(Rewrapper::new(kms))
 }
 
 fn local(file: &Path, environment: &Environment, pool: &SecretPool) -> Result<Local, StartError> {
@@ -407,6 +432,8 @@ impl App {
         let directory = config.audit.directory.clone();
         parts.spawn(signing.held.clone().follow(Arc::clone(&signing.store), draining.clone()));
         parts.spawn(projection::follow(signing.clone(), directory, draining.clone()));
+        let kms = Arc::clone(&signing.kms);
+        parts.spawn(rotation::follow(kms, metrics.clone(), draining.clone()));
         let audit = signing.audit.clone();
         parts.spawn(health.watch(signing, draining));
         let serving = async {

@@ -12,7 +12,10 @@ mod health;
 mod input;
 mod payload;
 mod policy;
+mod progress;
 mod proto;
+mod rotation;
+mod rotator;
 mod serve;
 mod share;
 mod sign;
@@ -59,6 +62,8 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::Audit),
     #[command(subcommand)]
+    Rotation(rotation::Rotation),
+    #[command(subcommand)]
     Vault(vault::Vault),
     Proto(proto::Proto),
     Bench(bench::Bench),
@@ -78,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Policy(policy) => policy.run(),
         Command::Payload(payload) => payload.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Rotation(rotation) => rotation.run(),
         Command::Vault(vault) => vault.run(),
         Command::Proto(proto) => proto.run(),
         Command::Bench(bench) => bench.run(),

@@ -6,6 +6,8 @@
 //! lasts for one run, and the next run has another: each stands in the log that it signs.
 #![forbid(unsafe_code)]
 
+mod wrapping;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::OnceCell, time::Instant};
 
 pub use crate::refusal::IdentityError;
+pub use wrapping::{Wrapping, WrappingError};
 
 use crate::{
     audit::{

@@ -41,7 +41,8 @@
 //! 4. No envelope is fetched, unwrapped or opened without a [`policy::Permit`],
 //!    which only `policy` makes, which has no `Clone`, and which owns caller,
 //!    share, action and payload: later steps take these from it alone. [`transfer`]
-//!    moves envelopes without one, in processes that have nothing to open them with.
+//!    moves envelopes without one, in processes that have nothing to open them with, and
+//!    a rotator fetches with a [`policy::RewrapPermit`], which unwraps and opens nothing.
 //! 5. The associated data binds every immutable field of a record: one that is
 //!    moved, swapped or taken from another environment does not open. An old
 //!    complete row is caught only by the caller's minimum version.
@@ -68,6 +69,7 @@ pub mod config;
 pub mod harden;
 pub mod projection;
 pub mod refresh;
+pub mod rotation;
 pub mod shutdown;
 pub mod telemetry;
 pub mod transfer;

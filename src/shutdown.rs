@@ -28,6 +28,11 @@ impl Shutdown {
 }
 
 impl Draining {
+    /// Whether it has started.
+    pub fn has_started(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Resolves when draining starts, also when whoever could start it is gone.
     pub async fn started(mut self) {
         let _ = self.0.wait_for(|started| *started).await;

@@ -247,8 +247,7 @@ fn a_row_that_changed_after_the_decision_is_refused() {
     let vectors = Vectors::read();
     let vector = vectors.positive("ed25519");
     let other = vectors.positive("ed25519-without-address");
-    let changes: [fn(&mut ShareDescription, &ShareDescription); 6] = [
-        |row, _| row.revision = row.revision.next(),
+    let changes: [fn(&mut ShareDescription, &ShareDescription); 5] = [
         |row, _| row.state = ShareState::Disabled,
         |row, _| row.created_at += Duration::from_micros(1),
         |row, other| row.public_key = other.public_key,
@@ -263,4 +262,17 @@ fn a_row_that_changed_after_the_decision_is_refused() {
         let refused = PermittedEnvelope::new(permit, record).err();
         assert_eq!(refused, Some(RecordError::Changed));
     }
+}
+
+/// A rewrapping in between is another revision, and nothing else that was decided on.
+#[test]
+fn a_row_that_was_rewrapped_after_the_decision_is_not() {
+    let bench = Bench::new();
+    let vectors = Vectors::read();
+    let vector = vectors.positive("ed25519");
+    let mut description = vector.description();
+    description.revision = description.revision.next();
+    let permit = bench.permit(vector.description(), UseShare);
+    let record = ShareRecord { description, envelope: vector.envelope.clone() };
+    assert!(PermittedEnvelope::new(permit, record).is_ok());
 }

@@ -29,6 +29,7 @@ mod process;
 mod rates;
 mod refusals;
 mod residue;
+mod rotation;
 mod secret_memory;
 mod secrets;
 mod sign;

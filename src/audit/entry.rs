@@ -112,6 +112,13 @@ impl Entry {
         }
     }
 
+    /// The DEK is wrapped by another version of the KEK than before.
+    pub fn rewrapped(&mut self, before: Option<u32>, since: Option<u32>) {
+        if let Some(ended) = &mut self.ended {
+            (ended.kek_version, ended.new_kek_version) = (before, since);
+        }
+    }
+
     /// A signature was made.
     pub fn signed(&mut self, signature: &[u8; 64]) {
         if let Some(ended) = &mut self.ended {

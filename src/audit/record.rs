@@ -174,6 +174,9 @@ pub struct Ended {
     /// The version of the KEK that had wrapped the DEK.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kek_version: Option<u32>,
+    /// The version of the KEK that wraps it since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_kek_version: Option<u32>,
     /// SHA-256 of the signature's 64 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<Hex>,

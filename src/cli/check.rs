@@ -12,8 +12,8 @@ use super::{block_on_threads, failure::Failure};
 use crate::{
     app,
     audit::Settings,
-    config::{Config, TlsConfig},
-    enclave::level,
+    config::{Config, KmsConfig, TlsConfig},
+    enclave::{Enclave, level},
     harden::{Enforcement, Landlock, Reach, confine, filter, harden, rehearse},
     memory::too_low_a_limit,
     policy::Policy,
@@ -95,6 +95,7 @@ impl Check {
                 status.map_err(|error| Failure::new(format!("kms: {error}")))?;
                 writeln!(out, "kms            answers, {}", kms.kek())?;
                 tokio::join!(kms.close(), store.close());
+                rotator(&mut out, &config, &enclave).await?;
                 if let Ok(Some(central)) = &central {
                     let opened = central.open().await;
                     opened.map_err(|error| Failure::new(format!("audit.postgres: {error}")))?;
@@ -116,6 +117,20 @@ impl Check {
         writeln!(out, "no problem found")?;
         Ok(())
     }
+}
+
+/// The rotator's login, where there is one, and the KEK as it sees it.
+async fn rotator(out: &mut io::Stdout, config: &Config, enclave: &Enclave) -> Result<(), Failure> {
+    if !matches!(&config.kms, KmsConfig::VaultTransit(settings) if settings.rotator.is_some()) {
+        return Ok(());
+    }
+    let kms = app::rewrapper(&config.kms, &config.environment, enclave.pool())?;
+    let versions = kms.versions(Instant::now() + PATIENCE).await;
+    kms.close().await;
+    let versions = versions.map_err(|error| Failure::new(format!("kms, rotator: {error}")))?;
+    let newest = versions.newest().map_or(0, |newest| newest.number);
+    writeln!(out, "rotator        is let in, the newest version is {newest}")?;
+    Ok(())
 }
 
 /// The server makes the directory of its audit log itself.

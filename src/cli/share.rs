@@ -1,6 +1,7 @@
 //! `countersign share`: the operators' commands, over the custody socket or between stores.
 
 mod import;
+mod rewrap;
 mod sealed;
 mod secret;
 mod transfer;
@@ -16,7 +17,11 @@ use serde::Serialize;
 
 use self::{import::Step, transfer::Move};
 use super::{block_on, failure::Failure};
-use crate::{client, key::Algorithm, key::ShareId, proto};
+use crate::{
+    client,
+    key::{Algorithm, ShareId, WalletId},
+    proto,
+};
 
 /// Make, import, list, show, disable, enable and destroy shares, over the custody socket;
 /// copy, back up and restore their records
@@ -26,6 +31,7 @@ pub enum Share {
     Life(Life),
     #[command(flatten)]
     Import(Step),
+    Rewrap(rewrap::Rewrap),
     #[command(flatten)]
     Move(Move),
 }
@@ -155,6 +161,7 @@ impl Share {
                 print(&to, &shares)
             }),
             Self::Import(import) => import.run(),
+            Self::Rewrap(rewrap) => rewrap.run(),
             Self::Move(transfer) => transfer.run(),
         }
     }
@@ -231,6 +238,14 @@ impl Life {
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+fn share_id(text: &str) -> Result<ShareId, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+fn wallet_id(text: &str) -> Result<WalletId, String> {
     text.parse().map_err(|error| format!("{error}"))
 }
 

@@ -148,8 +148,11 @@ fn transit(
     let key = key(table, environment);
     let logins = ["signer", "custodian", "rotator"].map(|role| login(table.table(role)));
     let [signer, custodian, rotator] = logins;
-    if let (Some(None), Some(None)) = (&signer, &custodian) {
-        table.note("[vault.signer] or [vault.custodian] is needed: a login to unwrap, or to wrap");
+    if let (Some(None), Some(None), Some(None)) = (&signer, &custodian, &rotator) {
+        table.note(
+            "[vault.signer], [vault.custodian] or [vault.rotator] is needed: a login to unwrap, to \
+             wrap, or to rewrap",
+        );
     }
     let Server { addresses, ca_file, namespace, timeouts } = server?;
     let settings = vault_transit::Settings {

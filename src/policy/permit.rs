@@ -54,7 +54,8 @@ pub struct Permit<A: Action> {
     policies: Decided,
 }
 
-/// The right to fetch one share's envelope: borrowed from a permit that opens.
+/// The right to fetch one share's envelope: borrowed from a permit that opens, or from a
+/// [`super::RewrapPermit`], which lets nothing be opened.
 #[derive(Clone, Copy)]
 pub struct Opening<'a>(&'a ShareDescription);
 
@@ -112,6 +113,10 @@ impl<'a> Opening<'a> {
     /// For [`crate::transfer`] alone, whose processes have neither a KMS nor an enclave to
     /// open with what they fetch.
     pub(crate) fn to_move(share: &'a ShareDescription) -> Self {
+        Self(share)
+    }
+
+    pub(super) fn of(share: &'a ShareDescription) -> Self {
         Self(share)
     }
 

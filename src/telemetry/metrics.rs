@@ -1,6 +1,7 @@
 //! The metrics registry, written in the OpenMetrics text format.
 
 mod audit;
+mod kek;
 mod tls;
 
 use std::{
@@ -20,6 +21,7 @@ use prometheus_client::{
 
 use crate::{enclave, rate::Limit};
 use audit::Audit;
+use kek::Kek;
 use tls::Tls;
 
 /// From 50 µs to 13 s, doubling: a request's time is the KMS's time.
@@ -46,6 +48,7 @@ struct Inner {
     policies_stale: Gauge<i64, AtomicI64>,
     policy_reloads: Family<OutcomeLabels, Counter>,
     audit: Audit,
+    kek: Kek,
     tls: Option<Tls>,
 }
 
@@ -137,6 +140,7 @@ impl Metrics {
         let memory = Info::new(vec![("level", enclave::level().0.as_str())]);
         registry.register("secret_memory", "What protects secret memory", memory);
         let audit = Audit::new(&mut registry);
+        let kek = Kek::new(&mut registry);
         let tls = tls(&mut registry);
         Self(Arc::new(Inner {
             registry,
@@ -152,6 +156,7 @@ impl Metrics {
             policies_stale,
             policy_reloads,
             audit,
+            kek,
             tls,
         }))
     }
@@ -235,6 +240,12 @@ impl Metrics {
     /// Notes that a checkpoint was delivered to the webhook now.
     pub fn audit_delivered(&self) {
         self.0.audit.delivered.set(now());
+    }
+
+    /// Notes the KEK's newest version, when it was made and whether it should have been
+    /// replaced.
+    pub fn set_kek(&self, version: u32, created: Option<SystemTime>, overdue: bool) {
+        self.0.kek.set(version, created, overdue);
     }
 
     /// Notes until when the TLS listener's certificate is valid.

@@ -285,6 +285,10 @@ impl Served {
 }
 
 impl Share {
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// A request to sign a message.
     pub fn sign_request(&self, message: &[u8]) -> proto::SignRequest {
         let kind = proto::payload::Kind::Message(message.to_vec().into());
@@ -358,7 +362,11 @@ pub fn database(settings: &postgres::Settings) -> String {
 
 /// The inside of `[kms]`, and `[vault]` with its logins.
 pub fn vault(settings: &Settings, ca_file: &Path) -> String {
-    let logins = [("signer", &settings.signer), ("custodian", &settings.custodian)];
+    let logins = [
+        ("signer", &settings.signer),
+        ("custodian", &settings.custodian),
+        ("rotator", &settings.rotator),
+    ];
     let logins = logins.map(|(role, login)| login.as_ref().map(|login| table(role, login)));
     format!(
         "kind = \"vault-transit\"\n[vault]\naddresses = {:?}\nca_file = {ca_file:?}\n{}",

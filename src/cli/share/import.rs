@@ -13,6 +13,7 @@ use super::{
     Custody, algorithm, print,
     sealed::Document,
     secret::{self, Format},
+    share_id, wallet_id,
 };
 use crate::{
     audit::note::Name,
@@ -245,14 +246,6 @@ async fn submit(to: &Custody, document: Document) -> Result<proto::Share, Failur
 /// Prints a statement or a document.
 fn say(text: &str) -> Result<(), Failure> {
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
-}
-
-fn share_id(text: &str) -> Result<ShareId, String> {
-    text.parse().map_err(|error| format!("{error}"))
-}
-
-fn wallet_id(text: &str) -> Result<WalletId, String> {
-    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn address(text: &str) -> Result<AccountAddress, String> {

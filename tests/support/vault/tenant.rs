@@ -176,6 +176,14 @@ impl<'a> Tenant<'a> {
         self.vault.root(Method::PUT, &path, json!({"policy": policy})).await;
     }
 
+    /// Gives the rotator the right to raise the floor as well.
+    pub async fn let_raise_the_floor(&self) {
+        let hcl = policy::hcl(Role::Rotator, "transit", &self.key(), &self.environment);
+        let policy = hcl + &policy::floor_hcl("transit", &self.key());
+        let path = self.policy_path(Role::Rotator);
+        self.vault.root(Method::PUT, &path, json!({"policy": policy})).await;
+    }
+
     /// Takes a role's rights away.
     pub async fn delete_policy(&self, role: Role) {
         let path = self.policy_path(role);
