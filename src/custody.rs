@@ -1,5 +1,8 @@
-//! The stories of custody: make, import, read, disable, enable and destroy shares.
+//! The stories of custody: make, import, read, disable, enable, reencrypt and destroy
+//! shares.
 #![forbid(unsafe_code)]
+
+mod reencrypt;
 
 use std::{
     sync::Arc,

@@ -19,6 +19,7 @@
 mod dek;
 mod import;
 mod open_share;
+mod reencrypt;
 mod seal;
 #[expect(unsafe_code, reason = "secret memory is mapped, entered and wiped by address")]
 mod secmem;
@@ -200,18 +201,18 @@ fn seal(
     public_key: PublicKey,
     identity: impl FnOnce(&PublicKey) -> Identity,
 ) -> Result<Generated, EnclaveError> {
-    let mut header = Header {
-        identity: identity(&public_key),
-        kek,
-        // The section that knows the DEK writes it.
-        commitment: Commitment([0; 32]),
-        nonce: Nonce::random().map_err(|_| EnclaveError::Randomness)?,
-    };
+    let mut header = header(identity(&public_key), kek)?;
     // What a section allocates stays in secret memory; this leaves it.
     let mut sealed = Vec::with_capacity(share.room() + TAG_LEN);
     section::secure(|| seal::seal(&dek, &mut header, share, &mut sealed))?;
     let sealed = SealedShare::new(sealed).map_err(|_| EnclaveError::TooLong)?;
     Ok(Generated { dek, header, sealed, public_key })
+}
+
+/// A header, whose commitment the section writes that knows the DEK.
+fn header(identity: Identity, kek: KekRef) -> Result<Header, EnclaveError> {
+    let nonce = Nonce::random().map_err(|_| EnclaveError::Randomness)?;
+    Ok(Header { identity, kek, commitment: Commitment([0; 32]), nonce })
 }
 
 /// Opens an envelope, derives the public key of what was in it, and compares it

@@ -200,6 +200,11 @@ impl RecordVersion {
     pub fn get(self) -> u32 {
         self.0.get()
     }
+
+    /// The version after this one, if there can be one.
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
 }
 
 impl TryFrom<u32> for RecordVersion {

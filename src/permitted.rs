@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    envelope::{Envelope, EnvelopeError, Identity, KekContext, KekRef, WrappedDek},
+    envelope::{Envelope, EnvelopeError, Header, Identity, KekContext, KekRef, WrappedDek},
     kms::BoundDek,
-    policy::{Opens, Permit, RewrapPermit},
+    policy::{Opens, Permit, ReencryptShare, RewrapPermit},
     record::{ShareDescription, ShareRecord},
 };
 
@@ -70,6 +70,22 @@ impl<A: Opens> PermittedEnvelope<A> {
     /// Gives the permit on when the envelope is open.
     pub fn into_permit(self) -> Permit<A> {
         self.permit
+    }
+}
+
+impl PermittedEnvelope<ReencryptShare> {
+    /// What the share is sealed as now, for who makes sure that it opens.
+    ///
+    /// # Errors
+    /// `Mismatch`: it is for something else than the next version of this record.
+    pub fn resealed(self, envelope: &Envelope) -> Result<Self, RecordError> {
+        let Header { identity, kek, .. } = envelope.header();
+        if self.permit.share().identity.version.next() != Some(identity.version) {
+            return Err(RecordError::Mismatch("record version"));
+        }
+        let permit = self.permit.resealed(identity.version, kek.clone());
+        let description = permit.share().clone();
+        Self::new(permit, ShareRecord { description, envelope: envelope.encode() })
     }
 }
 

@@ -53,7 +53,8 @@ use crate::{caller::Caller, memory::Level, payload::Payload, record::ShareDescri
 
 pub use action::{
     Action, ActionName, DestroyShare, DisableShare, EnableShare, GenerateShare, GetImportKey,
-    GetPublicKey, GetShare, ImportShare, ListShares, Opens, ScheduleDestruction, Sign, UseShare,
+    GetPublicKey, GetShare, ImportShare, ListShares, Opens, ReencryptShare, ScheduleDestruction,
+    Sign, UseShare,
 };
 pub use explain::{Considered, Explanation, Verdict, view};
 pub use instance::{INSTANCE_WALLET, instance_wallet};

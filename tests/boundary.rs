@@ -7,7 +7,7 @@ use source::{File, files};
 
 /// One address: the module and its files.
 const SECMEM: &str = "src/enclave/secmem";
-const ENCLAVE_LINES: usize = 1400;
+const ENCLAVE_LINES: usize = 1420;
 const FILE_LINES: usize = 500;
 
 #[test]

@@ -68,6 +68,7 @@ const REVIEWED: &[(&str, &str, &str)] = &[
     ("EnableShareResponse.share", "Share", "public metadata"),
     ("ScheduleDestructionResponse.share", "Share", "public metadata"),
     ("DestroyShareResponse.share", "Share", "public metadata"),
+    ("ReencryptShareResponse.share", "Share", "public metadata"),
 ];
 
 /// Every RPC, with its request and response.
@@ -88,6 +89,7 @@ const RPCS: &[(&str, &str, &str)] = &[
         "ScheduleDestructionResponse",
     ),
     ("ShareCustody.DestroyShare", "DestroyShareRequest", "DestroyShareResponse"),
+    ("ShareCustody.ReencryptShare", "ReencryptShareRequest", "ReencryptShareResponse"),
 ];
 
 struct Contract {

@@ -23,8 +23,8 @@ use crate::{
     proto,
 };
 
-/// Make, import, list, show, disable, enable and destroy shares, over the custody socket;
-/// copy, back up and restore their records
+/// Make, import, list, show, disable, enable, reencrypt and destroy shares, over the custody
+/// socket; rewrap, copy, back up and restore the records of a store
 #[derive(Subcommand)]
 pub enum Share {
     #[command(flatten)]
@@ -109,6 +109,19 @@ pub enum Life {
         change: Change,
         /// Why, for the audit log
         #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Seal a share anew, under a new DEK, inside the enclave
+    ///
+    /// For when a DEK may be known to somebody. Its record has the next version then: name
+    /// that as the lowest that a client accepts.
+    Reencrypt {
+        #[command(flatten)]
+        to: Custody,
+        #[command(flatten)]
+        change: Change,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
 }
@@ -232,6 +245,12 @@ impl Life {
                 let request = proto::DestroyShareRequest { share_id, expected_revision, reason };
                 let destroyed = custody.destroy_share(request).await?.into_inner();
                 (to, destroyed.share.into_iter().collect())
+            }
+            Self::Reencrypt { to, change: Change { share_id, expected_revision }, reason } => {
+                let mut custody = client::custody(&to.socket).await?;
+                let request = proto::ReencryptShareRequest { share_id, expected_revision, reason };
+                let resealed = custody.reencrypt_share(request).await?.into_inner();
+                (to, resealed.share.into_iter().collect())
             }
         })
     }

@@ -176,6 +176,21 @@ impl proto::share_custody_server::ShareCustody for ShareCustody {
         })
         .await
     }
+
+    async fn reencrypt_share(
+        &self,
+        request: Request<proto::ReencryptShareRequest>,
+    ) -> Result<Response<proto::ReencryptShareResponse>, Status> {
+        let (call, request) = message::call(request)?;
+        answered(&call, async {
+            let share = share_id(&request.share_id)?;
+            let expected = expected(request.expected_revision);
+            let why = some_why(&request.reason)?;
+            let share = self.0.reencrypt(&call, share, expected, why).await?;
+            Ok(proto::ReencryptShareResponse { share: Some(message::share(&share)) })
+        })
+        .await
+    }
 }
 
 fn share_id(text: &str) -> Result<ShareId, Refusal> {

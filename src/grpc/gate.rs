@@ -199,7 +199,7 @@ where
 /// The last part of a gRPC path, as a label: one of the contract's names, since a
 /// client can put anything into a path.
 fn method(path: &str) -> &'static str {
-    const METHODS: [&str; 12] = [
+    const METHODS: [&str; 13] = [
         "Sign",
         "UseShare",
         "GetPublicKey",
@@ -212,6 +212,7 @@ fn method(path: &str) -> &'static str {
         "EnableShare",
         "ScheduleDestruction",
         "DestroyShare",
+        "ReencryptShare",
     ];
     let last = path.rsplit('/').next().unwrap_or_default();
     METHODS.into_iter().find(|method| *method == last).unwrap_or("other")

@@ -96,6 +96,12 @@ pub struct DestroyShare {
     pub why: Why,
 }
 
+/// Seal a share anew, under a DEK of its own.
+pub struct ReencryptShare {
+    /// Why.
+    pub why: Option<Why>,
+}
+
 impl Action for Sign {
     type Subject = ShareSubject;
 
@@ -119,6 +125,7 @@ impl Action for Sign {
 
 impl Opens for Sign {}
 impl Opens for UseShare {}
+impl Opens for ReencryptShare {}
 
 mod sealed {
     pub trait Sealed {}
@@ -158,7 +165,8 @@ actions!(
     DisableShare,
     EnableShare,
     ScheduleDestruction,
-    DestroyShare
+    DestroyShare,
+    ReencryptShare
 );
 
 impl ActionName {
@@ -205,3 +213,4 @@ plain_action!(DisableShare on ShareSubject, why: |action| action.why.as_ref());
 plain_action!(EnableShare on ShareSubject, why: |action| action.why.as_ref());
 plain_action!(ScheduleDestruction on ShareSubject, why: |action| Some(&action.why));
 plain_action!(DestroyShare on ShareSubject, why: |action| Some(&action.why));
+plain_action!(ReencryptShare on ShareSubject, opens: true, why: |action| action.why.as_ref());

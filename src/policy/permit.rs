@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Action, Decided, Opens, ShareSubject};
+use super::{Action, Decided, Opens, ReencryptShare, ShareSubject};
 use crate::{
     caller::Caller,
-    key::{PublicKey, ShareId},
+    envelope::KekRef,
+    key::{PublicKey, RecordVersion, ShareId},
     record::ShareDescription,
 };
 
@@ -99,6 +100,17 @@ impl<A: Action<Subject = ShareSubject>> Permit<A> {
     /// The share that it was permitted for.
     pub fn share(&self) -> &ShareDescription {
         &self.subject
+    }
+}
+
+impl Permit<ReencryptShare> {
+    /// The right to what the share is sealed as now: another version of its record, under
+    /// whichever KEK. It is the same share of the same wallet.
+    pub fn resealed(self, version: RecordVersion, kek: KekRef) -> Self {
+        let mut share = ShareDescription::clone(&self.subject);
+        share.identity.version = version;
+        share.kek = kek;
+        Self { subject: Arc::new(share), ..self }
     }
 }
 

@@ -151,3 +151,25 @@ async fn what_was_sealed_as_one_is_not_taken_for_the_other() {
     request.public_key = Vec::new().into();
     assert_invalid(&refused(&enclave, custody.import_share(request)).await, "public_key");
 }
+
+/// Nothing is derived from them there either, and they stay as long as they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn they_are_sealed_anew_as_they_are() {
+    let enclave = Enclave::start().await;
+    for length in [1, 65_536] {
+        let foreign = opaque(Algorithm::EcdsaSecp256k1, length);
+        let declared = Declared::new(foreign.new.algorithm, Some(foreign.public_key), None);
+        let imported = import(&enclave, &foreign, &declared.unwrap()).await;
+        for version in [2, 3] {
+            let request =
+                proto::ReencryptShareRequest { share_id: share(&foreign).id, ..Default::default() };
+            let resealed = enclave.custody().await.reencrypt_share(request).await.unwrap();
+            let resealed = resealed.into_inner().share.unwrap();
+            assert_eq!(resealed.binding, i32::from(proto::Binding::Declared));
+            let key = resealed.public_key.unwrap();
+            assert_eq!(key.record_version, version);
+            assert_eq!(key.key, imported.public_key.as_ref().unwrap().key);
+        }
+    }
+    assert_eq!(enclave.signing.enclave.pool().free(), enclave.slots);
+}

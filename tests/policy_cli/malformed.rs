@@ -69,7 +69,7 @@ action = "ListShares"
             "{cases}:10: `case.action` must be \"Sign\" or \"SignDigest\" or \"UseShare\" or \
              \"GetPublicKey\" or \"GenerateShare\" or \"GetImportKey\" or \"ImportShare\" or \
              \"ListShares\" or \"GetShare\" or \"DisableShare\" or \"EnableShare\" or \
-             \"ScheduleDestruction\" or \"DestroyShare\""
+             \"ScheduleDestruction\" or \"DestroyShare\" or \"ReencryptShare\""
         ),
         format!("{cases}:11: unknown key `walet` in [case]; did you mean `wallet`?"),
         format!(

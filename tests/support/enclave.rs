@@ -19,9 +19,12 @@ use countersign::{
     client,
     config::{Config, KmsConfig, Limits, Listen, StoreConfig, TlsConfig},
     enclave::{Dek, Slot},
-    envelope::{KekContext, KekRef, WrappedDek},
+    envelope::{Identity, KekContext, KekRef, WrappedDek},
     grpc::Credentials,
-    key::{Algorithm, Environment, PublicKey, Revision, ShareId, ShareState, WalletId},
+    key::{
+        Algorithm, Binding, Environment, PublicKey, RecordVersion, Revision, ShareId, ShareState,
+        WalletId,
+    },
     kms::{BoundDek, KekVersions, Kms, KmsError, Unwrapped},
     permitted::PermittedDek,
     policy::{Opening, Tags, amount::AmountLimits},
@@ -52,7 +55,8 @@ pub const PERMISSIVE: &str = r#"
     permit (principal == Caller::"app",
         action in [Action::"GenerateShare", Action::"GetImportKey", Action::"ImportShare",
             Action::"ListShares", Action::"GetShare", Action::"DisableShare",
-            Action::"EnableShare", Action::"ScheduleDestruction", Action::"DestroyShare"],
+            Action::"EnableShare", Action::"ScheduleDestruction", Action::"DestroyShare",
+            Action::"ReencryptShare"],
         resource);
 "#;
 
@@ -73,6 +77,8 @@ pub struct Counts {
     pub held: AtomicUsize,
     /// Whether the next unwrap panics: a fault that no real KMS produces.
     pub panic_in_unwrap: AtomicBool,
+    /// Whether DEKs are wrapped so that they do not unwrap: another such fault.
+    pub wrap_in_vain: AtomicBool,
 }
 
 /// What a test may choose.
@@ -450,6 +456,18 @@ impl Kms for CountedKms {
         deadline: Instant,
     ) -> Result<WrappedDek, KmsError> {
         self.1.wrapped.fetch_add(1, Ordering::SeqCst);
+        if self.1.wrap_in_vain.load(Ordering::SeqCst) {
+            let elsewhere = KekContext::of(&Identity {
+                environment: "test".parse().unwrap(),
+                wallet: "elsewhere".parse().unwrap(),
+                share: ShareId::random(),
+                version: RecordVersion::FIRST,
+                address: None,
+                algorithm: Algorithm::Ed25519,
+                binding: Binding::Derived,
+            });
+            return self.0.wrap(&elsewhere, dek, deadline).await;
+        }
         self.0.wrap(context, dek, deadline).await
     }
 

@@ -160,7 +160,11 @@ fn activity(action: &str) -> (u32, Option<&'static str>) {
     match action {
         "GenerateShare" | "GetImportKey" | "ImportShare" => (1, None),
         "GetPublicKey" | "ListShares" | "GetShare" => (2, None),
-        "DisableShare" | "EnableShare" | "ScheduleDestruction" => (3, None),
+        "DisableShare"
+        | "EnableShare"
+        | "ScheduleDestruction"
+        | "ReencryptShare"
+        | "RewrapShare" => (3, None),
         "DestroyShare" => (4, None),
         _ => (OTHER, Some("Use")),
     }
