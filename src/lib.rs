@@ -85,6 +85,7 @@ pub mod custody;
 mod grant;
 pub mod held;
 pub mod import;
+pub mod migration;
 pub mod session;
 pub mod sign;
 

@@ -1,6 +1,7 @@
 //! `countersign share`: the operators' commands, over the custody socket or between stores.
 
 mod import;
+mod migrate;
 mod rewrap;
 mod sealed;
 mod secret;
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// Make, import, list, show, disable, enable, reencrypt and destroy shares, over the custody
-/// socket; rewrap, copy, back up and restore the records of a store
+/// socket; rewrap, migrate, copy, back up and restore the records of a store
 #[derive(Subcommand)]
 pub enum Share {
     #[command(flatten)]
@@ -32,6 +33,7 @@ pub enum Share {
     #[command(flatten)]
     Import(Step),
     Rewrap(rewrap::Rewrap),
+    Migrate(migrate::Migrate),
     #[command(flatten)]
     Move(Move),
 }
@@ -175,6 +177,7 @@ impl Share {
             }),
             Self::Import(import) => import.run(),
             Self::Rewrap(rewrap) => rewrap.run(),
+            Self::Migrate(migrate) => migrate.run(),
             Self::Move(transfer) => transfer.run(),
         }
     }

@@ -184,6 +184,27 @@ impl<'a> Tenant<'a> {
         self.vault.root(Method::PUT, &path, json!({"policy": policy})).await;
     }
 
+    /// Creates another key of the environment's.
+    pub async fn create_key_called(&self, name: &str) {
+        let path = format!("transit/keys/{name}-{}", self.environment);
+        let key = json!({"type": "aes256-gcm96", "derived": true});
+        self.vault.root(Method::POST, &path, key).await;
+    }
+
+    /// Gives signer and custodian the same rights to that one as to the first.
+    pub async fn let_use_key_called(&self, name: &str) {
+        let other = format!("{name}-{}", self.environment);
+        for role in [Role::Signer, Role::Custodian] {
+            let hcl = policy::hcl(role, "transit", &self.key(), &self.environment);
+            let also = policy::hcl(role, "transit", &other, &self.environment);
+            // Without its own token's rights, which stand in the first.
+            let also = also.split("# Its own token").next().unwrap();
+            let path = self.policy_path(role);
+            let policy = json!({"policy": format!("{hcl}\n{also}")});
+            self.vault.root(Method::PUT, &path, policy).await;
+        }
+    }
+
     /// Takes a role's rights away.
     pub async fn delete_policy(&self, role: Role) {
         let path = self.policy_path(role);
