@@ -1,14 +1,17 @@
 //! Signs for long, and says what grew: `cargo run --release --example soak -- 1000000`.
 //!
-//! Starts `countersign demo --serve` in a directory of its own, signs with some clients at
-//! once, by `Sign` and in streams, and compares the server's memory, descriptors and
-//! threads after the first tenth with those at the end. Then the audit log is verified, and
+//! Starts a server on what `countersign demo` leaves in a directory of its own, signs with
+//! some clients at once, by `Sign` and in streams, and compares the server's memory,
+//! descriptors and threads after the first tenth with those at the end, and the free slots
+//! of its secret memory before the first signature with those after the last. Then the audit log is verified, and
 //! its signatures are counted against those that were received. Exit code 1 where something
 //! does not add up.
 
 use std::{
     error::Error,
     fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     sync::{
@@ -149,10 +152,19 @@ async fn soak(wanted: u64) -> Result<()> {
     let directory = tempfile::Builder::new().prefix("soak").tempdir()?;
     let own = std::env::current_exe()?;
     let target = own.parent().and_then(Path::parent).ok_or("there is no target directory")?;
-    let mut demo = Command::new(target.join("countersign"));
-    demo.args(["demo", "--serve", "--json", "--dir"]).arg(directory.path()).stdout(Stdio::null());
-    let started = demo.spawn().map_err(|error| format!("build the binary as well: {error}"))?;
-    let server = Server(started);
+    let binary = target.join("countersign");
+    let mut demo = Command::new(&binary);
+    demo.args(["demo", "--json", "--dir"]).arg(directory.path()).stdout(Stdio::null());
+    let made = demo.status().map_err(|error| format!("build the binary as well: {error}"))?;
+    if !made.success() {
+        return Err("the demo failed".into());
+    }
+    let config = directory.path().join("countersign.toml");
+    let metrics = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let document = fs::read_to_string(&config)?;
+    fs::write(&config, format!("{document}\n[metrics]\nlisten = \"{metrics}\"\n"))?;
+    let mut serve = Command::new(&binary);
+    let server = Server(serve.args(["serve", "--config"]).arg(&config).spawn()?);
     let process = server.0.id();
     let share = share(directory.path()).await?;
     let audit = directory.path().join("audit");
@@ -161,6 +173,7 @@ async fn soak(wanted: u64) -> Result<()> {
     let signed = Arc::<AtomicU64>::default();
     let socket = directory.path().join("enclave.sock");
     let client = Client { socket, share, signed: Arc::clone(&signed), wanted };
+    let free = free_slots(metrics)?;
     let begun = Instant::now();
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -185,6 +198,8 @@ async fn soak(wanted: u64) -> Result<()> {
     line("memory, KiB", early.rss_kib, late.rss_kib);
     line("descriptors", early.descriptors as u64, late.descriptors as u64);
     line("threads", early.threads, late.threads);
+    let freed = free_slots(metrics)?;
+    println!("free slots   {free} before, {freed} after");
 
     let begun = Instant::now();
     let report = verify(&audit, &[], |_| ())?;
@@ -196,7 +211,8 @@ async fn soak(wanted: u64) -> Result<()> {
         return Err("the audit log does not have what was signed".into());
     }
     // A tenth of what is taken is noise of the allocator.
-    if late.rss_kib > early.rss_kib + early.rss_kib / 10 || late.descriptors > early.descriptors {
+    let grew = late.rss_kib > early.rss_kib + early.rss_kib / 10;
+    if grew || late.descriptors > early.descriptors || freed != free {
         return Err("something grew".into());
     }
     Ok(())
@@ -211,18 +227,28 @@ async fn share(directory: &Path) -> Result<proto::PublicKey> {
             let listed = custody.list_shares(proto::ListSharesRequest::default()).await?;
             Ok::<_, Box<dyn Error + Send + Sync>>(listed.into_inner().shares)
         };
-        // It makes one of each algorithm, signs with all, and then serves.
+        // The demo made one of each algorithm.
         match listed.await {
             Ok(shares) if shares.len() >= Algorithm::ALL.len() => {
-                sleep(Duration::from_secs(1)).await;
                 let keys = shares.into_iter().filter_map(|share| share.public_key);
                 let mut keys = keys.filter(|key| key.algorithm() == proto::Algorithm::Ed25519);
                 return Ok(keys.next().ok_or("the demo has no Ed25519 share")?);
             }
-            _ if Instant::now() > give_up => return Err("the demo does not serve".into()),
+            _ if Instant::now() > give_up => return Err("the server does not serve".into()),
             _ => sleep(Duration::from_millis(50)).await,
         }
     }
+}
+
+/// What the metrics say, when that is up to date again.
+fn free_slots(metrics: SocketAddr) -> Result<u64> {
+    let mut answer = String::new();
+    let mut stream = TcpStream::connect(metrics)?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    stream.read_to_string(&mut answer)?;
+    let name = "countersign_secret_slots_free ";
+    let value = answer.lines().find_map(|line| line.strip_prefix(name));
+    Ok(value.ok_or("there is no such metric")?.parse()?)
 }
 
 /// How many signatures a log has.

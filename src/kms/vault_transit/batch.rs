@@ -90,7 +90,11 @@ mod tests {
     use crate::envelope::{Identity, KekContext};
 
     fn answer(body: &str) -> Answer {
-        Answer { operation: "rewrap", body: Zeroizing::new(body.as_bytes().to_vec()) }
+        Answer {
+            operation: "rewrap",
+            status: http::StatusCode::OK,
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        }
     }
 
     fn dek(wrapped: &[u8]) -> BoundDek {

@@ -48,7 +48,11 @@ mod tests {
             r#"{{"data":{{"keys":{keys},"latest_version":{latest},"min_decryption_version":2,
                 "name":"k"}}}}"#
         );
-        versions(&Answer { operation: "keys", body: Zeroizing::new(body.into_bytes()) })
+        versions(&Answer {
+            operation: "keys",
+            status: http::StatusCode::OK,
+            body: Zeroizing::new(body.into_bytes()),
+        })
     }
 
     #[test]
