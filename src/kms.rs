@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::{
     enclave::{Dek, EnclaveError, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
+    key::Environment,
     permitted::PermittedDek,
 };
 
@@ -74,6 +75,17 @@ pub trait Kms: Send + Sync {
 
     /// Whether the KMS would answer now, at the cost of at most one cheap call.
     async fn status(&self, deadline: Instant) -> Result<(), KmsError>;
+
+    /// Whether the KMS itself denies this process what belongs to another environment than
+    /// this one; none where it cannot tell environments apart. Wraps and unwraps nothing
+    /// that is anybody's.
+    async fn tells_apart(
+        &self,
+        _environment: &Environment,
+        _deadline: Instant,
+    ) -> Result<Option<bool>, KmsError> {
+        Ok(None)
+    }
 
     /// Gives back what a shutdown should not leave behind, such as tokens.
     async fn close(&self) {}

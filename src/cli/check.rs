@@ -94,6 +94,12 @@ impl Check {
                 let status = kms.status(Instant::now() + PATIENCE).await;
                 status.map_err(|error| Failure::new(format!("kms: {error}")))?;
                 writeln!(out, "kms            answers, {}", kms.kek())?;
+                let apart = kms.tells_apart(&config.environment, Instant::now() + PATIENCE).await;
+                match apart.map_err(|error| Failure::new(format!("kms: {error}")))? {
+                    None => {}
+                    Some(true) => writeln!(out, "environments   told apart by the KMS, too")?,
+                    Some(false) => return Err(Failure::new(OTHERS)),
+                }
                 tokio::join!(kms.close(), store.close());
                 rotator(&mut out, &config, &enclave).await?;
                 if let Ok(Some(central)) = &central {
@@ -132,6 +138,10 @@ async fn rotator(out: &mut io::Stdout, config: &Config, enclave: &Enclave) -> Re
     writeln!(out, "rotator        is let in, the newest version is {newest}")?;
     Ok(())
 }
+
+/// A login that may do too much.
+const OTHERS: &str = "kms: a login may wrap or unwrap under the contexts of other environments: write \
+    its policy anew, as `countersign vault policy` prints it";
 
 /// The server makes the directory of its audit log itself.
 fn confinement(

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::Custody;
+use super::{Custody, require_revision};
 use crate::{
     audit::Entry,
     caller::Call,
@@ -65,11 +65,10 @@ impl Custody {
         expected: Option<Revision>,
         entry: &mut Entry,
     ) -> Result<ShareDescription, Refusal> {
-        let Signing { enclave, store, .. } = &self.signing;
+        let Signing { enclave, store, held, .. } = &self.signing;
         let described = permit.share().clone();
-        if expected.is_some_and(|expected| expected != described.revision) {
-            return Err(Refusal::RevisionMismatch { recorded: described.revision });
-        }
+        require_revision(&described, expected)?;
+        store.capabilities().require_writes()?;
         let version = described.identity.version.next();
         let version =
             version.ok_or_else(|| Refusal::invalid("share_id", "has no further version"))?;
@@ -94,6 +93,7 @@ impl Custody {
         let mut description = new.into_permit().into_subject().as_ref().clone();
         let record = ShareRecord { description: description.clone(), envelope };
         description.revision = store.put(&record, Some(described.revision)).await?;
+        held.changed(described.identity.share, Some(&description));
         Ok(description)
     }
 }

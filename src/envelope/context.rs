@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{FORMAT, header::Identity};
-use crate::key::Environment;
+use crate::key::{Environment, Malformed};
 
 /// The context under which a DEK is wrapped: at Vault Transit the derivation
 /// `context`, at the local KEK the associated data.
@@ -41,6 +41,15 @@ impl KekContext {
         let mut context = Self::prefix(&identity.environment).into_bytes();
         context.extend_from_slice(&hash.finalize());
         Self(context)
+    }
+
+    /// One that begins as those of another environment do: for who tries whether the KMS
+    /// tells environments apart.
+    pub(crate) fn of_another(environment: &Environment) -> Result<Self, Malformed> {
+        let other = if environment.as_str() == "elsewhere" { "another" } else { "elsewhere" };
+        let mut context = Self::prefix(&other.parse()?).into_bytes();
+        context.extend_from_slice(&[0; 32]);
+        Ok(Self(context))
     }
 
     /// What every context of an environment begins with.

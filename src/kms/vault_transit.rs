@@ -59,6 +59,7 @@ use super::{
 use crate::{
     enclave::{Dek, Slot},
     envelope::{KekContext, KekRef, WrappedDek},
+    key::Environment,
     permitted::PermittedDek,
 };
 use thread::{Room, Thread};
@@ -197,6 +198,17 @@ impl Kms for VaultTransit {
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
         let work = move |vault: Arc<Vault>| async move { vault.status(deadline).await };
         self.thread.run(&self.checks, deadline, work).await
+    }
+
+    async fn tells_apart(
+        &self,
+        environment: &Environment,
+        deadline: Instant,
+    ) -> Result<Option<bool>, KmsError> {
+        let other = KekContext::of_another(environment);
+        let other = other.map_err(|rule| KmsError::new(KmsErrorKind::Protocol, rule.0))?;
+        let work = move |vault: Arc<Vault>| async move { vault.denies(&other, deadline).await };
+        self.thread.run(&self.checks, deadline, work).await.map(Some)
     }
 
     /// Gives the tokens back and ends the thread.

@@ -79,6 +79,9 @@ async fn a_read_only_store_refuses_custody() {
         ..Default::default()
     };
     lacks(refused(&enclave, custody.destroy_share(destroy)).await);
+    let reencrypt =
+        proto::ReencryptShareRequest { share_id: share_id.clone(), ..Default::default() };
+    lacks(refused(&enclave, custody.reencrypt_share(reencrypt)).await);
     // It is enabled: there is nothing to change.
     let enable = proto::EnableShareRequest { share_id, ..Default::default() };
     custody.enable_share(enable).await.unwrap();

@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{
     envelope::KekContext,
     kms::{
-        KmsErrorKind,
-        vault_transit::{Role, VaultTransit},
+        Kms, KmsErrorKind,
+        vault_transit::{Login, Role, Settings, VaultTransit},
     },
 };
 use reqwest::Method;
@@ -66,6 +66,28 @@ async fn each_role_does_its_one_operation() {
         let reads_key = ask(Method::GET, format!("transit/keys/{key}"), Value::Null).await;
         let expected = if role == Role::Custodian { 403 } else { 200 };
         assert_eq!(reads_key, expected, "{role:?}");
+    }
+}
+
+/// What `check --online` asks: Vault tells environments apart by the policies that we print,
+/// for each login by itself, and by no wider one.
+#[tokio::test]
+async fn a_wider_policy_is_noticed() {
+    let vault = shared_vault!();
+    let tenant = Tenant::new(vault).await;
+    let apart = async |settings: Settings| {
+        let kms = VaultTransit::start(settings).unwrap();
+        kms.tells_apart(tenant.environment(), soon()).await.unwrap()
+    };
+    assert_eq!(apart(tenant.settings()).await, Some(true));
+    let wide = Login::TokenFile { path: tenant.file("root", vault.root_token()) };
+    for role in [Role::Signer, Role::Custodian] {
+        let mut settings = tenant.settings();
+        match role {
+            Role::Signer => settings.signer = Some(wide.clone()),
+            _ => settings.custodian = Some(wide.clone()),
+        }
+        assert_eq!(apart(settings).await, Some(false), "{role:?}");
     }
 }
 

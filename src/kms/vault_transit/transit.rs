@@ -85,6 +85,18 @@ pub(super) fn item(context: &KekContext, wrapped: &WrappedDek) -> Result<String,
     Ok(format!(r#"{{"ciphertext":"{ciphertext}","context":"{context}"}}"#))
 }
 
+/// A `decrypt` of what nobody wrapped.
+pub(super) fn decrypt_nothing(context: &KekContext) -> Bytes {
+    let (nothing, context) = (STANDARD.encode([0; 60]), STANDARD.encode(context.as_bytes()));
+    Bytes::from(format!(r#"{{"ciphertext":"vault:v1:{nothing}","context":"{context}"}}"#))
+}
+
+/// An `encrypt` of zeros.
+pub(super) fn encrypt_nothing(context: &KekContext) -> Bytes {
+    let (nothing, context) = (STANDARD.encode([0; DEK_LEN]), STANDARD.encode(context.as_bytes()));
+    Bytes::from(format!(r#"{{"plaintext":"{nothing}","context":"{context}"}}"#))
+}
+
 /// Reads a `decrypt` answer: base64 straight into the slot. With it, the request
 /// id, empty where there is none.
 pub(super) fn unwrapped(answer: &Answer, slot: Slot) -> Result<(Dek, Box<str>), KmsError> {

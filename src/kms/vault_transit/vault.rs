@@ -156,6 +156,31 @@ impl Vault {
         Ok(())
     }
 
+    /// Whether the logins that unwrap and wrap are denied both under this context. A request
+    /// that names no DEK of anybody is refused for its context first, where the policy says
+    /// so.
+    pub(super) async fn denies(
+        &self,
+        context: &KekContext,
+        deadline: Instant,
+    ) -> Result<bool, KmsError> {
+        for (role, operation, body) in [
+            (Role::Signer, "decrypt", transit::decrypt_nothing(context)),
+            (Role::Custodian, "encrypt", transit::encrypt_nothing(context)),
+        ] {
+            if !self.sessions.iter().any(|(of, _)| *of == role) {
+                continue;
+            }
+            match self.one(role, operation, body, deadline).await {
+                Err(error) if error.kind == KmsErrorKind::Denied => {}
+                // It was not the policy that refused.
+                Ok(_) | Err(KmsError { kind: KmsErrorKind::Rejected, .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
     /// Gives the tokens back.
     pub(super) async fn log_out(&self) {
         let revoking = join_all(self.sessions.iter().map(|(_, session)| session.close()));
