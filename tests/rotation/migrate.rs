@@ -70,17 +70,17 @@ async fn records_move_to_another_kek() {
     assert_eq!(same.status.code(), Some(78));
     assert!(stderr(&same).contains("both KEKs are local//"), "{}", stderr(&same));
 
-    let mut killed = super::begun(migrate(&home, &from, &to));
-    while tenant.count("encrypt") < 5 {
-        assert!(killed.try_wait().unwrap().is_none(), "it ended before it could be killed");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
     let moved = |home: &Home| {
         let all = envelopes(home, &shares);
         all.iter().filter(|envelope| envelope.header().kek.provider() == "vault-transit").count()
     };
+    let mut killed = super::begun(migrate(&home, &from, &to));
+    while moved(&home) < 5 {
+        assert!(killed.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
     let half = moved(&home);
     assert!((1..40).contains(&half), "{half}");
 
