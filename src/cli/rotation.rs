@@ -127,6 +127,7 @@ impl Of {
         let bar = progress::bar(records.count().await.map_err(store)?);
         let census = Census::take(&records, |count| bar.set_position(count)).await;
         bar.finish_and_clear();
+        records.close().await;
         let instances = rotator.instances(&self.instance, &kms)?;
         Ok(Looked { kms, versions, census: census.map_err(store)?, instances })
     }

@@ -59,6 +59,11 @@ impl Records {
         Self { store, rotator }
     }
 
+    /// Gives back what the store should not leave behind, such as tokens.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
     /// The store.
     pub(super) fn store(&self) -> &dyn ShareStore {
         &*self.store

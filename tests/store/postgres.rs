@@ -2,6 +2,7 @@
 
 use countersign::{
     key::Algorithm,
+    record::ShareRecord,
     store::{ShareStore, postgres::Postgres, statement},
 };
 
@@ -161,4 +162,28 @@ async fn the_ciphertext_is_kept_out_of_line_and_bounded() {
         .await
         .unwrap_err();
     assert!(too_long.code().is_some_and(|code| code.code() == "23514"));
+}
+
+/// What docs/custody.md says: gone for every query at once, and from the files of the
+/// database when the table is written anew.
+#[tokio::test]
+async fn what_is_removed_leaves_the_files_with_a_full_vacuum() {
+    let Some(server) = PostgresServer::shared() else {
+        return;
+    };
+    let database = server.database().await;
+    let store = Postgres::open(database.settings()).await.unwrap();
+    let (doomed, kept) =
+        (record("wallet", Algorithm::Ed25519), record("wallet", Algorithm::Ed25519));
+    for row in [&doomed, &kept] {
+        store.put(row, None).await.unwrap();
+    }
+    let sealed = |row: &ShareRecord| row.envelope[row.envelope.len() - 48..].to_vec();
+    assert!(database.has_on_disk(&sealed(&doomed)).await, "the search finds what is there");
+    let description = &doomed.description;
+    store.remove(description.identity.share, description.revision).await.unwrap();
+    let admin = database.admin().await;
+    admin.batch_execute("VACUUM FULL server_wallet_key_shares").await.unwrap();
+    assert!(!database.has_on_disk(&sealed(&doomed)).await);
+    assert!(database.has_on_disk(&sealed(&kept)).await);
 }

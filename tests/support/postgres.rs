@@ -192,6 +192,18 @@ impl Drop for PostgresServer {
 }
 
 impl Database<'_> {
+    /// Whether bytes stand in a file of this database's own, as they are on disk.
+    pub async fn has_on_disk(&self, bytes: &[u8]) -> bool {
+        let admin = self.admin().await;
+        admin.batch_execute("CHECKPOINT").await.unwrap();
+        let oid = "SELECT oid::text FROM pg_database WHERE datname = current_database()";
+        let oid: String = admin.query_one(oid, &[]).await.unwrap().get(0);
+        let files = fs::read_dir(self.server.home.data().join("base").join(oid)).unwrap();
+        // One that was truncated may go while they are read.
+        let mut files = files.map(|file| fs::read(file.unwrap().path()).unwrap_or_default());
+        files.any(|file| file.windows(bytes.len()).any(|window| window == bytes))
+    }
+
     /// How `app` reaches the database.
     pub fn settings(&self) -> Settings {
         let home = self.server.home.path();

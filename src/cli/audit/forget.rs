@@ -40,18 +40,23 @@ impl Forget {
         let log = report.instance.ok_or_else(|| at(&"there is no audit log"))?;
         block_on(async {
             let store = app::store(&config.store).await?;
-            let counted = count_all(&*store, log, &self.directory, report.size).await;
-            let counted = counted.map_err(|error| at(&error))?;
-            if counted < report.size {
-                let what = format!("record {counted} has no outcome: start a server on it once");
-                return Err(at(&what));
-            }
-            let forgotten = store.forget(log, counted).await;
-            if !forgotten.map_err(|error| Failure::new(format!("store: {error}")))? {
-                return Err(at(&"somebody else counts it: is a server writing it?"));
-            }
-            writeln!(io::stdout(), "{log}: forgotten at record {}", report.size)?;
-            Ok(())
+            let forgotten = async {
+                let counted = count_all(&*store, log, &self.directory, report.size).await;
+                let counted = counted.map_err(|error| at(&error))?;
+                if counted < report.size {
+                    let what = "has no outcome: start a server on it once";
+                    return Err(at(&format!("record {counted} {what}")));
+                }
+                let forgotten = store.forget(log, counted).await;
+                if !forgotten.map_err(|error| Failure::new(format!("store: {error}")))? {
+                    return Err(at(&"somebody else counts it: is a server writing it?"));
+                }
+                writeln!(io::stdout(), "{log}: forgotten at record {}", report.size)?;
+                Ok(())
+            };
+            let done = forgotten.await;
+            store.close().await;
+            done
         })
     }
 }

@@ -91,13 +91,12 @@ impl Migrate {
             let signing = app::signing(&config, enclave.clone(), audit, metrics).await?;
             let target = app::kms(&to.kms, &to.environment, enclave.pool())?;
             filter()?;
-            let source = Arc::clone(&signing.kms);
+            let (source, store) = (Arc::clone(&signing.kms), Arc::clone(&signing.store));
             let moved = match differ(&*source, &*target) {
                 Ok(()) => self.move_all(signing, Arc::clone(&target), caller).await,
                 Err(failure) => Err(failure),
             };
-            source.close().await;
-            target.close().await;
+            tokio::join!(source.close(), target.close(), store.close());
             moved
         });
         writing.stop();

@@ -127,7 +127,7 @@ impl Rewrap {
             Ok(())
         };
         let counted = counted.await;
-        kms.close().await;
+        tokio::join!(kms.close(), records.close());
         counted
     }
 
@@ -158,7 +158,7 @@ impl Rewrap {
             }
         };
         bar.finish_and_clear();
-        rewrapping.kms.close().await;
+        tokio::join!(rewrapping.kms.close(), rewrapping.records.close());
         let (report, error) = match done {
             Ok(report) => (report, None),
             Err(Failed { report, error }) => (report, Some(error)),
