@@ -109,10 +109,17 @@ async fn nothing_moves_unless_all_is_well() {
     unchanged().await;
     stage.tenant.set_policy(Role::Rotator).await;
     // At a signal it ends after the batch that is under way.
-    let before = stage.tenant.count("rewrap");
-    let mut command = stage.rewrap(&["--rate", "2", "--batch", "1"]);
+    let revisions = async || {
+        let mut revisions = Vec::new();
+        for share in &stage.shares {
+            revisions.push(stage.row(share).await.revision);
+        }
+        revisions
+    };
+    let before = revisions().await;
+    let mut command = stage.rewrap(&["--rate", "1", "--batch", "1"]);
     let stopped = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while stage.tenant.count("rewrap") == before {
+    while revisions().await == before {
         sleep(Duration::from_millis(10)).await;
     }
     let pid = Pid::from_raw(stopped.id().try_into().unwrap()).unwrap();
