@@ -97,22 +97,31 @@ pub trait ShareStore: Send + Sync {
     async fn remove(&self, share: ShareId, expected: Revision) -> Result<(), StoreError>;
 
     /// How far an audit log is counted: the number of its first record that is not.
-    async fn counted(&self, log: Uuid) -> Result<u64, StoreError>;
+    ///
+    /// This and the two below are [`StoreErrorKind::Lacking`] where a store says that it counts
+    /// nothing, which then has none of them.
+    async fn counted(&self, _log: Uuid) -> Result<u64, StoreError> {
+        Err(StoreError::uncounted())
+    }
 
     /// Counts what the records of a log from `from` to before `to` say of shares, and how
     /// far it is counted, in one transaction. False, with nothing done, where it was not
     /// counted up to `from`. Shares that are gone are not counted.
     async fn count(
         &self,
-        log: Uuid,
-        from: u64,
-        to: u64,
-        uses: &[ShareUse],
-    ) -> Result<bool, StoreError>;
+        _log: Uuid,
+        _from: u64,
+        _to: u64,
+        _uses: &[ShareUse],
+    ) -> Result<bool, StoreError> {
+        Err(StoreError::uncounted())
+    }
 
     /// Forgets how far a log is counted, where that is up to `at`: for one that is gone. One
     /// that came back would be counted again. Whether there was something to forget.
-    async fn forget(&self, log: Uuid, at: u64) -> Result<bool, StoreError>;
+    async fn forget(&self, _log: Uuid, _at: u64) -> Result<bool, StoreError> {
+        Err(StoreError::uncounted())
+    }
 
     /// Whether the store would answer now.
     async fn status(&self) -> Result<(), StoreError>;
@@ -185,6 +194,10 @@ impl StoreError {
     pub fn lacking(what: &str) -> Self {
         Self::new(StoreErrorKind::Lacking, format!("this store {what}"))
     }
+
+    fn uncounted() -> Self {
+        Self::lacking("does not count uses: read them in the audit log")
+    }
 }
 
 impl Capabilities {
@@ -199,17 +212,6 @@ impl Capabilities {
         match self.writes {
             true => Ok(()),
             false => Err(StoreError::lacking("is read-only: write where its records come from")),
-        }
-    }
-
-    /// Refuses what counts.
-    ///
-    /// # Errors
-    /// `Lacking`.
-    pub fn require_counts(self) -> Result<(), StoreError> {
-        match self.counts {
-            true => Ok(()),
-            false => Err(StoreError::lacking("does not count uses: read them in the audit log")),
         }
     }
 }

@@ -20,12 +20,11 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use tokio::task;
-use uuid::Uuid;
 
 pub use self::backup::Backup;
 use self::files::{Files, within};
 use super::{
-    Capabilities, ShareStore, ShareUse, StoreError, StoreErrorKind, document::Document, readable,
+    Capabilities, ShareStore, StoreError, StoreErrorKind, document::Document, readable,
     row::corrupt,
 };
 use crate::{
@@ -162,24 +161,6 @@ impl ShareStore for Directory {
 
     async fn remove(&self, _share: ShareId, _expected: Revision) -> Result<(), StoreError> {
         read_only()
-    }
-
-    async fn counted(&self, _log: Uuid) -> Result<u64, StoreError> {
-        CAPABILITIES.require_counts().map(|()| 0)
-    }
-
-    async fn count(
-        &self,
-        _log: Uuid,
-        _from: u64,
-        _to: u64,
-        _uses: &[ShareUse],
-    ) -> Result<bool, StoreError> {
-        CAPABILITIES.require_counts().map(|()| false)
-    }
-
-    async fn forget(&self, _log: Uuid, _at: u64) -> Result<bool, StoreError> {
-        CAPABILITIES.require_counts().map(|()| false)
     }
 
     async fn status(&self) -> Result<(), StoreError> {

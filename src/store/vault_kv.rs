@@ -21,11 +21,10 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, future::ready, stream};
-use uuid::Uuid;
 
 use self::{engine::Engine, secret::Found};
 use super::{
-    Capabilities, ShareStore, ShareUse, StoreError, StoreErrorKind,
+    Capabilities, ShareStore, StoreError, StoreErrorKind,
     document::Document,
     readable,
     row::{conflict, exists, require_size},
@@ -201,24 +200,6 @@ impl ShareStore for VaultKv {
             }
         }
         self.engine.destroy(share).await
-    }
-
-    async fn counted(&self, _log: Uuid) -> Result<u64, StoreError> {
-        CAPABILITIES.require_counts().map(|()| 0)
-    }
-
-    async fn count(
-        &self,
-        _log: Uuid,
-        _from: u64,
-        _to: u64,
-        _uses: &[ShareUse],
-    ) -> Result<bool, StoreError> {
-        CAPABILITIES.require_counts().map(|()| false)
-    }
-
-    async fn forget(&self, _log: Uuid, _at: u64) -> Result<bool, StoreError> {
-        CAPABILITIES.require_counts().map(|()| false)
     }
 
     async fn status(&self) -> Result<(), StoreError> {

@@ -9,7 +9,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use uuid::Uuid;
 
 use super::{Directory, Files, describe};
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
     policy::Opening,
     record::{ShareDescription, ShareRecord},
     store::{
-        Capabilities, ShareStore, ShareUse, StoreError, StoreErrorKind,
+        Capabilities, ShareStore, StoreError, StoreErrorKind,
         document::Document,
         row::{conflict, exists, require_size},
     },
@@ -97,24 +96,6 @@ impl ShareStore for Backup {
 
     async fn remove(&self, share: ShareId, expected: Revision) -> Result<(), StoreError> {
         self.0.remove(share, expected).await
-    }
-
-    async fn counted(&self, log: Uuid) -> Result<u64, StoreError> {
-        self.0.counted(log).await
-    }
-
-    async fn count(
-        &self,
-        log: Uuid,
-        from: u64,
-        to: u64,
-        uses: &[ShareUse],
-    ) -> Result<bool, StoreError> {
-        self.0.count(log, from, to, uses).await
-    }
-
-    async fn forget(&self, log: Uuid, at: u64) -> Result<bool, StoreError> {
-        self.0.forget(log, at).await
     }
 
     async fn status(&self) -> Result<(), StoreError> {
