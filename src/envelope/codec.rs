@@ -6,7 +6,7 @@ use super::{
     AAD_DOMAIN, ENVELOPE_MAX, FORMAT, MAGIC, SHARE_MAX, SUITE, TAG_LEN, WRAPPED_DEK_MAX,
     header::{Commitment, Header, Identity, KekRef, Nonce},
 };
-use crate::key::{Algorithm, Binding, Malformed, RecordVersion, ShareId};
+use crate::key::{Malformed, RecordVersion, ShareId};
 
 /// A DEK as the KMS wrapped it: 1 to 4096 bytes, opaque.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,29 +144,25 @@ impl Header {
             SUITE => {}
             other => return Err(EnvelopeError::Suite(other)),
         }
-        let mut identity = Identity {
-            environment: input.name("environment")?,
-            wallet: input.name("wallet id")?,
-            share: field("share id", {
-                ShareId::try_from(uuid::Uuid::from_bytes(input.array("share id")?))
-            })?,
-            version: field("record version", {
-                RecordVersion::try_from(u32::from_be_bytes(input.array("record version")?))
-            })?,
-            address: match input.text("account address")? {
-                "" => None,
-                text => Some(field("account address", text.parse())?),
-            },
-            algorithm: Algorithm::Ed25519,
-            binding: Binding::Derived,
+        let environment = input.name("environment")?;
+        let wallet = input.name("wallet id")?;
+        let share = field("share id", {
+            ShareId::try_from(uuid::Uuid::from_bytes(input.array("share id")?))
+        })?;
+        let version = field("record version", {
+            RecordVersion::try_from(u32::from_be_bytes(input.array("record version")?))
+        })?;
+        let address = match input.text("account address")? {
+            "" => None,
+            text => Some(field("account address", text.parse())?),
         };
-        (identity.algorithm, identity.binding) =
+        let (algorithm, binding) =
             field("key algorithm", Identity::of_kind(input.byte("key algorithm")?))?;
         let provider = input.text("KEK provider")?;
         let mount = input.text("KEK mount")?;
         let name = input.text("KEK name")?;
         Ok(Self {
-            identity,
+            identity: Identity { environment, wallet, share, version, address, algorithm, binding },
             kek: field("KEK", KekRef::new(provider, mount, name))?,
             commitment: Commitment(input.array("key commitment")?),
             nonce: Nonce(input.array("nonce")?),
