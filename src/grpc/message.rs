@@ -77,14 +77,20 @@ pub(super) fn share(share: &ShareDescription) -> proto::Share {
     proto::Share {
         public_key: Some(public_key(share)),
         environment: share.identity.environment.to_string(),
-        binding: match share.identity.binding {
-            Binding::Derived => proto::Binding::Derived.into(),
-            Binding::Declared => proto::Binding::Declared.into(),
-        },
+        binding: proto::Binding::from(share.identity.binding).into(),
         kek: share.kek.to_string(),
         create_time: Some(share.created_at.into()),
         revision: share.revision.get(),
         destroy_after: share.destroy_after.map(Into::into),
+    }
+}
+
+impl From<Binding> for proto::Binding {
+    fn from(binding: Binding) -> Self {
+        match binding {
+            Binding::Derived => Self::Derived,
+            Binding::Declared => Self::Declared,
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cli::{failure::Failure, input::read},
     import::{Declared, SEALED_MAX, Sealed, Statement},
-    key::Binding,
     policy::NewShare,
     proto,
 };
@@ -46,10 +45,7 @@ impl Document {
             share_id: new.share.to_string(),
             wallet_id: new.wallet.to_string(),
             algorithm: algorithm.unwrap_or_default().as_str_name().to_owned(),
-            binding: match new.binding {
-                Binding::Derived => proto::Binding::Derived.as_str_name().to_owned(),
-                Binding::Declared => proto::Binding::Declared.as_str_name().to_owned(),
-            },
+            binding: proto::Binding::from(new.binding).as_str_name().to_owned(),
             public_key: key.unwrap_or_default(),
             account_address: address.unwrap_or_default(),
             sealed_share: STANDARD.encode(sealed.as_bytes()),
