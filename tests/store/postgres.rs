@@ -165,10 +165,11 @@ async fn the_ciphertext_is_kept_out_of_line_and_bounded() {
 }
 
 /// What docs/custody.md says: gone for every query at once, and from the files of the
-/// database when the table is written anew.
+/// database when the table is written anew. On a server of its own: a transaction in any
+/// database of a shared one that is older than the removal keeps the rows.
 #[tokio::test]
 async fn what_is_removed_leaves_the_files_with_a_full_vacuum() {
-    let Some(server) = PostgresServer::shared() else {
+    let Some(server) = PostgresServer::dedicated() else {
         return;
     };
     let database = server.database().await;
@@ -181,9 +182,16 @@ async fn what_is_removed_leaves_the_files_with_a_full_vacuum() {
     let sealed = |row: &ShareRecord| row.envelope[row.envelope.len() - 48..].to_vec();
     assert!(database.has_on_disk(&sealed(&doomed)).await, "the search finds what is there");
     let description = &doomed.description;
+    let elsewhere = server.database().await;
+    let older = elsewhere.admin().await;
+    older.batch_execute("BEGIN; SELECT pg_current_xact_id()").await.unwrap();
     store.remove(description.identity.share, description.revision).await.unwrap();
     let admin = database.admin().await;
-    admin.batch_execute("VACUUM FULL server_wallet_key_shares").await.unwrap();
+    let vacuum = async || admin.batch_execute("VACUUM FULL server_wallet_key_shares").await;
+    vacuum().await.unwrap();
+    assert!(database.has_on_disk(&sealed(&doomed)).await, "an older transaction keeps it");
+    older.batch_execute("COMMIT").await.unwrap();
+    vacuum().await.unwrap();
     assert!(!database.has_on_disk(&sealed(&doomed)).await);
     assert!(database.has_on_disk(&sealed(&kept)).await);
 }
