@@ -6,8 +6,8 @@
 //! and unwraps. It is asked for by a caller of the configuration, the user who runs it,
 //! whom policy must permit `ReencryptShare` on every share; its audit log is its own.
 //!
-//! What is done is in the records: one under the new KEK is passed over. So a run that was
-//! killed is resumed by another run.
+//! What is done is in the records: one under the new KEK is passed over, but for what the
+//! store may still keep of it from before. So a run that was killed is resumed by another.
 #![forbid(unsafe_code)]
 
 use std::{sync::Arc, time::Duration};
@@ -114,16 +114,17 @@ impl Migration {
     ) {
         let id = share.identity.share;
         if share.kek == *new {
-            report.current += 1;
+            // What a run that was killed left of it.
+            match self.destroy_former(share).await {
+                Ok(()) => report.current += 1,
+                Err(error) => report.failed.push((id, told(&error.into()))),
+            }
         } else if share.kek != *old {
             report.other_kek += 1;
         } else {
             match self.reseal(custody, id).await {
                 Ok(()) => report.moved += 1,
-                Err(refusal) => {
-                    let problem = format!("{}: {refusal}", refusal.reason().as_str());
-                    report.failed.push((id, problem));
-                }
+                Err(refusal) => report.failed.push((id, told(&refusal))),
             }
         }
     }
@@ -138,8 +139,12 @@ impl Migration {
                     pause *= 2;
                     // Of a write that was not answered nobody knows whether it happened.
                     let now = self.signing.store.describe(share).await?;
-                    if now.is_none_or(|now| now.kek == *self.to.kek()) {
-                        return Ok(());
+                    match now {
+                        None => return Ok(()),
+                        Some(now) if now.kek == *self.to.kek() => {
+                            return Ok(self.destroy_former(&now).await?);
+                        }
+                        Some(_) => {}
                     }
                 }
                 ended => return ended,
@@ -148,12 +153,20 @@ impl Migration {
         self.ask(custody, share).await
     }
 
+    async fn destroy_former(&self, now: &ShareDescription) -> Result<(), StoreError> {
+        self.signing.store.destroy_former(now.identity.share, now.revision).await
+    }
+
     async fn ask(&self, custody: &Custody, share: ShareId) -> Result<(), Refusal> {
         let (caller, now) = (Arc::clone(&self.caller), Instant::now());
         let call = Call::new(caller, RequestId::random(), now, now + PATIENCE);
         let why = self.why.clone();
         custody.reencrypt_under(&*self.to, &call, share, None, why).await.map(drop)
     }
+}
+
+fn told(refusal: &Refusal) -> String {
+    format!("{}: {refusal}", refusal.reason().as_str())
 }
 
 /// Whether it may end otherwise soon.

@@ -13,6 +13,8 @@
 //!   passed over. So a run that was killed is resumed by another run.
 //! - A record changes by compare-and-swap on its revision, and in its wrapped DEK alone:
 //!   whoever signs meanwhile has the old wrapping or the new one, and both unwrap.
+//! - Where a store keeps what was written over, that is destroyed once the record is read
+//!   back: of every record that the newest version wraps, also of one that was passed over.
 //! - What a record is after that is read back and compared with what it was. Whether a
 //!   signer can open it is shown by a signer, the canary.
 #![forbid(unsafe_code)]
@@ -37,6 +39,7 @@ use crate::{
     key::ShareId,
     kms::{BATCH_MAX, BoundDek, KmsError, KmsErrorKind, Rewrapper},
     permitted::RewrappableEnvelope,
+    record::ShareDescription,
     shutdown::Draining,
     store::StoreError,
 };
@@ -91,7 +94,8 @@ pub struct Report {
     pub other_kek: u64,
     /// How many were gone before they were reached.
     pub gone: u64,
-    /// Which stay as they were, and why: a stable reason and a text.
+    /// Which stay as they were, or as which older versions of them stay, and why: a stable
+    /// reason and a text.
     pub failed: Vec<(ShareId, String)>,
     /// Whether it was stopped before the end.
     pub stopped: bool,
@@ -160,8 +164,9 @@ impl Rewrapping {
             let page = self.records.page(after).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.identity.share);
+            let newest = run.newest;
             let mut reading =
-                stream::iter(page).map(|share| self.records.read(share)).buffered(AT_ONCE);
+                stream::iter(page).map(|share| self.look(share, newest)).buffered(AT_ONCE);
             let mut behind = Vec::new();
             while let Some(looked) = reading.next().await {
                 let looked = looked?;
@@ -192,6 +197,19 @@ impl Rewrapping {
             Some(canary) => canary.sing().await.map_err(RotationError::Canary),
             None => Ok(()),
         }
+    }
+
+    /// Looks at one record. What a run that was killed left of its older versions goes now.
+    async fn look(&self, share: ShareDescription, newest: u32) -> Result<Looked, StoreError> {
+        let looked = self.records.read(share).await?;
+        if let Looked::Wrapped { envelope, version } = &looked
+            && *version >= newest
+            && let Err(error) = self.records.destroy_former(envelope.share()).await
+        {
+            let share = envelope.share().identity.share;
+            return Ok(Looked::FormerStay { share, problem: batch::former_stay(&error) });
+        }
+        Ok(looked)
     }
 
     /// Rewraps the canary's share before any other, and has a signer open it.
@@ -302,7 +320,7 @@ impl Run<'_> {
                 self.report.failed.push((share, batch::changing()));
                 None
             }
-            Looked::Unreadable { share, problem } => {
+            Looked::Unreadable { share, problem } | Looked::FormerStay { share, problem } => {
                 self.report.failed.push((share, problem));
                 None
             }

@@ -96,6 +96,14 @@ pub trait ShareStore: Send + Sync {
     /// there without its envelope; it can be removed again.
     async fn remove(&self, share: ShareId, expected: Revision) -> Result<(), StoreError>;
 
+    /// Destroys what the store itself keeps of a row from before `current`: a version of it
+    /// that was written over holds an envelope as good as the new one, under the wrapping
+    /// or the DEK that was to be left behind. What is there now stays. Can be done again;
+    /// nothing where a store keeps no older versions.
+    async fn destroy_former(&self, _share: ShareId, _current: Revision) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// How far an audit log is counted: the number of its first record that is not.
     ///
     /// This and the two below are [`StoreErrorKind::Lacking`] where a store says that it counts

@@ -59,6 +59,9 @@ enum RoleName {
     StoreReader,
     /// Reads, writes and removes records in a KV engine, for custody and `share copy`
     Store,
+    /// Writes records in a KV engine anew, and destroys their older versions, for `share
+    /// rewrap`
+    StoreRotator,
 }
 
 impl Vault {
@@ -76,6 +79,7 @@ impl Vault {
             RoleName::Rotator => Role::Rotator,
             RoleName::StoreReader => return print(&of_store(Access::Read)),
             RoleName::Store => return print(&of_store(Access::Write)),
+            RoleName::StoreRotator => return print(&of_store(Access::Rotate)),
         };
         let key = key.unwrap_or_else(|| names::key_of(&environment));
         if !names::is_key_of(&key, &environment) {

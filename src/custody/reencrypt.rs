@@ -2,8 +2,8 @@
 //! and seals, wrap, make sure that it opens, record, and put it in the old one's place.
 //!
 //! It is for when a DEK, or what it was wrapped by, may be known to somebody: rewrapping
-//! leaves the DEK as it is. The old record stays in backups, and opens there as long as
-//! its KEK does.
+//! leaves the DEK as it is. What the store itself keeps of the old record is destroyed. It
+//! stays in backups, and opens there as long as its KEK does.
 
 use std::sync::Arc;
 
@@ -26,8 +26,9 @@ impl Custody {
     /// Seals a share anew: a new DEK, a new nonce, the next version of its record.
     ///
     /// # Errors
-    /// A [`Refusal`]; the record is as it was. `ShareChanged` when it was written
-    /// meanwhile.
+    /// A [`Refusal`]; the record is as it was, unless it is the store's: then it may be
+    /// sealed anew already, with older versions of it left in the store, and asking again
+    /// seals it once more and destroys them. `ShareChanged` when it was written meanwhile.
     pub async fn reencrypt(
         &self,
         call: &Call,
@@ -94,6 +95,8 @@ impl Custody {
         let record = ShareRecord { description: description.clone(), envelope };
         description.revision = store.put(&record, Some(described.revision)).await?;
         held.changed(described.identity.share, Some(&description));
+        // The envelope that is not to be trusted any more.
+        store.destroy_former(described.identity.share, description.revision).await?;
         Ok(description)
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     kms::{KmsError, KmsErrorKind},
     permitted::RewrappableEnvelope,
     refusal::{Reason, Refusal},
-    store::StoreErrorKind,
+    store::{StoreError, StoreErrorKind},
 };
 
 /// How often a row is written that somebody else writes, too.
@@ -34,6 +34,8 @@ enum Settled {
     /// Somebody else did, meanwhile.
     Current,
     Gone,
+    /// Rewrapped, but what it was before is still in the store.
+    FormerStay(ShareId, StoreError),
     Failed(ShareId, String),
 }
 
@@ -76,6 +78,9 @@ impl Rewrapping {
                 Ok(Settled::Rewrapped) => run.report.rewrapped += 1,
                 Ok(Settled::Current) => run.report.current += 1,
                 Ok(Settled::Gone) => run.report.gone += 1,
+                Ok(Settled::FormerStay(share, error)) => {
+                    run.report.failed.push((share, former_stay(&error)));
+                }
                 Ok(Settled::Failed(share, problem)) => run.report.failed.push((share, problem)),
                 Err(error) => ended = ended.and(Err(error)),
             }
@@ -125,7 +130,7 @@ impl Rewrapping {
                 // Nothing is written that the log does not know of.
                 entry.durable().await?;
                 let written = self.write(newest, envelope, &wrapped).await;
-                if matches!(written, Ok(Settled::Rewrapped)) {
+                if matches!(written, Ok(Settled::Rewrapped | Settled::FormerStay(..))) {
                     entry.rewrapped(before, wrapped.kek_version());
                 }
                 written
@@ -139,7 +144,9 @@ impl Rewrapping {
         entry.end(match &settled {
             Ok(Settled::Rewrapped | Settled::Current | Settled::Gone) => Ended::with(Outcome::Done),
             Ok(Settled::Failed(..)) => failed(Reason::ShareChanged),
-            Err(RotationError::Store(error)) => grant::ended(&Refusal::from(error.clone())),
+            Ok(Settled::FormerStay(_, error)) | Err(RotationError::Store(error)) => {
+                grant::ended(&Refusal::from(error.clone()))
+            }
             Err(_) => failed(Reason::EnvelopeMismatch),
         });
         entry.durable().await?;
@@ -176,6 +183,9 @@ impl Rewrapping {
                 // What cannot be read now could be read before it was written.
                 Looked::Unreadable { .. } => return Err(RotationError::ReadBack(share)),
                 Looked::OtherKek => return Ok(Settled::Current),
+                Looked::FormerStay { share, problem } => {
+                    return Ok(Settled::Failed(share, problem));
+                }
             };
             if !envelope.is_same_but_for_its_wrapping(&now) {
                 // Another version, or one that was made at another time, is another record.
@@ -192,7 +202,10 @@ impl Rewrapping {
                 };
             }
             if now.dek().wrapped == *wrapped {
-                return Ok(Settled::Rewrapped);
+                return Ok(match self.records.destroy_former(now.share()).await {
+                    Ok(()) => Settled::Rewrapped,
+                    Err(error) => Settled::FormerStay(share, error),
+                });
             }
             if version >= newest {
                 return Ok(Settled::Current);
@@ -231,6 +244,13 @@ fn changed(share: ShareId) -> Settled {
 pub(super) fn changing() -> String {
     let reason = Reason::ShareChanged.as_str();
     format!("{reason}: it is written by somebody else: run this again")
+}
+
+/// What is said of a record that is as it should be, and of which an older version is still
+/// in the store.
+pub(super) fn former_stay(error: &StoreError) -> String {
+    let reason = Refusal::from(error.clone()).reason().as_str();
+    format!("{reason}: it is rewrapped, but older versions of it stay: {error}")
 }
 
 fn failed(reason: Reason) -> Ended {

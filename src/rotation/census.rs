@@ -70,7 +70,9 @@ impl Census {
                 let problem = "it changed each time that it was read".to_owned();
                 self.unreadable.push((share, problem));
             }
-            Looked::Unreadable { share, problem } => self.unreadable.push((share, problem)),
+            Looked::Unreadable { share, problem } | Looked::FormerStay { share, problem } => {
+                self.unreadable.push((share, problem));
+            }
         }
     }
 

@@ -44,6 +44,13 @@ pub(super) enum Looked {
         /// Which.
         share: ShareId,
     },
+    /// Wrapped by the newest version; the store did not destroy older versions of it.
+    FormerStay {
+        /// Which.
+        share: ShareId,
+        /// Why.
+        problem: String,
+    },
     /// One that no reader would take.
     Unreadable {
         /// Which.
@@ -136,6 +143,11 @@ impl Records {
             };
         }
         Ok(Looked::Changing { share })
+    }
+
+    /// Destroys what the store keeps of a record from before this row.
+    pub(super) async fn destroy_former(&self, now: &ShareDescription) -> Result<(), StoreError> {
+        patiently(|| self.store.destroy_former(now.identity.share, now.revision)).await
     }
 
     /// Reads one share's record, whatever it is now.

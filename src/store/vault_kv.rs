@@ -8,6 +8,8 @@
 //! - Removing destroys the secret with its whole history. It is written over first, which is
 //!   the compare-and-swap that removing alone has not: a share whose removal broke off is
 //!   there without its envelope, and can be removed again.
+//! - What was written over stays in the history until the share is rewrapped or sealed anew:
+//!   then the versions before are destroyed, each by its number.
 //! - Uses are not counted: each would be a version.
 //! - Describing reads the whole secret, and so does fetching. Listing reads every secret of
 //!   the environment, or up to the last one of the page.
@@ -200,6 +202,10 @@ impl ShareStore for VaultKv {
             }
         }
         self.engine.destroy(share).await
+    }
+
+    async fn destroy_former(&self, share: ShareId, current: Revision) -> Result<(), StoreError> {
+        self.engine.destroy_former(share, current).await
     }
 
     async fn status(&self) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 /// Another configuration of the same home, with another KMS and its own file.
-fn beside(home: &Home, name: &str, kms: &str) -> std::path::PathBuf {
+pub fn beside(home: &Home, name: &str, kms: &str) -> std::path::PathBuf {
     let document = fs::read_to_string(home.config()).unwrap();
     let (before, _) = document.split_once("[kms]").unwrap();
     let path = home.path("config").join(name);
@@ -20,7 +20,7 @@ fn beside(home: &Home, name: &str, kms: &str) -> std::path::PathBuf {
     path
 }
 
-fn migrate(home: &Home, from: &std::path::Path, to: &std::path::Path) -> Command {
+pub fn migrate(home: &Home, from: &std::path::Path, to: &std::path::Path) -> Command {
     let mut command = Command::new(BINARY);
     command.args(["share", "migrate", "--json", "--reason", "an exercise", "--config"]).arg(from);
     // A log for each way: its key is wrapped by the KEK that the way begins at.

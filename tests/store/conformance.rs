@@ -32,6 +32,7 @@ pub async fn conformance_of(store: &dyn ShareStore, writer: &dyn ShareStore) {
         unknown_shares_are_not_written(store).await;
         an_id_is_taken_once(store).await;
         replacing_compares_and_swaps(store).await;
+        what_is_there_now_outlives_what_was(store).await;
         states_change_by_revision(store).await;
         destruction_is_scheduled_by_revision(store).await;
         what_is_removed_is_gone(store).await;
@@ -151,6 +152,23 @@ async fn replacing_compares_and_swaps(store: &dyn ShareStore) {
         assert_eq!(kind(put), Err(StoreErrorKind::Conflict));
     }
     assert_eq!(fetch(store, &second).await, Some(second));
+}
+
+/// Whatever a store keeps of what was written over: destroying that leaves the row, also where
+/// the row is older than what is asked for, and there is nothing to do for a share that is
+/// not there.
+async fn what_is_there_now_outlives_what_was(store: &dyn ShareStore) {
+    let first = record("former", Algorithm::Ed25519);
+    assert_eq!(store.destroy_former(id(&first), Revision::from(7)).await, Ok(()));
+    store.put(&first, None).await.unwrap();
+    let mut second = successor(&first);
+    second.description.revision = store.put(&second, Some(Revision::FIRST)).await.unwrap();
+    for current in [1, 2, 2, 7].map(Revision::from) {
+        assert_eq!(store.destroy_former(id(&first), current).await, Ok(()));
+        assert_eq!(fetch(store, &second).await.as_ref(), Some(&second));
+    }
+    let third = successor(&second);
+    assert_eq!(store.put(&third, Some(second.description.revision)).await.unwrap().get(), 3);
 }
 
 async fn states_change_by_revision(store: &dyn ShareStore) {

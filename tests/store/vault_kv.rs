@@ -104,7 +104,7 @@ async fn a_broken_removal_is_done_again() {
     let first = store.put(&row, None).await.unwrap();
     let revision = store.set_state(id(&row), ShareState::Disabled, first).await.unwrap();
     let whole = hcl(Access::Write, &tenant.kv(), "countersign", &environment());
-    let cannot_delete = whole.replace("\"list\", \"delete\"", "\"list\"");
+    let cannot_delete = whole.replace(", \"delete\"", "");
     assert_ne!(whole, cannot_delete);
     tenant.permit_records(Access::Write, &cannot_delete).await;
     assert_eq!(kind(store.remove(id(&row), revision).await), Err(StoreErrorKind::Denied));
@@ -144,12 +144,41 @@ async fn the_policies_allow_what_each_needs() {
     let state = reader.set_state(id(&row), ShareState::Disabled, Revision::FIRST).await;
     assert_eq!(kind(state), denied);
     assert_eq!(kind(reader.remove(id(&row), Revision::FIRST).await), Err(StoreErrorKind::Denied));
+    let former = reader.destroy_former(id(&row), Revision::FIRST).await;
+    assert_eq!(kind(former), Err(StoreErrorKind::Denied));
     assert_eq!(fetch(&writer, &row).await.as_ref(), Some(&row));
 
     settings.environment = "elsewhere".parse().unwrap();
     let elsewhere = VaultKv::open(settings).unwrap();
     assert_eq!(kind(elsewhere.describe(id(&row)).await), Err(StoreErrorKind::Denied));
     assert_eq!(kind(elsewhere.put(&row, None).await), Err(StoreErrorKind::Failed));
+}
+
+/// The rotator writes what is there and destroys what that was before. It makes no record,
+/// and a removal of its is broken off: the record stays, and is listed.
+#[tokio::test]
+async fn the_rotators_policy_allows_what_it_needs() {
+    tenant!(vault, tenant);
+    let writer = store(&tenant, Access::Write).await;
+    let row = record("wallet", Algorithm::Ed25519);
+    writer.put(&row, None).await.unwrap();
+    let rotator = store(&tenant, Access::Rotate).await;
+    rotator.status().await.unwrap();
+    let another = record("wallet", Algorithm::Ed25519);
+    assert_eq!(kind(rotator.put(&another, None).await), Err(StoreErrorKind::Denied));
+    assert_eq!(rotator.list(&environment(), None, None, 9).await.unwrap().len(), 1);
+    let mut next = successor(&row);
+    next.description.revision = rotator.put(&next, Some(Revision::FIRST)).await.unwrap();
+    let data = tenant.secret("data", &environment(), id(&row));
+    let first = format!("{data}?version=1");
+    assert_eq!(vault.call_as_root(Method::GET, &first, Value::Null).await.0, 200);
+    rotator.destroy_former(id(&row), next.description.revision).await.unwrap();
+    assert_eq!(vault.call_as_root(Method::GET, &first, Value::Null).await.0, 404);
+    assert_eq!(fetch(&writer, &next).await.as_ref(), Some(&next));
+
+    let removed = rotator.remove(id(&row), next.description.revision).await;
+    assert_eq!(kind(removed), Err(StoreErrorKind::Denied));
+    assert_eq!(rotator.list(&environment(), None, None, 9).await.unwrap().len(), 1);
 }
 
 /// What is in Vault and is no record, or another's, is that share's own trouble.

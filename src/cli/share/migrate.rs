@@ -187,6 +187,10 @@ fn is_same_store(a: &StoreConfig, b: &StoreConfig) -> bool {
         (StoreConfig::Postgres(a), StoreConfig::Postgres(b)) => {
             (&a.host, a.port, &a.database) == (&b.host, b.port, &b.database)
         }
+        (StoreConfig::VaultKv(a), StoreConfig::VaultKv(b)) => {
+            (&a.server.addresses, &a.server.namespace, &a.mount, &a.prefix)
+                == (&b.server.addresses, &b.server.namespace, &b.mount, &b.prefix)
+        }
         _ => false,
     }
 }

@@ -1,6 +1,8 @@
 //! One KV engine: its paths, its answers, and what they mean to a store.
 
-use serde::Deserialize;
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -93,6 +95,57 @@ impl Engine {
     /// Destroys a secret with every version of it.
     pub async fn destroy(&self, share: ShareId) -> Result<(), StoreError> {
         match self.kv.delete(&self.path("metadata", share)).await.map_err(failed)? {
+            Said::Done(_) | Said::Nothing => Ok(()),
+            said => Err(self.unexpected(&said)),
+        }
+    }
+
+    /// Destroys the versions before one that are not destroyed yet. A deleted one is there
+    /// until it is destroyed.
+    pub async fn destroy_former(
+        &self,
+        share: ShareId,
+        current: Revision,
+    ) -> Result<(), StoreError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            data: History,
+        }
+        #[derive(Deserialize)]
+        struct History {
+            current_version: u64,
+            versions: HashMap<u64, Version>,
+        }
+        #[derive(Deserialize)]
+        struct Version {
+            destroyed: bool,
+        }
+        #[derive(Serialize)]
+        struct Destroy {
+            versions: Vec<u64>,
+        }
+        let metadata =
+            self.kv.read(&self.path("metadata", share)).await.map_err(may_not_destroy)?;
+        let body = match metadata {
+            Said::Done(body) => body,
+            Said::Nothing => return Ok(()),
+            said => return Err(self.unexpected(&said)),
+        };
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| not_as_documented())?;
+        let History { current_version, versions } = answer.data;
+        // Never the current one, also of a share that was removed and made again since.
+        let before = current.get().min(current_version);
+        let former = versions.into_iter();
+        let former = former.filter(|(number, version)| *number < before && !version.destroyed);
+        let versions: Vec<_> = former.map(|(number, _)| number).collect();
+        if versions.is_empty() {
+            return Ok(());
+        }
+        let body = serde_json::to_vec(&Destroy { versions });
+        let body =
+            body.map_err(|error| StoreError::new(StoreErrorKind::Failed, error.to_string()))?;
+        let path = self.path("destroy", share);
+        match self.kv.write(&path, body).await.map_err(may_not_destroy)? {
             Said::Done(_) | Said::Nothing => Ok(()),
             said => Err(self.unexpected(&said)),
         }
@@ -191,6 +244,19 @@ impl Engine {
 
 fn not_as_documented() -> StoreError {
     StoreError::new(StoreErrorKind::Failed, "Vault's answer is not as documented")
+}
+
+/// The policies of an earlier version do not have these rights.
+fn may_not_destroy(error: KmsError) -> StoreError {
+    let denied = error.kind == KmsErrorKind::Denied;
+    let mut error = failed(error);
+    if denied {
+        error.detail.push_str(
+            "; to destroy older versions of a record the login needs the policy that `countersign \
+             vault policy` prints for the role store or store-rotator",
+        );
+    }
+    error
 }
 
 /// What a failure to get an answer means.

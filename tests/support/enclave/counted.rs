@@ -121,6 +121,10 @@ impl ShareStore for CountedStore {
         self.0.remove(share, expected).await
     }
 
+    async fn destroy_former(&self, share: ShareId, current: Revision) -> Result<(), StoreError> {
+        self.0.destroy_former(share, current).await
+    }
+
     async fn counted(&self, log: Uuid) -> Result<u64, StoreError> {
         self.0.counted(log).await
     }
