@@ -129,9 +129,10 @@ pub mod policies {}
 /// digest, or the message. So what they allocate is no concern of secret memory.
 ///
 /// A Bitcoin kind is not offered. The `bitcoin` crate computes BIP-341's hash well, but
-/// a key-path spend is signed by a tweaked key, and neither the tweak nor a taproot
-/// address is part of a record yet: a kind without them would sign for outputs that
-/// wallets do not make. BIP-340 shares sign 32-byte messages meanwhile.
+/// what wallets make is BIP-86's, a key-path spend that is signed by a tweaked key, and the
+/// tweak is not part of a record: a kind without it would sign for outputs that wallets do
+/// not make. BIP-340 shares sign 32-byte messages meanwhile, and their address is the
+/// output that this spends, whose key is theirs as it is (`src/key/address.rs`).
 pub mod payload_libraries {}
 
 /// # What makes a caller

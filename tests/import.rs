@@ -6,6 +6,7 @@ mod examples;
 mod importer;
 mod opaque;
 mod refused;
+mod taproot;
 mod vectors;
 
 use std::time::SystemTime;

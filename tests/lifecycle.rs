@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use countersign::{
     envelope::{Envelope, Identity, KekContext},
-    key::{Algorithm, Binding, RecordVersion},
+    key::{AccountAddress, Algorithm, Binding},
     policy::{GenerateShare, NewShare},
     proto,
     record::ShareRecord,
@@ -17,7 +17,8 @@ use tonic_health::pb::{
 };
 
 use crate::support::{
-    enclave::{Enclave, app_caller, bare_client},
+    accepted::accepted,
+    enclave::{Enclave, Share, app_caller, bare_client},
     refused::assert_refused,
 };
 
@@ -143,32 +144,7 @@ async fn an_old_row_put_back_is_caught_by_the_minimum_version_alone() {
     let id = share.id.parse().unwrap();
     let old = row(&enclave, &share.id);
 
-    // A second version of the record, made as custody makes the first.
-    let new = NewShare {
-        environment: signing.environment.clone(),
-        wallet: share.wallet.parse().unwrap(),
-        share: id,
-        algorithm: share.algorithm,
-        binding: Binding::Derived,
-    };
-    let caller = std::sync::Arc::new(app_caller());
-    let action = GenerateShare { algorithm: share.algorithm };
-    let permit = signing.policy.current().authorize(&caller, new.clone(), action).unwrap();
-    let generated = signing.enclave.generate(&permit, signing.kms.kek().clone(), |_| Identity {
-        environment: new.environment.clone(),
-        wallet: new.wallet.clone(),
-        share: id,
-        version: RecordVersion::try_from(2).unwrap(),
-        address: None,
-        algorithm: new.algorithm,
-        binding: Binding::Derived,
-    });
-    let generated = generated.unwrap();
-    let context = KekContext::of(&generated.header.identity);
-    let deadline = Instant::now() + Duration::from_secs(5);
-    let wrapped = signing.kms.wrap(&context, generated.dek, deadline).await.unwrap();
-    let envelope = Envelope::new(generated.header, wrapped, generated.sealed);
-    let record = ShareRecord::new(&envelope, generated.public_key, std::time::SystemTime::now());
+    let record = bare(&enclave, &share, 2).await;
     let revision = signing.store.describe(id).await.unwrap().unwrap().revision;
     enclave
         .database()
@@ -192,6 +168,68 @@ async fn an_old_row_put_back_is_caught_by_the_minimum_version_alone() {
     let status = client.sign(wanting(2)).await.unwrap_err();
     assert_refused(&status, Code::FailedPrecondition, "RECORD_VERSION_TOO_OLD");
     assert_eq!(enclave.counts.uses(), before);
+}
+
+/// A record as custody makes one, but bound to no address.
+async fn bare(enclave: &Enclave, share: &Share, version: u32) -> ShareRecord {
+    let signing = &enclave.signing;
+    let new = NewShare {
+        environment: signing.environment.clone(),
+        wallet: share.wallet.parse().unwrap(),
+        share: share.id.parse().unwrap(),
+        algorithm: share.algorithm,
+        binding: Binding::Derived,
+    };
+    let caller = std::sync::Arc::new(app_caller());
+    let action = GenerateShare { algorithm: share.algorithm };
+    let permit = signing.policy.current().authorize(&caller, new.clone(), action).unwrap();
+    let generated = signing.enclave.generate(&permit, signing.kms.kek().clone(), |_| Identity {
+        environment: new.environment.clone(),
+        wallet: new.wallet.clone(),
+        share: new.share,
+        version: version.try_into().unwrap(),
+        address: None,
+        algorithm: new.algorithm,
+        binding: Binding::Derived,
+    });
+    let generated = generated.unwrap();
+    let context = KekContext::of(&generated.header.identity);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let wrapped = signing.kms.wrap(&context, generated.dek, deadline).await.unwrap();
+    let envelope = Envelope::new(generated.header, wrapped, generated.sealed);
+    ShareRecord::new(&envelope, generated.public_key, std::time::SystemTime::now())
+}
+
+/// Schnorr shares had no address at first. What a record is bound to stays: it signs, is
+/// shown, and is sealed anew without one, and nobody is told that it has another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_from_before_its_algorithm_had_addresses_is_as_good() {
+    let enclave = Enclave::start().await;
+    let like = enclave.share(Algorithm::SchnorrSecp256k1).await;
+    assert!(like.address.starts_with("bc1p"), "{}", like.address);
+    let id = uuid::Uuid::new_v4().to_string();
+    let mut share = Share { id, address: String::new(), ..like };
+    let record = bare(&enclave, &share, 1).await;
+    share.public_key = record.description.public_key;
+    enclave.signing.store.put(&record, None).await.unwrap();
+    let (mut client, mut custody) = (enclave.client().await, enclave.custody().await);
+    for version in [1, 2] {
+        let answer = client.sign(share.sign_request(1)).await.unwrap().into_inner();
+        assert_eq!((answer.record_version, &*answer.account_address), (version, ""));
+        assert!(accepted(&share, &share.payload(1), &answer.signature.unwrap()));
+        let expecting = proto::SignRequest {
+            expected_address: AccountAddress::of(&share.public_key).unwrap().to_string(),
+            ..share.sign_request(1)
+        };
+        let status = client.sign(expecting).await.unwrap_err();
+        assert_refused(&status, Code::FailedPrecondition, "ADDRESS_MISMATCH");
+        let shown = proto::GetShareRequest { share_id: share.id.clone() };
+        let shown = custody.get_share(shown).await.unwrap().into_inner().share.unwrap();
+        assert_eq!(shown.public_key.unwrap().account_address, "");
+        let anew =
+            proto::ReencryptShareRequest { share_id: share.id.clone(), ..Default::default() };
+        custody.reencrypt_share(anew).await.unwrap();
+    }
 }
 
 type Row = Vec<(String, rusqlite::types::Value)>;

@@ -3,12 +3,14 @@ import { verifyEip191 } from "./eip191.mjs";
 import { verifyEip712 } from "./eip712.mjs";
 import { verifyEvmTransaction } from "./evm_transaction.mjs";
 import { verifySolanaMessage } from "./solana_message.mjs";
+import { verifyTaproot } from "./taproot.mjs";
 
 const KINDS = {
   evm_transaction: verifyEvmTransaction,
   eip712: verifyEip712,
   eip191: verifyEip191,
   solana_message: verifySolanaMessage,
+  taproot: verifyTaproot,
 };
 
 // Throws unless every library takes the signature for the address's.

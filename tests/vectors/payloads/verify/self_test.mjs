@@ -2,6 +2,7 @@
 // and then bends each signed one in every way that must be noticed.
 import { createPrivateKey, sign as signEd25519 } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { schnorr } from "@noble/curves/secp256k1";
 import { SigningKey, computeAddress } from "ethers";
 import { VIEM } from "../libraries.mjs";
 import { publishedKey, Random } from "../random.mjs";
@@ -17,7 +18,7 @@ const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 
 export async function selfTest() {
   const counts = { accepted: 0, rejected: 0 };
-  for (const signed of [...signedByKey(), ...signedByPayer()]) {
+  for (const signed of [...signedByKey(), ...signedByPayer(), ...signedByOutputs()]) {
     await verifyOne(signed);
     counts.accepted += 1;
     for (const [why, bent] of bends(signed)) {
@@ -61,6 +62,16 @@ function* signedByPayer() {
   for (const { payload } of cases("solana")) {
     const signature = signEd25519(null, Buffer.from(payload.slice(2), "hex"), key);
     yield { kind: "solana_message", payload, signature: `0x${signature.toString("hex")}`, address: PAYER.toBase58() };
+  }
+}
+
+// The inputs of BIP-341's transaction, each with the key of the output that it spends.
+function* signedByOutputs() {
+  const rows = readFileSync(new URL("../bip341.csv", import.meta.url), "utf8").trim().split("\n").slice(1);
+  for (const [, address, secret, hash] of rows.map((row) => row.split(","))) {
+    if (hash === "") continue;
+    const signature = Buffer.from(schnorr.sign(hash, secret)).toString("hex");
+    yield { kind: "taproot", payload: `0x${hash}`, signature: `0x${signature}`, address };
   }
 }
 
