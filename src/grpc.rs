@@ -14,6 +14,7 @@ mod admission;
 mod allowance;
 mod answer;
 mod authority;
+pub(crate) mod codec;
 mod connections;
 mod custody;
 mod deadline;

@@ -119,6 +119,7 @@ pub mod manual;
 )]
 pub mod proto {
     tonic::include_proto!("countersign.v1");
+    include!(concat!(env!("OUT_DIR"), "/fields.rs"));
 
     /// The contract as a `google.protobuf.FileDescriptorSet`, with its comments.
     pub const FILE_DESCRIPTOR_SET: &[u8] =

@@ -1,5 +1,7 @@
 //! Custody: bad input is refused at no cost, shares are made once and listed whole.
 
+mod refused;
+
 use countersign::{
     key::{Algorithm, ShareId},
     proto,

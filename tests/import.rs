@@ -29,14 +29,14 @@ use crate::support::{
 /// A share that is to be imported: a key that libraries not ours have made, and what is
 /// said of it.
 #[derive(Clone)]
-struct Foreign {
+pub struct Foreign {
     new: NewShare,
     secret: Vec<u8>,
     public_key: PublicKey,
 }
 
 impl Foreign {
-    fn new(algorithm: Algorithm) -> Self {
+    pub fn new(algorithm: Algorithm) -> Self {
         let secret = vec![0x2a; 32];
         let secp = || secp256k1::SecretKey::from_secret_bytes([0x2a; 32]).unwrap();
         let key = match algorithm {
@@ -80,7 +80,7 @@ impl Foreign {
         import::seal(secret, &self.new, &self.declared(), statement).unwrap()
     }
 
-    fn request(&self, statement: &Statement) -> proto::ImportShareRequest {
+    pub fn request(&self, statement: &Statement) -> proto::ImportShareRequest {
         let sealed = self.seal(statement);
         proto::ImportShareRequest {
             import_key: statement.key.to_vec().into(),
@@ -106,7 +106,7 @@ fn compressed(point: &[u8]) -> Vec<u8> {
     }
 }
 
-async fn statement(enclave: &Enclave) -> Statement {
+pub async fn statement(enclave: &Enclave) -> Statement {
     let mut custody = enclave.custody().await;
     let answer = custody.get_import_key(proto::GetImportKeyRequest {}).await.unwrap();
     let trusted = enclave.signing.identity.name().unwrap();

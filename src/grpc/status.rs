@@ -10,6 +10,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::codec;
 use crate::{
     key::RequestId,
     refusal::{Reason, Refusal},
@@ -219,6 +220,9 @@ pub fn adopt(foreign: &Status, request_id: &RequestId) -> Status {
             Refusal::invalid("message", "is longer than this service accepts (128 KiB)")
         }
         Code::Unimplemented => Refusal::Unsupported,
+        codec::UNKNOWN_FIELD => {
+            Refusal::invalid("message", "has a field that this version does not know")
+        }
         Code::Internal | Code::InvalidArgument => {
             Refusal::invalid("message", "is not a protobuf message of the expected type")
         }
