@@ -13,6 +13,7 @@ mod contract;
 mod custody;
 mod destruction;
 mod envelope;
+mod environment;
 mod errors;
 mod examples;
 mod fuzz;
