@@ -1,6 +1,7 @@
 //! Rotation: the rotator's commands against a real Vault and a real Postgres, beside a
 //! server that signs.
 
+mod age;
 mod in_vault;
 mod migrate;
 mod reencrypt;
