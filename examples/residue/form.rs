@@ -4,12 +4,16 @@
 //! Any window of a form: eight bytes of it in a row, at any place and alignment.
 //! A writing with few bits per byte needs a longer window before it cannot be
 //! chance: a window has at least 48 bits of the secret, which is twelve
-//! characters of hexadecimal, twelve digits, and eight of everything else. For a
+//! characters of hexadecimal, twelve digits, and eight of everything else. So has a
+//! needle that is itself written in few characters, as a token in hexadecimal is:
+//! ids and hashes in the same writing are all over a process. For a
 //! scan of 64 MiB and 2,000 windows that makes less than one false find in 2,000
 //! scans if all of the memory were base64 with equally likely characters, and
 //! less than one in a hundred million for the forms in whole bytes. A window with
 //! fewer than four distinct bytes, or one that lies in a `public` line, is not
 //! searched for at all.
+
+use std::collections::BTreeSet;
 
 use base64::{
     Engine,
@@ -77,13 +81,14 @@ impl Forms {
     /// As a machine holds them: in order, as one number, and as the words of a
     /// hash's message.
     fn native(&mut self, of: &str, bytes: &[u8]) {
-        self.put(named(of, "raw"), bytes.to_vec(), BYTES);
+        let window = if is_in_few_characters(bytes) { DIGITS } else { BYTES };
+        self.put(named(of, "raw"), bytes.to_vec(), window);
         // Four limbs of 64 bits or eight of 32, least first, are the same bytes.
         let reversed = bytes.iter().rev().copied().collect();
-        self.put(named(of, "reversed, 4x64 and 8x32 limbs"), reversed, BYTES);
+        self.put(named(of, "reversed, 4x64 and 8x32 limbs"), reversed, window);
         for (word, name) in [(4, "words of 32, swapped"), (8, "words of 64, swapped")] {
             let words = bytes.chunks(word).flat_map(|word| word.iter().rev());
-            self.put(named(of, name), words.copied().collect(), BYTES);
+            self.put(named(of, name), words.copied().collect(), window);
         }
     }
 
@@ -156,6 +161,14 @@ fn named(of: &str, name: &str) -> String {
     if of.is_empty() { name.to_owned() } else { format!("{of}, {name}") }
 }
 
+/// Whether bytes are a text with no more than some four bits in each character:
+/// hexadecimal or decimal, with a prefix at most.
+fn is_in_few_characters(bytes: &[u8]) -> bool {
+    const FEW: usize = 20;
+    let different: BTreeSet<_> = bytes.iter().collect();
+    bytes.len() > FEW && different.len() <= FEW && bytes.iter().all(u8::is_ascii_graphic)
+}
+
 fn reversed(bytes: &[u8; 32]) -> [u8; 32] {
     let mut reversed = *bytes;
     reversed.reverse();
@@ -200,6 +213,21 @@ mod tests {
                     assert!(forms.iter().find(inside).is_some(), "{before} {after}");
                 }
             }
+        }
+    }
+
+    /// Chance makes eight characters of hexadecimal equal in some scans out of a hundred:
+    /// a process is full of them.
+    #[test]
+    fn a_text_in_hexadecimal_needs_a_longer_window() {
+        let hex = format!("hvs.{}", hex::encode(needle(Kind::Bytes).bytes));
+        let token = "hvs.CAESIJ0kUqPXw2mZb7eR5tYvN3sLhG9dAoF1KxT4iWcQ8uBy";
+        let bytes = needle(Kind::Bytes).bytes;
+        for (bytes, window) in [(hex.as_bytes(), 12), (token.as_bytes(), 8), (&bytes[..], 8)] {
+            let (name, kind, bytes) = ("n".to_owned(), Kind::Bytes, bytes.to_vec());
+            let forms = forms(&Needle { name, kind, bytes });
+            let native = forms.iter().filter(|form| form.name.contains("swapped"));
+            assert_eq!(native.map(|form| form.window).collect::<Vec<_>>(), [window; 2]);
         }
     }
 

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign::kms::vault_transit::{Login, Settings, Timeouts};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -47,9 +48,10 @@ impl TellingVault {
         authority.write_server_certificate(directory.path());
         fs::write(directory.path().join("secret-id"), "a-secret-id\n").unwrap();
         let [token, readers_token] = [(), ()].map(|()| {
-            let mut bytes = [0; 18];
+            let mut bytes = [0; 69];
             getrandom::fill(&mut bytes).unwrap();
-            format!("hvs.{}", hex::encode(bytes))
+            // As Vault writes them: six bits a character.
+            format!("hvs.{}", URL_SAFE_NO_PAD.encode(bytes))
         });
         let state = State::default();
         let tokens = (token.clone(), readers_token.clone());
