@@ -70,8 +70,15 @@ pub trait Kms: Send + Sync {
     /// The versions of the KEK, for a login that may read them.
     async fn versions(&self, deadline: Instant) -> Result<KekVersions, KmsError>;
 
+    /// Makes a new version of the KEK, which wraps from now on.
+    async fn rotate(&self, deadline: Instant) -> Result<(), KmsError>;
+
     /// Refuses to unwrap, from now on, what a version below `floor` wrapped.
     async fn raise_floor(&self, floor: u32, deadline: Instant) -> Result<(), KmsError>;
+
+    /// Destroys the versions below `kept`, which is at most the floor. Nothing brings them
+    /// back.
+    async fn trim(&self, kept: u32, deadline: Instant) -> Result<(), KmsError>;
 
     /// Whether the KMS would answer now, at the cost of at most one cheap call.
     async fn status(&self, deadline: Instant) -> Result<(), KmsError>;

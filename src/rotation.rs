@@ -26,6 +26,7 @@ mod census;
 mod floor;
 mod pace;
 mod records;
+mod shredding;
 
 use std::{mem, time::Duration};
 
@@ -51,6 +52,7 @@ pub use canary::Canary;
 pub use census::{Behind, Census};
 pub use floor::{FloorRefused, may_rise};
 pub use records::Records;
+pub use shredding::{ShredError, Shredding, Step};
 
 /// How long a KMS or a store may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,6 +5,7 @@ mod age;
 mod in_vault;
 mod migrate;
 mod reencrypt;
+mod shred;
 mod stays;
 mod while_signing;
 
@@ -57,6 +58,7 @@ impl<'a> Stage<'a> {
         };
         let signing = home(&Settings { rotator: None, ..tenant.settings() });
         let rotator = home(&Settings { signer: None, custodian: None, ..tenant.settings() });
+        signing.add("[custody]\ndestroy_after = \"0s\"");
         let serve = signing.serve();
         let served = signing.start(serve).await;
         let making = stream::iter(0..count).map(|_| served.generate()).buffer_unordered(4);

@@ -75,6 +75,8 @@ struct Printed {
     newest_version: u32,
     age_days: Option<u64>,
     floor: u32,
+    /// The lowest version that was not destroyed.
+    kept: u32,
     versions: Vec<Version>,
     other_kek: u64,
     unreadable: BTreeMap<String, String>,
@@ -171,6 +173,7 @@ impl Looked {
             newest_version: newest.map_or(0, |newest| newest.number),
             age_days: age.map(|age| age.as_secs() / DAY),
             floor: versions.floor,
+            kept: versions.kept,
             versions: told.into_values().collect(),
             other_kek: census.other_kek,
             unreadable: unreadable.map(|(id, problem)| (id.to_string(), problem.clone())).collect(),
@@ -196,6 +199,7 @@ impl Printed {
         writeln!(out, "kek      {}", self.kek)?;
         writeln!(out, "newest   version {}, {age}", self.newest_version)?;
         writeln!(out, "floor    version {}", self.floor)?;
+        writeln!(out, "kept     from version {}", self.kept)?;
         writeln!(out, "{:>7}  {:20}  RECORDS", "VERSION", "MADE")?;
         for Version { version, created, records } in &self.versions {
             let created = created.as_deref().unwrap_or("unknown");

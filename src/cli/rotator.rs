@@ -2,6 +2,7 @@
 //! rotator, and the keys of instances.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,8 +10,9 @@ use std::{
 use super::failure::Failure;
 use crate::{
     app,
+    audit::{Audit, Settings, Writing, record::Start},
     config::{Config, KmsConfig},
-    enclave::Enclave,
+    enclave::{self, Enclave},
     harden::harden,
     identity::Wrapping,
     kms::{Rewrapper, local},
@@ -18,6 +20,7 @@ use crate::{
     policy,
     rotation::Records,
     store::ShareStore,
+    telemetry::Metrics,
 };
 
 /// A process that rotates.
@@ -61,6 +64,37 @@ impl Rotator {
         let store: Arc<dyn ShareStore> = app::store(&self.config.store).await?;
         let environment = self.config.environment.clone();
         Ok(Records::new(store, policy::Rotator { environment, kek: kms.kek().clone() }))
+    }
+
+    /// The rotator's own log, which no other process may have.
+    pub fn audit(&self, directory: &Path) -> Result<(Audit, Writing), Failure> {
+        let config = &self.config;
+        let same = |a: &Path, b: &Path| match (fs::canonicalize(a), fs::canonicalize(b)) {
+            (Ok(a), Ok(b)) => a == b,
+            _ => a == b,
+        };
+        if same(directory, &config.audit.directory) {
+            return Err(Failure::new(format!(
+                "{}: this is the log of the instance that the configuration is of; the rotator has one \
+                 of its own",
+                directory.display()
+            )));
+        }
+        let settings = Settings {
+            directory: directory.to_owned(),
+            // Nobody counts it, and nothing is removed that is not counted.
+            keep: None,
+            webhook: None,
+            ..config.audit.clone()
+        };
+        let start = Start {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            environment: config.environment.to_string(),
+            configuration: Some(config.fingerprint.into()),
+            protection: enclave::level().0.as_str().to_owned(),
+        };
+        Audit::open(&settings, start, Metrics::new())
+            .map_err(|error| Failure::new(format!("--audit: {error}")))
     }
 
     /// The keys of the instances whose audit logs are in these directories, and in the

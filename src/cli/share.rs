@@ -5,6 +5,7 @@ mod migrate;
 mod rewrap;
 mod sealed;
 mod secret;
+mod shred;
 mod transfer;
 
 use std::{
@@ -20,12 +21,12 @@ use self::{import::Step, transfer::Move};
 use super::{block_on, failure::Failure};
 use crate::{
     client,
-    key::{Algorithm, ShareId, WalletId},
+    key::{Algorithm, ShareId, WalletId, Why},
     proto,
 };
 
 /// Make, import, list, show, disable, enable, reencrypt and destroy shares, over the custody
-/// socket; rewrap, migrate, copy, back up and restore the records of a store
+/// socket; rewrap, migrate, shred, copy, back up and restore the records of a store
 #[derive(Subcommand)]
 pub enum Share {
     #[command(flatten)]
@@ -33,6 +34,7 @@ pub enum Share {
     #[command(flatten)]
     Import(Step),
     Rewrap(rewrap::Rewrap),
+    Shred(shred::Shred),
     Migrate(migrate::Migrate),
     #[command(flatten)]
     Move(Move),
@@ -178,6 +180,7 @@ impl Share {
             }),
             Self::Import(import) => import.run(),
             Self::Rewrap(rewrap) => rewrap.run(),
+            Self::Shred(shred) => shred.run(),
             Self::Migrate(migrate) => migrate.run(),
             Self::Move(transfer) => transfer.run(),
         }
@@ -265,6 +268,10 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 }
 
 fn share_id(text: &str) -> Result<ShareId, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+fn why(text: &str) -> Result<Why, String> {
     text.parse().map_err(|error| format!("{error}"))
 }
 

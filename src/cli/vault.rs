@@ -45,6 +45,10 @@ pub struct Policy {
     /// With the right to raise the key's floor (`rotation floor`); for the rotator
     #[arg(long)]
     floor: bool,
+    /// With the rights that shredding takes (`share shred`): to add a version to the key, to
+    /// raise its floor, and to destroy what is below; for the rotator
+    #[arg(long, conflicts_with = "floor")]
+    shred: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -67,9 +71,10 @@ enum RoleName {
 impl Vault {
     pub fn run(self) -> Result<(), Failure> {
         let Self::Policy(policy) = self;
-        let Policy { role, environment, mount, key, store_mount, store_prefix, floor } = policy;
-        if floor && !matches!(role, RoleName::Rotator) {
-            return Err(Failure::new("--floor is for the role rotator"));
+        let Policy { role, environment, mount, key, store_mount, store_prefix, floor, shred } =
+            policy;
+        if (floor || shred) && !matches!(role, RoleName::Rotator) {
+            return Err(Failure::new("--floor and --shred are for the role rotator"));
         }
         let of_store =
             |access| vault_kv::policy::hcl(access, &store_mount, &store_prefix, &environment);
@@ -90,6 +95,9 @@ impl Vault {
         let mut hcl = policy::hcl(role, &mount, &key, &environment);
         if floor {
             hcl.push_str(&policy::floor_hcl(&mount, &key));
+        }
+        if shred {
+            hcl.push_str(&policy::shred_hcl(&mount, &key));
         }
         print(&hcl)
     }

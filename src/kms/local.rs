@@ -169,12 +169,19 @@ impl Kms for Local {
         in_time(deadline)?;
         let numbers = 1..=u32::try_from(self.versions.len()).unwrap_or(u32::MAX);
         let versions = numbers.map(|number| KekVersion { number, created: None });
-        Ok(KekVersions { floor: 1, versions: versions.collect() })
+        Ok(KekVersions { floor: 1, kept: 1, versions: versions.collect() })
+    }
+
+    async fn rotate(&self, _: Instant) -> Result<(), KmsError> {
+        Err(by_hand())
     }
 
     async fn raise_floor(&self, _: u32, _: Instant) -> Result<(), KmsError> {
-        let detail = "a KEK in a file has no floor";
-        Err(KmsError::new(KmsErrorKind::Denied, detail))
+        Err(by_hand())
+    }
+
+    async fn trim(&self, _: u32, _: Instant) -> Result<(), KmsError> {
+        Err(by_hand())
     }
 
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
@@ -239,6 +246,12 @@ impl Local {
         })?;
         Ok(dek)
     }
+}
+
+/// Each process reads the file once, at its start: none can change it for the others.
+fn by_hand() -> KmsError {
+    let detail = "the versions of a KEK in a file are changed by hand, and it has no floor";
+    KmsError::new(KmsErrorKind::Denied, detail)
 }
 
 /// Nothing here waits, so that a deadline can be past but does not pass.

@@ -55,12 +55,28 @@ impl Rewrapper {
         self.0.versions(deadline).await
     }
 
+    /// As [`Kms::rotate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn rotate(&self, deadline: Instant) -> Result<(), KmsError> {
+        self.0.rotate(deadline).await
+    }
+
     /// As [`Kms::raise_floor`].
     ///
     /// # Errors
     /// As there.
     pub async fn raise_floor(&self, floor: u32, deadline: Instant) -> Result<(), KmsError> {
         self.0.raise_floor(floor, deadline).await
+    }
+
+    /// As [`Kms::trim`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn trim(&self, kept: u32, deadline: Instant) -> Result<(), KmsError> {
+        self.0.trim(kept, deadline).await
     }
 
     /// As [`Kms::close`].

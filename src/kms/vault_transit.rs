@@ -190,8 +190,18 @@ impl Kms for VaultTransit {
         Ok(versions.clone())
     }
 
+    async fn rotate(&self, deadline: Instant) -> Result<(), KmsError> {
+        let work = move |vault: Arc<Vault>| async move { vault.rotate(deadline).await };
+        self.thread.run(&self.rewraps, deadline, work).await
+    }
+
     async fn raise_floor(&self, floor: u32, deadline: Instant) -> Result<(), KmsError> {
         let work = move |vault: Arc<Vault>| async move { vault.raise_floor(floor, deadline).await };
+        self.thread.run(&self.rewraps, deadline, work).await
+    }
+
+    async fn trim(&self, kept: u32, deadline: Instant) -> Result<(), KmsError> {
+        let work = move |vault: Arc<Vault>| async move { vault.trim(kept, deadline).await };
         self.thread.run(&self.rewraps, deadline, work).await
     }
 

@@ -11,6 +11,8 @@ pub const OVERDUE: Duration = Duration::from_secs(91 * 24 * 3600);
 pub struct KekVersions {
     /// The lowest version that still unwraps.
     pub floor: u32,
+    /// The lowest version that the KMS has still, to which the floor can be lowered.
+    pub kept: u32,
     /// Every version, ascending; the last is the newest.
     pub versions: Vec<KekVersion>,
 }

@@ -129,7 +129,7 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(24 * 3600) * 20_000;
         let created = Some(now - Duration::from_secs(24 * 3600) * days);
         let versions = vec![KekVersion { number: 7, created }];
-        let age = KekAge::of(&KekVersions { floor: 1, versions }, now);
+        let age = KekAge::of(&KekVersions { floor: 1, kept: 1, versions }, now);
         let (text, metrics) = (Arc::<Mutex<Vec<u8>>>::default(), Metrics::new());
         let writer = Arc::clone(&text);
         let subscriber = tracing_subscriber::fmt()
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_has_no_date_is_unknown() {
         let versions = vec![KekVersion { number: 7, created: None }];
-        let age = KekAge::of(&KekVersions { floor: 1, versions }, SystemTime::now());
+        let age = KekAge::of(&KekVersions { floor: 1, kept: 1, versions }, SystemTime::now());
         assert_eq!(age, KekAge::Unknown);
     }
 }

@@ -24,7 +24,7 @@ use crate::{
 const ATTEMPTS: u32 = 5;
 
 /// Who asks, in the rotator's log.
-const CALLER: &str = "rotator";
+pub(super) const CALLER: &str = "rotator";
 /// What for.
 const ACTION: &str = "RewrapShare";
 

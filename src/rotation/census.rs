@@ -110,7 +110,8 @@ mod tests {
             KekVersion { number: 1, created: Some(UNIX_EPOCH) },
             KekVersion { number: 2, created },
         ];
-        census.behind(&KekVersions { floor: 1, versions }, UNIX_EPOCH + DAY * (1000 + days))
+        census
+            .behind(&KekVersions { floor: 1, kept: 1, versions }, UNIX_EPOCH + DAY * (1000 + days))
     }
 
     #[test]
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn what_has_no_date_is_unknown() {
         let versions = vec![KekVersion { number: 2, created: None }];
-        let versions = KekVersions { floor: 1, versions };
+        let versions = KekVersions { floor: 1, kept: 1, versions };
         let census = |version| Census { versions: [(version, 1)].into(), ..Census::default() };
         let now = SystemTime::now();
         assert_eq!(census(1).behind(&versions, now).rewrapping, None);

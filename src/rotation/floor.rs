@@ -96,7 +96,8 @@ mod tests {
     #[test]
     fn it_rises_over_nothing_that_needs_it() {
         let version = |number| KekVersion { number, created: None };
-        let versions = KekVersions { floor: 2, versions: vec![version(2), version(3), version(4)] };
+        let versions =
+            KekVersions { floor: 2, kept: 1, versions: vec![version(2), version(3), version(4)] };
         let census = |counts: &[(u32, u64)]| Census {
             versions: counts.iter().copied().collect(),
             ..Census::default()

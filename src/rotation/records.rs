@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
-    key::ShareId,
+    key::{Environment, ShareId},
     permitted::{RecordError, RewrappableEnvelope},
     policy::Rotator,
     record::ShareDescription,
@@ -69,6 +69,11 @@ impl Records {
     /// Gives back what the store should not leave behind, such as tokens.
     pub async fn close(&self) {
         self.store.close().await;
+    }
+
+    /// The environment.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.rotator.environment
     }
 
     /// The store.

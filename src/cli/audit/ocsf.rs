@@ -165,7 +165,7 @@ fn activity(action: &str) -> (u32, Option<&'static str>) {
         | "ScheduleDestruction"
         | "ReencryptShare"
         | "RewrapShare" => (3, None),
-        "DestroyShare" => (4, None),
+        "DestroyShare" | "ShredShare" => (4, None),
         _ => (OTHER, Some("Use")),
     }
 }

@@ -11,6 +11,7 @@ use clap::Args;
 use rustix::process::getuid;
 use serde::Serialize;
 
+use super::why;
 use crate::{
     app, audit,
     caller::Caller,
@@ -205,10 +206,6 @@ async fn count(signing: &crate::sign::Signing) -> Result<u64, Failure> {
         after = Some(last.identity.share);
         count += page.len() as u64;
     }
-}
-
-fn why(text: &str) -> Result<Why, String> {
-    text.parse().map_err(|error| format!("{error}"))
 }
 
 impl From<Report> for Printed {

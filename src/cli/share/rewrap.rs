@@ -2,9 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use clap::Args;
@@ -12,14 +11,13 @@ use serde::Serialize;
 
 use super::{share_id, wallet_id};
 use crate::{
-    audit::{Audit, Settings, record::Start},
+    audit::Audit,
     cli::{block_on_threads, failure::Failure, progress, rotator::Rotator},
-    enclave,
     key::{ShareId, WalletId},
-    kms::BATCH_MAX,
-    rotation::{Canary, Census, Failed, Report, Rewrapping},
-    shutdown::{Shutdown, signalled},
-    telemetry::{Metrics, log},
+    kms::{BATCH_MAX, Rewrapper},
+    rotation::{Canary, Census, Failed, Records, Report, Rewrapping},
+    shutdown::{Draining, Shutdown, signalled},
+    telemetry::log,
 };
 
 /// Move every wrapped DEK to the newest version of the KEK
@@ -29,15 +27,25 @@ use crate::{
 /// after it was stopped or killed. Exit code 1 where a record stays behind.
 #[derive(Args)]
 pub struct Rewrap {
-    /// The configuration file: environment, store and KMS, with [vault.rotator]
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    how: How,
     /// The directory of the rotator's own audit log
     #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
     audit: Option<PathBuf>,
     /// Count what would be rewrapped, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How records are moved to the newest version.
+#[derive(Args)]
+pub struct How {
+    /// The configuration file: environment, store and KMS, with [vault.rotator]
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
     /// The most records a second
     #[arg(long, value_name = "N", default_value_t = 200,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -59,10 +67,7 @@ pub struct Rewrap {
     /// The audit log's directory of another instance, whose key is moved as well; the
     /// configured one always is. May be given more than once
     #[arg(long, value_name = "DIR")]
-    instance: Vec<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    pub instance: Vec<PathBuf>,
 }
 
 /// A report as it is printed.
@@ -81,11 +86,10 @@ struct Printed {
 
 impl Rewrap {
     pub fn run(self) -> Result<(), Failure> {
-        let rotator = Rotator::load(&self.config)?;
-        log::start(rotator.config.log_level);
+        let rotator = self.how.rotator()?;
         let writing = match &self.audit {
             _ if self.dry_run => None,
-            Some(directory) => Some(open_audit(&rotator, directory)?),
+            Some(directory) => Some(rotator.audit(directory)?),
             None => return Err(Failure::new("--audit is missing")),
         };
         let audit = writing.as_ref().map(|(audit, _)| audit.clone());
@@ -134,13 +138,10 @@ impl Rewrap {
     async fn rewrap(self, rotator: &Rotator, audit: Audit) -> Result<(), Failure> {
         let kms = rotator.kms()?;
         let records = rotator.records(&kms).await?;
-        let instances = rotator.instances(&self.instance, &kms)?;
-        let canary = self.canary.zip(self.share_id).zip(self.wallet_id);
-        let canary = canary.map(|((socket, share), wallet)| Canary { socket, share, wallet });
+        let instances = rotator.instances(&self.how.instance, &kms)?;
         let (shutdown, draining) = Shutdown::new();
-        let (batch, rate) = (self.batch as usize, self.rate);
         let bar = progress::bar(records.count().await.map_err(store)?);
-        let rewrapping = Rewrapping { records, kms, audit, batch, rate, canary, draining };
+        let rewrapping = self.how.rewrapping(records, kms, audit, draining);
         let working = async {
             let report = rewrapping.run(|count| bar.set_position(count)).await?;
             for (_, wrapping) in &instances {
@@ -170,6 +171,28 @@ impl Rewrap {
             None if is_whole => Ok(()),
             None => Err(Failure::told()),
         }
+    }
+}
+
+impl How {
+    /// Called before the process has other threads.
+    pub fn rotator(&self) -> Result<Rotator, Failure> {
+        let rotator = Rotator::load(&self.config)?;
+        log::start(rotator.config.log_level);
+        Ok(rotator)
+    }
+
+    pub fn rewrapping(
+        &self,
+        records: Records,
+        kms: Rewrapper,
+        audit: Audit,
+        draining: Draining,
+    ) -> Rewrapping {
+        let canary = self.canary.clone().zip(self.share_id).zip(self.wallet_id.clone());
+        let canary = canary.map(|((socket, share), wallet)| Canary { socket, share, wallet });
+        let (batch, rate) = (self.batch as usize, self.rate);
+        Rewrapping { records, kms, audit, batch, rate, canary, draining }
     }
 }
 
@@ -216,44 +239,10 @@ impl Printed {
     }
 }
 
-/// The rotator's own log, which no other process may have.
-fn open_audit(
-    rotator: &Rotator,
-    directory: &Path,
-) -> Result<(Audit, crate::audit::Writing), Failure> {
-    let config = &rotator.config;
-    let same = |a: &Path, b: &Path| match (fs::canonicalize(a), fs::canonicalize(b)) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => a == b,
-    };
-    if same(directory, &config.audit.directory) {
-        return Err(Failure::new(format!(
-            "{}: this is the log of the instance that the configuration is of; the rotator has one \
-             of its own",
-            directory.display()
-        )));
-    }
-    let settings = Settings {
-        directory: directory.to_owned(),
-        // Nobody counts it, and nothing is removed that is not counted.
-        keep: None,
-        webhook: None,
-        ..config.audit.clone()
-    };
-    let start = Start {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        environment: config.environment.to_string(),
-        configuration: Some(config.fingerprint.into()),
-        protection: enclave::level().0.as_str().to_owned(),
-    };
-    Audit::open(&settings, start, Metrics::new())
-        .map_err(|error| Failure::new(format!("--audit: {error}")))
-}
-
 fn soon() -> tokio::time::Instant {
     tokio::time::Instant::now() + std::time::Duration::from_secs(30)
 }
 
-fn store(error: crate::store::StoreError) -> Failure {
+pub fn store(error: crate::store::StoreError) -> Failure {
     Failure::new(format!("store: {error}"))
 }

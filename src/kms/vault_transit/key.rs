@@ -15,11 +15,15 @@ struct Key {
     keys: BTreeMap<String, u64>,
     latest_version: u32,
     min_decryption_version: u32,
+    /// Not there where nothing was ever trimmed, or 0.
+    #[serde(default)]
+    min_available_version: u32,
 }
 
 /// Reads the answer about a symmetric key.
 pub(super) fn versions(answer: &Answer) -> Result<KekVersions, KmsError> {
-    let Key { keys, latest_version, min_decryption_version } = transit::data(answer)?;
+    let Key { keys, latest_version, min_decryption_version, min_available_version } =
+        transit::data(answer)?;
     let senseless = || transit::senseless(answer, "names no versions");
     let version = |(number, created): (String, u64)| {
         let created = UNIX_EPOCH.checked_add(Duration::from_secs(created));
@@ -31,7 +35,8 @@ pub(super) fn versions(answer: &Answer) -> Result<KekVersions, KmsError> {
     versions.sort_by_key(|version| version.number);
     match versions.last() {
         Some(newest) if newest.number == latest_version => {
-            Ok(KekVersions { floor: min_decryption_version, versions })
+            let kept = min_available_version.max(1);
+            Ok(KekVersions { floor: min_decryption_version, kept, versions })
         }
         _ => Err(senseless()),
     }
@@ -62,7 +67,7 @@ mod tests {
         assert_eq!(numbers, [2, 9, 10]);
         let newest = read.newest().unwrap();
         assert_eq!(newest.created, Some(UNIX_EPOCH + Duration::from_secs(1000)));
-        assert_eq!(read.floor, 2);
+        assert_eq!((read.floor, read.kept), (2, 1));
     }
 
     #[test]

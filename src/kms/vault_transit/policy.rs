@@ -82,6 +82,34 @@ path "{mount}/keys/{key}/config" {{
     )
 }
 
+/// What shredding takes besides the rotator's rights: for the login of who does that, and
+/// for that hour.
+pub fn shred_hcl(mount: &str, key: &str) -> String {
+    format!(
+        r#"
+# A new version of the key.
+path "{mount}/keys/{key}/rotate" {{
+  capabilities = ["update"]
+}}
+
+# The lowest versions that still unwrap and wrap; nothing else of the key's configuration.
+path "{mount}/keys/{key}/config" {{
+  capabilities       = ["update"]
+  allowed_parameters = {{
+    "min_decryption_version" = []
+    "min_encryption_version" = []
+  }}
+}}
+
+# Destroys the versions below.
+path "{mount}/keys/{key}/trim" {{
+  capabilities        = ["update"]
+  required_parameters = ["min_available_version"]
+}}
+"#
+    )
+}
+
 /// An operation on single items of the environment.
 fn single(
     operation: &str,

@@ -135,11 +135,33 @@ impl Vault {
         key::versions(&self.call(call, &path, Bytes::new(), deadline).await?)
     }
 
+    pub(super) async fn rotate(&self, deadline: Instant) -> Result<(), KmsError> {
+        self.administer("rotate", "{}".to_owned(), deadline).await
+    }
+
     pub(super) async fn raise_floor(&self, floor: u32, deadline: Instant) -> Result<(), KmsError> {
-        let path = format!("{}/config", self.path("keys"));
-        let body = Bytes::from(format!(r#"{{"min_decryption_version":{floor}}}"#));
-        let call = Call { role: Role::Rotator, kind: Kind::Administration, operation: "config" };
-        self.call(call, &path, body, deadline).await.map(drop)
+        let body = format!(r#"{{"min_decryption_version":{floor}}}"#);
+        self.administer("config", body, deadline).await
+    }
+
+    /// Vault trims no version that could still wrap.
+    pub(super) async fn trim(&self, kept: u32, deadline: Instant) -> Result<(), KmsError> {
+        let body = format!(r#"{{"min_encryption_version":{kept}}}"#);
+        self.administer("config", body, deadline).await?;
+        let body = format!(r#"{{"min_available_version":{kept}}}"#);
+        self.administer("trim", body, deadline).await
+    }
+
+    /// Changes the key, as the rotator.
+    async fn administer(
+        &self,
+        operation: &'static str,
+        body: String,
+        deadline: Instant,
+    ) -> Result<(), KmsError> {
+        let path = format!("{}/{operation}", self.path("keys"));
+        let call = Call { role: Role::Rotator, kind: Kind::Administration, operation };
+        self.call(call, &path, Bytes::from(body), deadline).await.map(drop)
     }
 
     fn path(&self, operation: &str) -> String {

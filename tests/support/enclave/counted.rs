@@ -214,8 +214,16 @@ impl Kms for CountedKms {
         self.0.versions(deadline).await
     }
 
+    async fn rotate(&self, deadline: Instant) -> Result<(), KmsError> {
+        self.0.rotate(deadline).await
+    }
+
     async fn raise_floor(&self, floor: u32, deadline: Instant) -> Result<(), KmsError> {
         self.0.raise_floor(floor, deadline).await
+    }
+
+    async fn trim(&self, kept: u32, deadline: Instant) -> Result<(), KmsError> {
+        self.0.trim(kept, deadline).await
     }
 
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{
+    envelope::{Envelope, KekContext},
     key::Environment,
     kms::vault_transit::{Login, Role, Settings, Timeouts, VaultTransit, policy},
 };
@@ -182,6 +184,26 @@ impl<'a> Tenant<'a> {
         let policy = hcl + &policy::floor_hcl("transit", &self.key());
         let path = self.policy_path(Role::Rotator);
         self.vault.root(Method::PUT, &path, json!({"policy": policy})).await;
+    }
+
+    /// Gives the rotator the rights that shredding takes as well.
+    pub async fn let_shred(&self) {
+        let hcl = policy::hcl(Role::Rotator, "transit", &self.key(), &self.environment);
+        let policy = hcl + &policy::shred_hcl("transit", &self.key());
+        let path = self.policy_path(Role::Rotator);
+        self.vault.root(Method::PUT, &path, json!({"policy": policy})).await;
+    }
+
+    /// Whether Vault itself would unwrap an envelope's DEK, for somebody with every right.
+    pub async fn unwraps(&self, envelope: &Envelope) -> bool {
+        let context = KekContext::of(&envelope.header().identity);
+        let wrapped = std::str::from_utf8(envelope.wrapped_dek().as_bytes()).unwrap();
+        let body = json!({"ciphertext": wrapped, "context": STANDARD.encode(context.as_bytes())});
+        let (status, answer) =
+            self.vault.call_as_root(Method::POST, &self.path("decrypt"), body).await;
+        // What it unwraps to is told to nobody.
+        assert!([200, 400].contains(&status), "{status}: {}", answer["errors"]);
+        status == 200
     }
 
     /// Creates another key of the environment's.
