@@ -69,6 +69,50 @@ async fn each_role_does_its_one_operation() {
     }
 }
 
+/// Who shreds may rotate, raise and trim, and no more: the key can be neither taken out nor
+/// deleted, and nothing is unwrapped.
+#[tokio::test]
+async fn who_shreds_does_nothing_else() {
+    let vault = shared_vault!();
+    let tenant = Tenant::new(vault).await;
+    let record = Record::wrap(tenant.environment(), &tenant.kms()).await;
+    let context = STANDARD.encode(record.sealed.context().as_bytes());
+    let ciphertext = std::str::from_utf8(record.wrapped.as_bytes()).unwrap();
+    tenant.let_shred().await;
+    let (token, _) = tenant.token(Role::Rotator).await;
+    let ask = async |method, path: String, body| {
+        let answer = vault.call(method, &path, &token, Some(body)).await;
+        (answer.0, answer.1["errors"].to_string())
+    };
+    let keys = format!("transit/keys/{}", tenant.key());
+    for (method, path, body) in [
+        (
+            Method::POST,
+            tenant.path("decrypt"),
+            json!({"ciphertext": ciphertext, "context": context}),
+        ),
+        (Method::POST, tenant.path("encrypt"), json!({"plaintext": "AAAA", "context": context})),
+        (Method::POST, format!("{keys}/config"), json!({"exportable": true})),
+        (Method::POST, format!("{keys}/config"), json!({"allow_plaintext_backup": true})),
+        (Method::POST, format!("{keys}/config"), json!({"deletion_allowed": true})),
+        (Method::POST, format!("{keys}/config"), json!({"auto_rotate_period": 0})),
+        (Method::DELETE, keys.clone(), Value::Null),
+        (Method::POST, format!("{keys}/trim"), json!({})),
+    ] {
+        let (status, errors) = ask(method, path.clone(), body.clone()).await;
+        assert_eq!(status, 403, "{path} {errors}");
+    }
+    for (path, body) in [
+        ("rotate", json!({})),
+        ("config", json!({"min_decryption_version": 2})),
+        ("config", json!({"min_encryption_version": 2})),
+        ("trim", json!({"min_available_version": 2})),
+    ] {
+        let (status, errors) = ask(Method::POST, format!("{keys}/{path}"), body).await;
+        assert!([200, 204].contains(&status), "{path}: {status} {errors}");
+    }
+}
+
 /// What `check --online` asks: Vault tells environments apart by the policies that we print,
 /// for each login by itself, and by no wider one.
 #[tokio::test]
