@@ -225,11 +225,11 @@ impl Audit {
     }
 
     /// Signs the heads of the tree from here on, with a key that is kept for the next
-    /// run or not.
-    pub fn sign_with(&self, signer: Arc<Signer>, kept: bool) {
+    /// run or not, and that this unwrapping of the KMS's opened.
+    pub fn sign_with(&self, signer: Arc<Signer>, kept: bool, kms_request_id: Option<String>) {
         let key = signer.name().to_string();
         self.tell(Job::Signer(signer));
-        self.note(Event::Identity { key, kept });
+        self.note(Event::Identity { key, kept, kms_request_id });
     }
 
     /// Records a request that is to go on, which `arrived` then. The outcome follows.

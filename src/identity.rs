@@ -33,7 +33,7 @@ use crate::{
         AccountAddress, Algorithm, Binding, Environment, PublicKey, RecordVersion, Revision,
         ShareState,
     },
-    kms::{Kms, KmsError, KmsErrorKind},
+    kms::{Kms, KmsError, KmsErrorKind, Unwrapped},
     payload::Payload,
     permitted::{PermittedEnvelope, RecordError},
     policy::{GenerateShare, NewShare, Permit, Sign, UseShare, instance_wallet},
@@ -109,11 +109,11 @@ impl InstanceKey {
             Some(stored) => unseal(parts, &path, &stored, deadline).await,
             None => Err(no_login()),
         };
-        let (share, kept) = match unsealed {
-            Ok(share) => (share, true),
+        let (share, kept, unwrapping) = match unsealed {
+            Ok((share, unwrapping)) => (share, true, unwrapping),
             // Where no login may wrap, or none may unwrap.
             Err(IdentityError::Kms(error)) if error.kind == KmsErrorKind::NoLogin => {
-                (for_one_run(parts)?, false)
+                (for_one_run(parts)?, false, None)
             }
             Err(error) => return Err(error),
         };
@@ -122,7 +122,7 @@ impl InstanceKey {
         let key = key.as_bytes().try_into().map_err(|_| IdentityError::Other(path))?;
         let name = Name::new(origin, key);
         let signer = Arc::new(Signer::new(name, move |text| sign(&share, text)));
-        parts.audit.sign_with(Arc::clone(&signer), kept);
+        parts.audit.sign_with(Arc::clone(&signer), kept, unwrapping);
         Ok(signer)
     }
 
@@ -184,13 +184,13 @@ fn generate(parts: &Parts<'_>) -> Result<Generated, IdentityError> {
     Ok(parts.enclave.generate(&permit, kek, |key| identity(subject, key))?)
 }
 
-/// Opens a key that was sealed for this log.
+/// Opens a key that was sealed for this log; and how the KMS names the unwrapping.
 async fn unseal(
     parts: &Parts<'_>,
     path: &Path,
     stored: &Stored,
     deadline: Instant,
-) -> Result<OpenShare, IdentityError> {
+) -> Result<(OpenShare, Option<String>), IdentityError> {
     let other = || IdentityError::Other(path.to_owned());
     let key = hex::decode(&stored.public_key).map_err(|_| other())?;
     let public_key = PublicKey::parse(Algorithm::Ed25519, &key).map_err(|_| other())?;
@@ -208,7 +208,8 @@ async fn unseal(
     let (ciphertext, _) = permitted.envelope().sealed().parts();
     let slot = parts.enclave.reserve(ciphertext.len())?;
     let unwrapped = parts.kms.unwrap(permitted.dek(), slot, deadline).await;
-    Ok(parts.enclave.open(permitted, unwrapped.map_err(IdentityError::Kms)?.dek)?)
+    let Unwrapped { dek, request_id } = unwrapped.map_err(IdentityError::Kms)?;
+    Ok((parts.enclave.open(permitted, dek)?, request_id.map(String::from)))
 }
 
 fn no_login() -> IdentityError {

@@ -31,6 +31,7 @@ mod rates;
 mod refusals;
 mod residue;
 mod rotation;
+mod runbooks;
 mod secret_memory;
 mod secrets;
 mod sign;

@@ -112,6 +112,14 @@ impl Entry {
         }
     }
 
+    /// The DEK that is to take its place was unwrapped to try it, and how the KMS names
+    /// that.
+    pub fn tried(&mut self, request_id: Option<&str>) {
+        if let Some(ended) = &mut self.ended {
+            ended.new_kms_request_id = request_id.map(ToOwned::to_owned);
+        }
+    }
+
     /// The DEK is wrapped by another version of the KEK than before.
     pub fn rewrapped(&mut self, before: Option<u32>, since: Option<u32>) {
         if let Some(ended) = &mut self.ended {

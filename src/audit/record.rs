@@ -46,6 +46,9 @@ pub enum Event {
         key: String,
         /// Whether the next run has it, too.
         kept: bool,
+        /// The KMS's own id of the unwrapping that opened it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kms_request_id: Option<String>,
     },
     /// Policies are in force from here on.
     Policies {
@@ -171,6 +174,9 @@ pub struct Ended {
     /// The KMS's own id of the unwrapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_request_id: Option<String>,
+    /// The same of a second one, with which what is to be written was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_kms_request_id: Option<String>,
     /// The version of the KEK that had wrapped the DEK.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kek_version: Option<u32>,

@@ -85,6 +85,7 @@ impl Custody {
         let (ciphertext, _) = new.envelope().sealed().parts();
         let slot = enclave.reserve(ciphertext.len())?;
         let unwrapped = kms.unwrap(new.dek(), slot, call.deadline).await?;
+        entry.tried(unwrapped.request_id.as_deref());
         enclave.make_sure(&new, unwrapped.dek)?;
 
         entry.rewrapped(before, since);

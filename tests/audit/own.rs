@@ -69,7 +69,7 @@ fn keys(home: &Home) -> Vec<(String, bool)> {
     let mut reader = Reader::new(&home.path("audit"));
     let mut keys = Vec::new();
     while let Some(Found::Record(record)) = reader.advance().unwrap() {
-        if let Event::Identity { key, kept } = record.event {
+        if let Event::Identity { key, kept, .. } = record.event {
             keys.push((key, kept));
         }
     }

@@ -43,7 +43,7 @@ fn key(served: &Served) -> Option<String> {
     let mut reader = Reader::new(&served.home.path("audit"));
     while let Some(found) = reader.advance().unwrap() {
         if let Found::Record(record) = found
-            && let Event::Identity { key, kept } = record.event
+            && let Event::Identity { key, kept, .. } = record.event
         {
             assert!(kept);
             return Some(key);

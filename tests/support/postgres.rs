@@ -10,6 +10,7 @@ mod home;
 use std::{
     fs,
     net::TcpListener,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Mutex, OnceLock,
@@ -225,11 +226,20 @@ impl Database<'_> {
         Settings { user: "serve".to_owned(), ..self.settings() }
     }
 
+    /// Where the administrator's socket is.
+    pub fn socket(&self) -> &Path {
+        self.server.home.path()
+    }
+
+    /// A client program, beside the server's or on the path.
+    pub fn program(&self, name: &str) -> PathBuf {
+        let beside = self.server.home.program(name);
+        if beside.exists() { beside } else { name.into() }
+    }
+
     /// What `psql` gives the administrator with these arguments.
     pub fn psql(&self, arguments: &[&str]) -> Vec<u8> {
-        let beside = self.server.home.program("psql");
-        let program = if beside.exists() { beside } else { "psql".into() };
-        let mut command = Command::new(program);
+        let mut command = Command::new(self.program("psql"));
         command
             .arg("--host")
             .arg(self.server.home.path())

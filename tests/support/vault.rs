@@ -87,7 +87,7 @@ impl VaultServer {
 
     /// What an operator sets up once.
     async fn set_up(&self, binaries: &binary::Binaries) {
-        let log = self.directory.path().join("audit.log");
+        let log = self.audit_file();
         let audit = json!({"type": "file", "options": {"file_path": log, "mode": "0600"}});
         self.root(Method::PUT, "sys/audit/file", audit).await;
         let transit = json!({"type": "transit"});
@@ -117,6 +117,26 @@ impl VaultServer {
             assert!(Instant::now() < give_up, "{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// The program, which is its client, too; none where there is no Vault.
+    pub fn program() -> Option<&'static Path> {
+        binary::find().map(|binaries| &*binaries.vault)
+    }
+
+    /// Its audit log.
+    pub fn audit_file(&self) -> PathBuf {
+        self.directory.path().join("audit.log")
+    }
+
+    /// The key that unseals it.
+    pub fn unseal_key(&self) -> &str {
+        &self.unseal_key
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// `https://127.0.0.1:port`.
@@ -153,7 +173,7 @@ impl VaultServer {
 
     /// What the audit log says so far.
     pub fn answers(&self) -> Answers {
-        Answers::read(&self.directory.path().join("audit.log"))
+        Answers::read(&self.audit_file())
     }
 
     /// A request as root, which has to succeed; its `data`, or the whole answer

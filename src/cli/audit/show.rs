@@ -117,7 +117,7 @@ fn other(event: &Event) -> String {
         }
         Event::Stopped => "stopped".to_owned(),
         Event::Segment(_) => "a file begins".to_owned(),
-        Event::Identity { key, kept } => {
+        Event::Identity { key, kept, .. } => {
             let kept = if *kept { "" } else { ", for one run" };
             format!("signed by {key}{kept}")
         }
