@@ -30,7 +30,7 @@ use crate::{
         local::{KekFileError, Local},
         vault_transit::{self, SettingsError, VaultTransit},
     },
-    memory::SecretMemoryError,
+    memory::{Budget, SecretMemoryError},
     policy::{Policies, PolicyProblem},
     projection,
     proto::{
@@ -144,10 +144,13 @@ pub fn tls(config: &Config) -> Result<Option<Material>, StartError> {
 
 /// What is measured of a process with this configuration.
 pub fn metrics(config: &Config) -> Metrics {
-    match config.listen.tls {
+    let metrics = match config.listen.tls {
         Some(_) => Metrics::with_tls(),
         None => Metrics::new(),
-    }
+    };
+    let Budget { slots, large_slots, .. } = config.budget();
+    metrics.set_slots(slots + large_slots);
+    metrics
 }
 
 /// The audit log of a configuration, and the thread that writes it: stopped last, when
@@ -435,7 +438,7 @@ impl App {
         let kms = Arc::clone(&signing.kms);
         parts.spawn(rotation::follow(kms, metrics.clone(), draining.clone()));
         let audit = signing.audit.clone();
-        parts.spawn(health.watch(signing, draining));
+        parts.spawn(health.watch(signing, config.unready_after, draining));
         let serving = async {
             while let Some(ended) = parts.join_next().await {
                 // The rest is dropped, and with it every socket: a process that serves

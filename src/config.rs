@@ -66,6 +66,8 @@ pub struct Config {
     pub kms: KmsConfig,
     /// How long a share waits for its destruction.
     pub destroy_after: Duration,
+    /// How long store or KMS may be away before the process is not ready.
+    pub unready_after: Duration,
     /// Where requests are recorded.
     pub audit: Settings,
     /// Which database the records are copied into, if any.
@@ -211,6 +213,7 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
         kms::read(root.table("kms"), root.table("vault"), in_vault, environment.as_ref());
     let store = store.and_then(|store| store.with(vault, environment.as_ref()));
     let destroy_after = destroy_after(root.table("custody"));
+    let unready_after = unready_after(root.table("health"));
     let audit = audit::read(root.table("audit"), environment.as_ref());
     let limits = limits::read(root.table("limits"), root.table("session"));
     let log_level = log_level(root.table("log"));
@@ -229,6 +232,7 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
         store: store?,
         kms: kms?,
         destroy_after: destroy_after?,
+        unready_after: unready_after?,
         audit,
         central,
         limits: limits?,
@@ -272,6 +276,14 @@ fn listen(table: Table<'_>) -> Option<Listen> {
 fn destroy_after(table: Table<'_>) -> Option<Duration> {
     let week = Duration::from_secs(7 * 24 * 3600);
     let after = table.duration("destroy_after", week, Duration::ZERO..=52 * week);
+    table.finish();
+    after
+}
+
+/// Longer than a leader election or a rolling restart takes, unless told otherwise.
+fn unready_after(table: Table<'_>) -> Option<Duration> {
+    let longest = Duration::from_secs(3600);
+    let after = table.duration("unready_after", Duration::from_secs(30), Duration::ZERO..=longest);
     table.finish();
     after
 }

@@ -9,7 +9,10 @@ mod rewrapper;
 pub mod vault_transit;
 mod versions;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -83,6 +86,12 @@ pub trait Kms: Send + Sync {
     /// Whether the KMS would answer now, at the cost of at most one cheap call.
     async fn status(&self, deadline: Instant) -> Result<(), KmsError>;
 
+    /// The logins of this process, without those that somebody else keeps alive. Asks
+    /// nobody.
+    async fn logins(&self, _deadline: Instant) -> Result<Vec<KmsLogin>, KmsError> {
+        Ok(Vec::new())
+    }
+
     /// Whether the KMS itself denies this process what belongs to another environment than
     /// this one; none where it cannot tell environments apart. Wraps and unwraps nothing
     /// that is anybody's.
@@ -105,6 +114,15 @@ pub struct BoundDek {
     pub context: KekContext,
     /// The wrapped DEK.
     pub wrapped: WrappedDek,
+}
+
+/// A login to a KMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KmsLogin {
+    /// Whose.
+    pub role: &'static str,
+    /// When it expires unless it is renewed; none where there is none now.
+    pub expires: Option<SystemTime>,
 }
 
 /// An unwrapped DEK.

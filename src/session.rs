@@ -39,6 +39,7 @@ use crate::{
     refusal::{Refusal, StreamEnd},
     sign::{Encoding, Signing, Target, require_signable},
     signature::Signed,
+    telemetry::OpenStream,
 };
 
 /// What bounds a stream.
@@ -116,6 +117,7 @@ struct Opened<'c> {
     held: Held,
     entry: Entry,
     limits: SessionLimits,
+    _counted: OpenStream,
 }
 
 /// Why a frame ends its stream, and the record of the frame, where it has one.
@@ -201,7 +203,10 @@ impl Signing {
         let Grant { permit, mut entry } = self.enter(call, decided).await?;
         let held = self.held.hold(permit.subject());
         match self.open_permitted(target, permit, deadline, &mut entry).await {
-            Ok(share) => Ok(Opened { call, share: Arc::new(share), held, entry, limits }),
+            Ok(share) => {
+                let (share, _counted) = (Arc::new(share), self.metrics.stream());
+                Ok(Opened { call, share, held, entry, limits, _counted })
+            }
             Err(refusal) => grant::release(entry, Err(refusal)).await,
         }
     }

@@ -24,7 +24,7 @@ use crate::{
     refusal::Refusal,
     signature::Signed,
     store::ShareStore,
-    telemetry::Metrics,
+    telemetry::{Metrics, Stage},
 };
 
 /// What signing needs: the parts that `app.rs` chose. Cheap to clone.
@@ -89,10 +89,13 @@ impl Signing {
         encoding: Encoding,
     ) -> Result<(Signed, Option<Receipt>), Refusal> {
         let action = Sign { payload };
-        let share = self.describe(call, target, &action).await?;
-        let Grant { permit, mut entry } = self.grant(call, share, action).await?;
+        let granted = async {
+            let share = self.describe(call, target, &action).await?;
+            self.grant(call, share, action).await
+        };
+        let Grant { permit, mut entry } = self.metrics.during(Stage::Decide, granted).await?;
         let signed = self.make(call, target, permit, encoding, &mut entry).await;
-        grant::release_with_receipt(entry, signed).await
+        self.metrics.during(Stage::Audit, grant::release_with_receipt(entry, signed)).await
     }
 
     async fn make(
@@ -112,7 +115,7 @@ impl Signing {
         let (envelope, dek) = self.unwrap(permit, call.deadline, entry).await?;
         // From here to the signature nothing is awaited: a request that is
         // cancelled cannot leave an open share behind.
-        let signed = self.enclave.sign(envelope, dek)?;
+        let signed = self.metrics.within(Stage::Section, || self.enclave.sign(envelope, dek))?;
         entry.signed(&signed.signature.bytes);
         Ok(signed)
     }
@@ -154,12 +157,14 @@ impl Signing {
         deadline: Instant,
         entry: &mut Entry,
     ) -> Result<(PermittedEnvelope<A>, Dek), Refusal> {
-        let record = self.store.fetch(permit.opening()).await?;
+        let fetching = self.store.fetch(permit.opening());
+        let record = self.metrics.during(Stage::Fetch, fetching).await?;
         let record = record.ok_or(Refusal::ShareChanged("it is gone"))?;
         let envelope = PermittedEnvelope::new(permit, record)?;
         let (ciphertext, _) = envelope.envelope().sealed().parts();
         let slot = self.enclave.reserve(ciphertext.len())?;
-        let unwrapped = self.kms.unwrap(envelope.dek(), slot, deadline).await?;
+        let unwrapping = self.kms.unwrap(envelope.dek(), slot, deadline);
+        let unwrapped = self.metrics.during(Stage::Unwrap, unwrapping).await?;
         let request_id = unwrapped.request_id.as_deref();
         tracing::Span::current().record("kms_request_id", request_id);
         entry.unwrapped(request_id, envelope.dek().wrapped().kek_version());

@@ -6,4 +6,4 @@ pub mod endpoint;
 pub mod log;
 mod metrics;
 
-pub use metrics::Metrics;
+pub use metrics::{Metrics, OpenStream, Stage};

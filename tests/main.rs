@@ -23,6 +23,7 @@ mod kms;
 mod levels;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod payloads;
 mod policy;
 mod policy_cli;

@@ -83,6 +83,13 @@ pub(super) struct Written {
     pub(super) receipt: Option<Receipt>,
 }
 
+/// A request that has no outcome.
+struct Open {
+    seq: u64,
+    caller: String,
+    action: String,
+}
+
 /// An event that is not known to be on disk.
 struct Pending {
     event: Event,
@@ -104,8 +111,8 @@ pub(super) struct Writer {
     wanted: Vec<oneshot::Sender<()>>,
     archive: Archive,
     metrics: Metrics,
-    /// The numbers of the requests that have no outcome.
-    numbers: HashMap<Ticket, u64>,
+    /// The requests that have no outcome.
+    open: HashMap<Ticket, Open>,
     /// The next group.
     waiting: Vec<Pending>,
     /// Written, not flushed, and since when.
@@ -157,7 +164,7 @@ impl Writer {
             wanted: Vec::new(),
             archive,
             metrics,
-            numbers: HashMap::new(),
+            open: HashMap::new(),
             waiting: Vec::new(),
             written: Vec::new(),
             written_since: Instant::now(),
@@ -256,7 +263,8 @@ impl Writer {
     /// Into the record of its request where that still waits, after it where not.
     fn outcome(&mut self, ticket: Ticket, ended: Ended) {
         let same = |pending: &&mut Pending| pending.ticket == Some(ticket);
-        if let Some(of) = self.numbers.remove(&ticket) {
+        if let Some(Open { seq: of, caller, action }) = self.open.remove(&ticket) {
+            self.metrics.ended(&caller, &action, &ended);
             self.waiting.push(Pending::event(Event::Outcome { of, ended }));
         } else if let Some(pending) = self.waiting.iter_mut().rev().find(same)
             && let Event::Request(request) = &mut pending.event
@@ -317,7 +325,10 @@ impl Writer {
             self.shared.at_disk(|| self.log.write(gap.iter().chain(events)))?;
             for (pending, seq) in self.waiting.iter_mut().zip(first..) {
                 pending.seq = seq;
-                self.numbers.extend(pending.ticket.map(|ticket| (ticket, seq)));
+                if let (Some(ticket), Event::Request(request)) = (pending.ticket, &pending.event) {
+                    let (caller, action) = (request.caller.clone(), request.action.clone());
+                    self.open.insert(ticket, Open { seq, caller, action });
+                }
             }
         }
         if self.written.is_empty() {
@@ -387,8 +398,15 @@ impl Writer {
         let mut together = Vec::new();
         for (pending, receipt) in self.written.drain(..).zip(receipts) {
             // Whoever no longer waits was cancelled, and says so.
-            if let Event::Retired { to } = pending.event {
-                self.archive.retire(to);
+            match &pending.event {
+                Event::Request(request) => {
+                    if let Some(ended) = &request.ended {
+                        self.metrics.ended(&request.caller, &request.action, ended);
+                    }
+                }
+                Event::Refused(refused) => self.metrics.refused(refused),
+                Event::Retired { to } => self.archive.retire(*to),
+                _ => {}
             }
             let written = Written { seq: pending.seq, receipt };
             match pending.durable {
@@ -432,7 +450,7 @@ impl Writer {
                 None => self.waiting.push(Pending::event(event)),
                 Some(durable) => {
                     gap.refused += 1;
-                    ticket.map(|ticket| self.numbers.remove(&ticket));
+                    ticket.map(|ticket| self.open.remove(&ticket));
                     // Nobody waits for one that was cancelled.
                     match durable {
                         Durable::One(durable) => drop(durable.send(Err(NotRecorded))),

@@ -16,7 +16,13 @@ use super::{
     allowance::Allowed,
 };
 use crate::{
-    caller::Callers, enclave, memory::Level, shutdown::Draining, sign::Signing, telemetry::Metrics,
+    caller::Callers,
+    enclave,
+    memory::Level,
+    refusal::{Reason, Refusal},
+    shutdown::Draining,
+    sign::Signing,
+    telemetry::Metrics,
 };
 
 /// The service name of liveness.
@@ -56,6 +62,14 @@ pub struct Health {
     metrics: Metrics,
 }
 
+/// What does not answer as it should.
+struct Unanswered {
+    /// Its reason code.
+    reason: &'static str,
+    /// Whether readiness waits for some time whether it comes back.
+    may_pass: bool,
+}
+
 /// Tells whether the policies in force are those of their directory.
 #[derive(Clone)]
 pub struct PolicyHealth(HealthReporter);
@@ -92,10 +106,12 @@ impl Health {
     }
 
     /// Watches store and KMS until shutdown; then readiness is off for good.
-    pub async fn watch(mut self, signing: Signing, draining: Draining) {
+    /// A store or KMS that was there may be away for `unready_after`.
+    pub async fn watch(mut self, signing: Signing, unready_after: Duration, draining: Draining) {
         let mut stop = std::pin::pin!(draining.started());
         let mut ticks = interval(PERIOD);
         let mut ready = None;
+        let mut answered = None;
         loop {
             let now = tokio::select! {
                 () = &mut stop => {
@@ -108,8 +124,22 @@ impl Health {
                 }
                 now = async {
                     ticks.tick().await;
-                    answers(&signing).await
+                    self.answers(&signing).await
                 } => now,
+            };
+            let now = match now {
+                Ok(()) => {
+                    answered = Some(Instant::now());
+                    Ok(())
+                }
+                Err(Unanswered { reason, may_pass: true })
+                    if answered
+                        .is_some_and(|answered: Instant| answered.elapsed() < unready_after) =>
+                {
+                    tracing::debug!(reason, "Ready still");
+                    Ok(())
+                }
+                Err(Unanswered { reason, .. }) => Err(reason),
             };
             self.metrics.set_secret_memory(
                 signing.enclave.pool().free(),
@@ -133,6 +163,32 @@ impl Health {
         }
     }
 
+    /// Whether the audit log can be written and store and KMS answer; if not, what is said
+    /// of the first that does not.
+    async fn answers(&self, signing: &Signing) -> Result<(), Unanswered> {
+        let deadline = Instant::now() + PATIENCE;
+        let (store, kms, logins) = tokio::join!(
+            timeout(PATIENCE, signing.store.status()),
+            signing.kms.status(deadline),
+            signing.kms.logins(deadline),
+        );
+        for login in logins.iter().flatten() {
+            self.metrics.set_kms_login(login);
+        }
+        self.metrics.set_backends(matches!(store, Ok(Ok(()))), kms.is_ok());
+        if !signing.audit.is_writable() {
+            let reason = Reason::AuditFailed.as_str();
+            return Err(Unanswered { reason, may_pass: false });
+        }
+        let passing = |reason: Reason| Unanswered { reason: reason.as_str(), may_pass: true };
+        store
+            .map_err(|_| passing(Reason::StoreUnavailable))?
+            .map_err(|error| passing(Refusal::from(error).reason()))?;
+        kms.map_err(|error| passing(Refusal::from(error).reason()))?;
+        let identified = signing.identify(Instant::now() + PATIENCE).await.map(drop);
+        identified.map_err(|error| passing(Refusal::from(error).reason()))
+    }
+
     async fn set_ready(&self, ready: bool) {
         self.metrics.set_ready(ready);
         for name in READY_NAMES {
@@ -143,23 +199,4 @@ impl Health {
 
 fn serving(is_so: bool) -> ServingStatus {
     if is_so { ServingStatus::Serving } else { ServingStatus::NotServing }
-}
-
-/// Whether the audit log can be written and store and KMS answer; if not, the reason
-/// code of the first that does not.
-async fn answers(signing: &Signing) -> Result<(), &'static str> {
-    use crate::refusal::{Reason, Refusal};
-
-    if !signing.audit.is_writable() {
-        return Err(Reason::AuditFailed.as_str());
-    }
-    let store = timeout(PATIENCE, signing.store.status()).await;
-    store
-        .map_err(|_| Reason::StoreUnavailable.as_str())?
-        .map_err(|error| Refusal::from(error).reason().as_str())?;
-    let deadline = Instant::now() + PATIENCE;
-    let kms = signing.kms.status(deadline).await;
-    kms.map_err(|error| Refusal::from(error).reason().as_str())?;
-    let identified = signing.identify(deadline).await.map(drop);
-    identified.map_err(|error| Refusal::from(error).reason().as_str())
 }

@@ -53,7 +53,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    BATCH_MAX, BoundDek, KekVersion, KekVersions, Kms, KmsError, KmsErrorKind, Unwrapped,
+    BATCH_MAX, BoundDek, KekVersion, KekVersions, Kms, KmsError, KmsErrorKind, KmsLogin, Unwrapped,
     require_kek,
 };
 use crate::{
@@ -208,6 +208,12 @@ impl Kms for VaultTransit {
     async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
         let work = move |vault: Arc<Vault>| async move { vault.status(deadline).await };
         self.thread.run(&self.checks, deadline, work).await
+    }
+
+    async fn logins(&self, deadline: Instant) -> Result<Vec<KmsLogin>, KmsError> {
+        let work = move |vault: Arc<Vault>| async move { Ok(vault.logins()) };
+        let logins = self.thread.run(&self.checks, deadline, work).await?;
+        Ok(logins.clone())
     }
 
     async fn tells_apart(

@@ -1,7 +1,10 @@
 //! The metrics registry, written in the OpenMetrics text format.
 
 mod audit;
+mod backends;
 mod kek;
+mod outcomes;
+mod stages;
 mod tls;
 
 use std::{
@@ -10,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU64},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use prometheus_client::{
@@ -19,10 +22,20 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{enclave, rate::Limit};
+use crate::{
+    audit::record::{Ended, Refused},
+    enclave,
+    kms::KmsLogin,
+    rate::Limit,
+};
 use audit::Audit;
+use backends::Backends;
 use kek::Kek;
+use outcomes::Outcomes;
+use stages::Stages;
 use tls::Tls;
+
+pub use stages::Stage;
 
 /// From 50 µs to 13 s, doubling: a request's time is the KMS's time.
 const DURATION_BUCKETS: [f64; 18] = [
@@ -42,6 +55,11 @@ struct Inner {
     connections: Gauge<i64, AtomicI64>,
     connections_refused: Counter<u64, AtomicU64>,
     rate_refusals: Family<LimitLabels, Counter>,
+    outcomes: Outcomes,
+    stages: Stages,
+    streams: Gauge<i64, AtomicI64>,
+    backends: Backends,
+    slots: Gauge<i64, AtomicI64>,
     slots_free: Gauge<i64, AtomicI64>,
     leaks: Gauge<i64, AtomicI64>,
     policies: Gauge<i64, AtomicI64>,
@@ -115,6 +133,13 @@ impl Metrics {
             "Calls and frames refused because a rate was exceeded, by whose rate it was",
             rate_refusals.clone(),
         );
+        let outcomes = Outcomes::new(&mut registry);
+        let stages = Stages::new(&mut registry);
+        let streams = Gauge::default();
+        registry.register("streams", "Streams that hold a share open", streams.clone());
+        let backends = Backends::new(&mut registry);
+        let slots = Gauge::default();
+        registry.register("secret_slots", "Slots of secret memory", slots.clone());
         let slots_free = Gauge::default();
         registry.register("secret_slots_free", "Free slots of secret memory", slots_free.clone());
         let leaks = Gauge::default();
@@ -139,6 +164,8 @@ impl Metrics {
         );
         let memory = Info::new(vec![("level", enclave::level().0.as_str())]);
         registry.register("secret_memory", "What protects secret memory", memory);
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "What was built", build);
         let audit = Audit::new(&mut registry);
         let kek = Kek::new(&mut registry);
         let tls = tls(&mut registry);
@@ -150,6 +177,11 @@ impl Metrics {
             connections,
             connections_refused,
             rate_refusals,
+            outcomes,
+            stages,
+            streams,
+            backends,
+            slots,
             slots_free,
             leaks,
             policies,
@@ -185,6 +217,54 @@ impl Metrics {
     /// Counts a call or a frame that exceeded a rate.
     pub fn too_fast(&self, limit: Limit) {
         self.0.rate_refusals.get_or_create(&LimitLabels { limit: limit.as_str() }).inc();
+    }
+
+    /// Counts a request or frame that reached policy, and what became of it.
+    pub fn ended(&self, caller: &str, action: &str, ended: &Ended) {
+        self.0.outcomes.ended(caller, action, ended);
+    }
+
+    /// Counts requests that were refused before policy.
+    pub fn refused(&self, refused: &Refused) {
+        self.0.outcomes.refused(refused);
+    }
+
+    /// Measures how long a stage takes.
+    pub async fn during<T>(&self, stage: Stage, work: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let done = work.await;
+        self.0.stages.took(stage, begun);
+        done
+    }
+
+    /// The same of one that does not wait.
+    pub fn within<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let done = work();
+        self.0.stages.took(stage, begun);
+        done
+    }
+
+    /// Counts a stream as open, until what this gives is dropped.
+    pub fn stream(&self) -> OpenStream {
+        self.0.streams.inc();
+        OpenStream(self.clone())
+    }
+
+    /// Notes whether store and KMS answer.
+    pub fn set_backends(&self, store: bool, kms: bool) {
+        self.0.backends.set_up("store", store);
+        self.0.backends.set_up("kms", kms);
+    }
+
+    /// Notes until when a login to the KMS is good.
+    pub fn set_kms_login(&self, login: &KmsLogin) {
+        self.0.backends.set_login(login.role, login.expires);
+    }
+
+    /// Notes how many slots there are.
+    pub fn set_slots(&self, slots: usize) {
+        self.0.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
     }
 
     /// Notes how many slots are free, and how many sections leaked.
@@ -280,6 +360,15 @@ impl Metrics {
     }
 }
 
+/// A stream that is counted as open.
+pub struct OpenStream(Metrics);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.0.streams.dec();
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -287,7 +376,11 @@ impl Default for Metrics {
 }
 
 /// In seconds since the Unix epoch.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+fn seconds(at: SystemTime) -> i64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn now() -> i64 {
+    seconds(SystemTime::now())
 }

@@ -294,6 +294,7 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
         },
         central: None,
         destroy_after: setup.destroy_after,
+        unready_after: Duration::ZERO,
         limits: setup.limits,
         log_level: tracing::Level::WARN,
         metrics: None,

@@ -77,6 +77,16 @@ struct State {
     closed: bool,
 }
 
+/// How long a token lives yet.
+pub(super) enum Remaining {
+    /// There is none.
+    None,
+    /// Somebody else keeps it alive.
+    Unknown,
+    /// So long.
+    For(Duration),
+}
+
 impl Session {
     /// Begins to log in, in a task of the current runtime.
     pub(super) fn begin(role: &'static str, login: Login, transport: Arc<Transport>) -> Self {
@@ -146,6 +156,14 @@ impl Session {
     /// the first.
     pub(super) async fn status(&self, deadline: Instant) -> Result<(), KmsError> {
         self.token(deadline).await.map(drop)
+    }
+
+    /// How long its token lives yet.
+    pub(super) fn remaining(&self) -> Remaining {
+        match self.inner.state.borrow().usable() {
+            None => Remaining::None,
+            Some(token) => token.remaining().map_or(Remaining::Unknown, Remaining::For),
+        }
     }
 
     /// Ends the session and gives its tokens back.

@@ -1,20 +1,23 @@
 //! Everything that speaks to Vault. It lives on a thread of its own, and with it
 //! every token, every DEK that Vault sends and every buffer that they pass through.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    BoundDek, KekVersions, KmsError, KmsErrorKind, Login, Role, Settings, SettingsError,
+    BoundDek, KekVersions, KmsError, KmsErrorKind, KmsLogin, Login, Role, Settings, SettingsError,
     answer::Answer,
     batch::{self, Batch},
     breaker::Breaker,
     key,
     retry::Retries,
-    session::Session,
+    session::{Remaining, Session},
     token::Token,
     transit,
     transport::{Kind, Request, Transport},
@@ -176,6 +179,20 @@ impl Vault {
             session.status(deadline).await?;
         }
         Ok(())
+    }
+
+    /// The tokens of the configured logins, without those of files.
+    pub(super) fn logins(&self) -> Vec<KmsLogin> {
+        let now = SystemTime::now();
+        let logins = self.sessions.iter().filter_map(|(role, session)| {
+            let expires = match session.remaining() {
+                Remaining::Unknown => return None,
+                Remaining::None => None,
+                Remaining::For(time) => now.checked_add(time),
+            };
+            Some(KmsLogin { role: role.as_str(), expires })
+        });
+        logins.collect()
     }
 
     /// Whether the logins that unwrap and wrap are denied both under this context. A request

@@ -15,7 +15,7 @@ use countersign::{
     key::{
         Algorithm, Binding, Environment, RecordVersion, Revision, ShareId, ShareState, WalletId,
     },
-    kms::{BoundDek, KekVersions, Kms, KmsError, Unwrapped},
+    kms::{BoundDek, KekVersions, Kms, KmsError, KmsLogin, Unwrapped},
     permitted::PermittedDek,
     policy::Opening,
     record::{ShareDescription, ShareRecord},
@@ -212,6 +212,10 @@ impl Kms for CountedKms {
 
     async fn versions(&self, deadline: Instant) -> Result<KekVersions, KmsError> {
         self.0.versions(deadline).await
+    }
+
+    async fn logins(&self, deadline: Instant) -> Result<Vec<KmsLogin>, KmsError> {
+        self.0.logins(deadline).await
     }
 
     async fn rotate(&self, deadline: Instant) -> Result<(), KmsError> {
