@@ -1,8 +1,17 @@
 //! What a scrape says, of a real process beside a real Vault.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant, SystemTime},
+};
 
-use countersign::{client, proto};
+use countersign::{
+    audit::record::{Ended, Refused},
+    client,
+    kms::KmsLogin,
+    proto,
+    telemetry::Metrics,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -125,4 +134,37 @@ async fn readiness_waits_for_a_kms_that_is_away() {
     served.until("readiness is back", |served| served.metric("ready") == Some(1)).await;
     assert_eq!(up(&served), Some(1.0));
     served.stop();
+}
+
+/// `docs/metrics.md` has every metric that there is, and no other.
+#[test]
+fn every_metric_is_documented() {
+    let metrics = Metrics::with_tls();
+    // Families show with their first value.
+    metrics.answered("Sign", "OK", Duration::ZERO);
+    metrics.ended("app", "Sign", &Ended::default());
+    metrics.refused(&Refused { caller: None, reason: String::new(), count: 1 });
+    metrics.set_backends(true, true);
+    metrics.set_kms_login(&KmsLogin { role: "signer", expires: None });
+    metrics.policies_reloaded(true);
+    let scrape = metrics.encode().unwrap();
+    let there: BTreeSet<_> = scrape
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .map(|line| {
+            let (name, kind) = line.split_once(' ').unwrap();
+            let suffix = match kind {
+                "counter" => "_total",
+                "info" => "_info",
+                _ => "",
+            };
+            format!("{name}{suffix}")
+        })
+        .collect();
+    let page = include_str!("../docs/metrics.md");
+    let documented = page.lines().filter_map(|line| line.strip_prefix("| `countersign_"));
+    let documented: BTreeSet<_> = documented
+        .map(|line| format!("countersign_{}", line.split(['`', '{']).next().unwrap()))
+        .collect();
+    assert_eq!(documented, there);
 }
