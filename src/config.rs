@@ -76,7 +76,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged.
     pub log_level: Level,
-    /// Where `GET /metrics` is served, if at all: a loopback address.
+    /// Where `GET /metrics` is served, if at all: on loopback, unless the configuration says
+    /// in so many words that the network may reach it.
     pub metrics: Option<SocketAddr>,
     /// The runtime's worker threads.
     pub workers: usize,
@@ -296,12 +297,21 @@ fn log_level(table: Table<'_>) -> Option<Level> {
 }
 
 fn metrics(table: Table<'_>) -> Option<Option<SocketAddr>> {
-    let what = "a loopback address and a port, such as \"127.0.0.1:9464\"";
-    let listen = table.or("listen", what, None, |value| {
-        let address: SocketAddr = value.as_str()?.parse().ok()?;
-        address.ip().is_loopback().then_some(Some(address))
-    });
+    let what = "an IP address and a port, such as \"127.0.0.1:9464\"";
+    let listen = table.or("listen", what, None, |value| Some(Some(value.as_str()?.parse().ok()?)));
+    let from_network =
+        table.or("reachable_from_network", "true or false", false, |value| value.as_bool());
+    if let (Some(Some(address)), Some(false)) = (listen, from_network) {
+        let address: SocketAddr = address;
+        if !address.ip().is_loopback() {
+            table.note(format!(
+                "`metrics.listen` {address} is not a loopback address: whoever is on its network \
+                 can read the metrics; write `reachable_from_network = true` if that is meant"
+            ));
+        }
+    }
     table.finish();
+    from_network?;
     listen
 }
 

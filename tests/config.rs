@@ -144,7 +144,9 @@ fn contradictions_are_found() {
             .contains("`caller.name` must be the caller's name in policies, not empty")
     );
     let public = format!("{GOOD}\n[metrics]\nlisten = \"0.0.0.0:9464\"\n");
-    assert!(problems(&public)[0].contains("must be a loopback address"));
+    assert!(problems(&public)[0].contains("is not a loopback address"), "{:?}", problems(&public));
+    let meant = format!("{public}reachable_from_network = true\n");
+    assert!(Config::parse(&meant).unwrap().metrics.is_some());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `GET /metrics` over HTTP/1.1 on a loopback port, and nothing else.
+//! `GET /metrics` over HTTP/1.1, and nothing else.
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
