@@ -25,6 +25,7 @@ mod lifecycle;
 mod limits;
 mod metrics;
 mod payloads;
+mod plaintext;
 mod policy;
 mod policy_cli;
 mod process;

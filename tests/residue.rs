@@ -35,7 +35,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use self::{
     instance::{Custodian, Instance, needles},
-    load::{Load, import},
+    load::Load,
     rights::may_look,
     scan::{assert_nothing, samples, scan, snapshot},
     telling::TellingVault,
@@ -43,6 +43,7 @@ use self::{
 };
 use crate::support::{
     enclave::Share,
+    imported::import,
     vault::{Tenant, VaultServer},
 };
 

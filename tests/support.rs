@@ -6,6 +6,7 @@ pub mod custody;
 pub mod enclave;
 pub mod go;
 pub mod https;
+pub mod imported;
 pub mod jwt;
 pub mod kernel;
 pub mod logs;
