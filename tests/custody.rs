@@ -2,7 +2,10 @@
 
 mod refused;
 
+use std::collections::BTreeSet;
+
 use countersign::{
+    envelope::Envelope,
     key::{Algorithm, ShareId},
     proto,
 };
@@ -169,4 +172,35 @@ async fn a_full_page_is_not_the_last() {
     assert_eq!(first.shares.len(), 1000);
     let second = list(first.next_page_token).await;
     assert_eq!((second.shares.len(), &*second.next_page_token), (1, ""));
+}
+
+/// Each was sealed under a DEK and a nonce that no other has, also of one wallet, and in
+/// another process's place.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_has_a_key_and_a_nonce_of_its_own() {
+    let (mut keys, mut nonces, mut wrapped) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut records = 0;
+    for _ in 0..2 {
+        let enclave = Enclave::start().await;
+        for algorithm in Algorithm::ALL {
+            for wallet in ["wallet-1", "wallet-1", "wallet-2"] {
+                enclave.share_of(wallet, algorithm).await;
+            }
+        }
+        let database = enclave.database();
+        let query = "SELECT encrypted_key_shares FROM server_wallet_key_shares";
+        let mut select = database.prepare(query).unwrap();
+        for row in select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap() {
+            let envelope = Envelope::decode(&row.unwrap()).unwrap();
+            // Only one DEK gives a commitment, and it gives no other.
+            keys.insert(envelope.header().commitment.0);
+            nonces.insert(envelope.header().nonce.0);
+            wrapped.insert(envelope.wrapped_dek().as_bytes().to_vec());
+            records += 1;
+        }
+    }
+    assert_eq!(records, 24);
+    assert_eq!(keys.len(), records, "DEKs");
+    assert_eq!(nonces.len(), records, "nonces");
+    assert_eq!(wrapped.len(), records, "wrapped DEKs");
 }
