@@ -1,7 +1,12 @@
 //! Every request that reaches policy has one record and one outcome, whatever becomes of
 //! it, and what does not reach policy is counted.
 
-use std::{fs, sync::atomic::Ordering, thread, time::Duration};
+use std::{
+    fs,
+    sync::atomic::Ordering,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{
@@ -29,6 +34,7 @@ fn share_request(share: &Share) -> proto::GetPublicKeyRequest {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_has_one_record_and_one_outcome() {
+    let begun = SystemTime::now();
     let mut enclave = Enclave::start().await;
     let share = enclave.share(Algorithm::Ed25519).await;
     let (mut client, mut custody) = (enclave.client().await, enclave.custody().await);
@@ -91,6 +97,11 @@ async fn every_request_has_one_record_and_one_outcome() {
     enclave.stop().await;
 
     let log = Log::read(&enclave.dir.path().join("audit"));
+    let times: Vec<_> =
+        log.records.iter().map(|record| record.time.moment().expect("a time")).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let happened = begun..=SystemTime::now();
+    assert!(times.iter().all(|time| happened.contains(time)), "{happened:?}: {times:?}");
     let expected = [
         ("signed", "Sign", Outcome::Signed, None),
         ("denied", "SignDigest", Outcome::Denied, Some("POLICY_DENIED")),
