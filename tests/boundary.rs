@@ -117,6 +117,22 @@ fn memsec_has_one_address() {
     assert!(uses > 0, "the search finds nothing anywhere");
 }
 
+/// Secrets come from files and from standard input: what is in the environment is seen by
+/// every process of the user, and is handed on.
+#[test]
+fn nothing_is_taken_from_the_environment() {
+    for file in files() {
+        let found = file.lines_with(&["var", "var_os", "vars", "vars_os", "set_var"]);
+        assert!(found.is_empty(), "{}: {found:?}", file.path);
+        // An attribute of clap's, which has to be switched on besides.
+        let arguments = file.code.iter().filter(|line| line.contains("#[arg("));
+        let read = arguments.filter(|line| source::has_word(line, "env"));
+        assert_eq!(read.count(), 0, "{}", file.path);
+    }
+    let features = include_str!("../Cargo.toml").lines().find(|line| line.starts_with("clap = "));
+    assert!(features.is_some_and(|features| !features.contains("\"env\"")), "{features:?}");
+}
+
 /// Comments count, tests do not: this is what a reviewer reads.
 #[test]
 fn the_enclave_stays_small_enough_to_review() {
