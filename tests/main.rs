@@ -41,4 +41,5 @@ mod stack;
 mod store;
 mod streams;
 mod tls;
+mod tree;
 mod vault;
