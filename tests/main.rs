@@ -5,6 +5,7 @@ mod support;
 
 mod audit;
 mod boundary;
+mod breach;
 mod budget;
 mod cancelled;
 mod clients;

@@ -148,7 +148,7 @@ mod tests {
         assert!(metrics.contains("countersign_kek_overdue 0"));
         assert!(metrics.contains("countersign_kek_version 7"));
         let (log, metrics) = told(91);
-        assert!(log.contains("WARN") && log.contains("older than 90 days"), "{log}");
+        assert!(log.contains("WARN") && log.contains("older than 90 days"), "no warning: {log}");
         assert!(metrics.contains("countersign_kek_overdue 1"));
     }
 

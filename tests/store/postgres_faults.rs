@@ -18,7 +18,7 @@ use super::{kind, records::record};
 use crate::support::{pki::Authority, postgres::PostgresServer};
 
 fn refusal(opened: Result<Postgres, StoreError>) -> (StoreErrorKind, String) {
-    let error = opened.err().unwrap();
+    let error = opened.err().expect("it is refused");
     assert!(!error.detail.contains("correct horse"), "{error}");
     (error.kind, error.detail)
 }
