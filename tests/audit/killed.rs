@@ -37,8 +37,9 @@ async fn what_a_client_holds_is_recorded() {
         for client in 0..CLIENTS {
             let (socket, share) = (served.socket(), Arc::clone(&share));
             let name = format!("{round}-{client}");
+            // The server is killed when all are there, however long that takes.
+            let mut at = Client::connect(&socket, &share, name).await;
             clients.spawn(async move {
-                let mut at = Client::connect(&socket, &share, name).await;
                 // Until the server is gone.
                 if client == 0 {
                     let _ = at.stream(|| false).await;
