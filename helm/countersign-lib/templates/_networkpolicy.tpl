@@ -1,0 +1,51 @@
+{{/*
+What the enclave has to reach, items of `egress` of a NetworkPolicy. A policy is for the whole pod: the application's own
+rules stand beside these. Ports are those of pods: behind a Service with another port give `networkPolicy.vault.ports`.
+*/}}
+{{- define "countersign.egress" -}}
+{{- $policy := .enclave.networkPolicy -}}
+- ports:
+    {{- range $policy.dns.ports }}
+    - {port: {{ int64 . }}, protocol: UDP}
+    - {port: {{ int64 . }}, protocol: TCP}
+    {{- end }}
+  {{- with $policy.dns.to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- if include "countersign.usesVault" . }}
+{{ include "countersign.egressRule" (dict "to" $policy.vault.to "ports" ($policy.vault.ports | default (include "countersign.vaultPorts" . | fromJsonArray))) }}
+{{- end }}
+{{- if eq .enclave.store.kind "postgres" }}
+{{ include "countersign.egressRule" (dict "to" $policy.postgres.to "ports" (list .enclave.store.postgres.port)) }}
+{{- end }}
+{{- if .enclave.audit.postgres.enabled }}
+{{ include "countersign.egressRule" (dict "to" $policy.auditPostgres.to "ports" (list .enclave.audit.postgres.port)) }}
+{{- end }}
+{{- with .enclave.audit.webhook.url }}
+{{ include "countersign.egressRule" (dict "to" $policy.auditWebhook.to "ports" (list (include "countersign.portOf" .))) }}
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.egressRule" -}}
+- ports:
+    {{- range .ports }}
+    - {port: {{ int64 . }}, protocol: TCP}
+    {{- end }}
+  {{- with .to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{/* The port of an https address. */}}
+{{- define "countersign.portOf" -}}
+{{- $host := regexReplaceAll "^https://([^/]+).*$" . "${1}" -}}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $host) | default "443" -}}
+{{- end -}}
+
+{{- define "countersign.vaultPorts" -}}
+{{- $ports := list -}}
+{{- range .enclave.vault.addresses }}{{ $ports = append $ports (include "countersign.portOf" . | int64) }}{{ end -}}
+{{- $ports | uniq | toJson -}}
+{{- end -}}

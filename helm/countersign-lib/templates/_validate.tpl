@@ -1,0 +1,182 @@
+{{/*
+Fails with every problem at once: values that contradict each other, and what a production environment must not have.
+What a single value may be is in values.schema.json. Besides `root`, `enclave` and `role` it takes of the pod
+
+  replicas     how many there may be
+  grace        its terminationGracePeriodSeconds
+  containers   the other containers: `name` and `runAsUser` of each
+*/}}
+{{- define "countersign.validate" -}}
+{{- $problems := list -}}
+{{- range splitList "\n" (include "countersign.problems" . | trim) -}}
+{{- with trim . }}{{ $problems = append $problems (printf "  - %s" .) }}{{ end -}}
+{{- end -}}
+{{- if $problems -}}
+{{- fail (printf "\n\nThe values do not fit together:\n%s\n" (join "\n" $problems)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "countersign.problems" -}}
+{{ include "countersign.problems.cluster" . }}
+{{ include "countersign.problems.callers" . }}
+{{ include "countersign.problems.policies" . }}
+{{ include "countersign.problems.kms" . }}
+{{ include "countersign.problems.store" . }}
+{{ include "countersign.problems.state" . }}
+{{ include "countersign.problems.audit" . }}
+{{ include "countersign.problems.resources" . }}
+{{ include "countersign.problems.production" . }}
+{{- end -}}
+
+{{- define "countersign.problems.cluster" -}}
+{{- if not (semverCompare ">=1.33.0-0" .root.Capabilities.KubeVersion.Version) }}
+Kubernetes {{ .root.Capabilities.KubeVersion.Version }} has no stable native sidecars: it takes 1.33 or newer
+{{- end }}
+{{- if lt (int64 .grace) (add 10 .enclave.limits.graceSeconds) }}
+terminationGracePeriodSeconds {{ int64 .grace }} is too short: the enclave ends after the application, and takes limits.graceSeconds ({{ int64 .enclave.limits.graceSeconds }}) and up to 10 more
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.callers" -}}
+{{- $enclave := .enclave -}}
+{{- if not .enclave.callers }}
+callers is empty: nobody could call; name at least one, by the runAsUser of its container
+{{- end }}
+{{- range .enclave.callers }}
+{{- if and (eq (int64 .uid) (int64 $enclave.runAsUser)) (not (include "countersign.hasCustody" $)) }}
+callers: {{ .name }} has the uid of the enclave ({{ int64 .uid }}), which no caller may have
+{{- end }}
+{{- end }}
+{{- range .containers }}
+{{- if and $enclave.runAsUser (not .runAsUser) }}
+container {{ .name }} has no runAsUser: the enclave knows callers by it
+{{- else if and $enclave.runAsUser (eq (int64 .runAsUser) (int64 $enclave.runAsUser)) }}
+container {{ .name }} runs as the enclave's user ({{ int64 .runAsUser }}): it could read the enclave's token and write where its socket is
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.policies" -}}
+{{- with .enclave.policies }}
+{{- if and (not .files) (not .configMap) }}
+policies: there is none, so that nothing would ever be permitted; give policies.files or policies.configMap
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.kms" -}}
+{{- if include "countersign.usesVault" . }}
+{{- with .enclave.vault }}
+{{- if not .addresses }}
+vault.addresses is empty
+{{- end }}
+{{- if not .ca.configMap }}
+vault.ca.configMap is empty: no authority is trusted but the one that it has
+{{- end }}
+{{- end }}
+{{- with .enclave.vault.key }}
+{{- if not (hasSuffix (printf "-%s" $.enclave.environment) .) }}
+vault.key {{ . }} does not end with -{{ $.enclave.environment }}: each environment has a key of its own
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.store" -}}
+{{- $store := .enclave.store -}}
+{{- $hasCustody := include "countersign.hasCustody" . -}}
+{{- if eq $store.kind "sqlite" }}
+{{- if gt (int64 .replicas) 1 }}
+store.kind sqlite is for one enclave, and there are {{ int64 .replicas }} replicas: use postgres
+{{- end }}
+{{- if and (ne .enclave.state.kind "claim") (include "countersign.isProduction" .) }}
+store.kind sqlite with state.kind {{ .enclave.state.kind }} loses every share with the pod: use a claim, or postgres
+{{- end }}
+{{- else if eq $store.kind "postgres" }}
+{{ include "countersign.problems.database" (dict "path" "store.postgres" "database" $store.postgres) }}
+{{- else if and (eq $store.kind "directory") (not $store.directory.secret) }}
+store.directory.secret is empty
+{{- else if and (eq $store.kind "directory") $hasCustody }}
+store.kind directory is read-only: no custody
+{{- end }}
+{{- if and (eq .enclave.kms.kind "local") (gt (int64 .replicas) 1) }}
+kms.kind local is a file of one pod, and there are {{ int64 .replicas }} replicas: use vault-transit
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.database" -}}
+{{- $path := .path -}}
+{{- with .database }}
+{{- if not .host }}
+{{ $path }}.host is empty
+{{- end }}
+{{- if not .password.secret }}
+{{ $path }}.password.secret is empty
+{{- end }}
+{{- if not .ca.configMap }}
+{{ $path }}.ca.configMap is empty: no authority is trusted but the one that it has
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.state" -}}
+{{- with .enclave.state }}
+{{- if eq .medium "Memory" }}
+state.medium Memory: the audit log has to outlive power; leave it empty, which is the disk
+{{- end }}
+{{- if and .existingClaim (ne .kind "claim") }}
+state.existingClaim is for state.kind claim, and it is {{ .kind }}
+{{- end }}
+{{- if and (eq .kind "claim") (gt (int64 $.replicas) 1) }}
+state.kind claim is one volume, and there are {{ int64 $.replicas }} replicas, each with a log of its own: use ephemeral
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.audit" -}}
+{{- if .enclave.audit.postgres.enabled }}
+{{ include "countersign.problems.database" (dict "path" "audit.postgres" "database" .enclave.audit.postgres) }}
+{{- end }}
+{{- with .enclave.audit.webhook }}
+{{- if and .url (not .ca.configMap) }}
+audit.webhook.ca.configMap is empty: no authority is trusted but the one that it has
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/*
+What in-flight calls take at most: a message of 128 KiB and what is decoded of it for each, twice that for each stream,
+beside 48 MiB for the program itself (docs/limits.md, docs/bench.md).
+*/}}
+{{- define "countersign.problems.resources" -}}
+{{- $has := include "countersign.mebibytes" (toString .enclave.resources.memory) | int64 -}}
+{{- $takes := add 48 (div (add .enclave.limits.inFlight (mul 2 .enclave.limits.streams)) 4) -}}
+{{- if lt $has $takes }}
+resources.memory {{ .enclave.resources.memory }} is less than limits.inFlight {{ int64 .enclave.limits.inFlight }} and limits.streams {{ int64 .enclave.limits.streams }} can take: {{ $takes }}Mi
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.production" -}}
+{{- if include "countersign.isProduction" . }}
+{{- if eq .enclave.kms.kind "local" }}
+kms.kind local keeps the KEK in a file beside the records: refused in a production environment
+{{- end }}
+{{- if and .enclave.custody.enabled (ne (.role | default "signer") "custodian") }}
+custody.enabled in the application's pod: refused in a production environment, where it is the chart countersign-custody
+{{- end }}
+{{- if eq .enclave.memory.require "mlock" }}
+memory.require mlock lets root read open shares: refused in a production environment
+{{- end }}
+{{- if hasSuffix ":0000000000000000000000000000000000000000000000000000000000000000" .enclave.image.digest }}
+image.digest is the placeholder
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A quantity of memory in whole MiB, rounded down. */}}
+{{- define "countersign.mebibytes" -}}
+{{- $number := regexFind "^[0-9]+" . | int64 -}}
+{{- $unit := regexFind "[A-Za-z]*$" . -}}
+{{- $bytes := dict "" 1 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 -}}
+{{- div (mul $number (get $bytes $unit)) 1048576 -}}
+{{- end -}}
