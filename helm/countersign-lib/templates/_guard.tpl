@@ -1,0 +1,100 @@
+{{/*
+Keeps people out of the enclave's container: a ValidatingAdmissionPolicy and its binding, whole objects. In the namespace of
+the release it refuses
+
+  exec and attach into the container `countersign`,
+  ephemeral containers in a pod that has it: one with the enclave's uid, or with its volumes, is as good as exec.
+
+Takes `exempt`, the groups that may do it all the same. RBAC cannot tell containers apart, an admission policy can.
+*/}}
+{{- define "countersign.guard" -}}
+{{- $name := printf "%s-%s-guard" .root.Release.Namespace (include "countersign.name" .) -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "countersign.labels" . | nindent 4 }}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+      - apiGroups: [""]
+        apiVersions: [v1]
+        operations: [CONNECT]
+        resources: [pods/exec, pods/attach]
+      - apiGroups: [""]
+        apiVersions: [v1]
+        operations: [UPDATE]
+        resources: [pods/ephemeralcontainers]
+  {{- with .exempt }}
+  matchConditions:
+    - name: not-exempt
+      expression: '!request.userInfo.groups.exists(group, group in {{ toJson . }})'
+  {{- end }}
+  variables:
+    - name: enclave
+      expression: '"countersign"'
+    - name: connects
+      expression: 'request.operation == "CONNECT"'
+  validations:
+    {{- /* Without a name it is the only container of the pod, which is the enclave where operators run it. */}}
+    - expression: '!variables.connects || (has(object.container) && object.container != "" && object.container != variables.enclave)'
+      message: 'exec and attach: name a container (-c), which is not the enclave'
+      reason: Forbidden
+    - expression: >-
+        variables.connects || !(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))
+        .exists(container, container.name == variables.enclave)
+      message: 'no ephemeral container in a pod that has an enclave'
+      reason: Forbidden
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "countersign.labels" . | nindent 4 }}
+spec:
+  policyName: {{ $name }}
+  validationActions: [Deny, Audit]
+  matchResources:
+    namespaceSelector:
+      matchLabels:
+        kubernetes.io/metadata.name: {{ .root.Release.Namespace }}
+{{- end -}}
+
+{{/*
+A Role that shows pods, their logs and events, and lets nobody into them, with its binding. Takes `subjects`: give them this
+and not `edit`, which has exec.
+*/}}
+{{- define "countersign.observer" -}}
+{{- $name := printf "%s-observer" (include "countersign.name" .) -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "countersign.labels" . | nindent 4 }}
+rules:
+  - apiGroups: [""]
+    resources: [pods, pods/log, pods/status, events, persistentvolumeclaims]
+    verbs: [get, list, watch]
+  - apiGroups: [apps]
+    resources: [deployments, deployments/status, replicasets]
+    verbs: [get, list, watch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "countersign.labels" . | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ $name }}
+subjects:
+  {{- toYaml .subjects | nindent 2 }}
+{{- end -}}
