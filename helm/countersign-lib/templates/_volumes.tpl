@@ -108,7 +108,9 @@ projected:
     volumeClaimTemplate:
       metadata:
         labels:
-          {{- include "countersign.labels" . | nindent 10 }}
+          app.kubernetes.io/name: countersign
+          app.kubernetes.io/instance: {{ .root.Release.Name }}
+          app.kubernetes.io/component: enclave
       spec:
         {{- include "countersign.claimSpec" . | nindent 8 }}
   {{- else }}
