@@ -183,6 +183,45 @@ class Guard(unittest.TestCase):
         put("guarded", "root")
 
 
+class Custody(unittest.TestCase):
+    """Each person gets into the own desk, and nobody anywhere else."""
+
+    SPACE = "custody"
+
+    @classmethod
+    def setUpClass(cls):
+        namespace(cls.SPACE)
+        for each in render("countersign-custody", "ops", cls.SPACE):
+            apply(each)
+            if each["kind"] == "Deployment":
+                create(pod("ops", cls.SPACE, each["spec"]["template"]))
+
+    def said(self, container, user, verb="exec"):
+        query = f"container={container}&command=sh&stdout=true" if container else "command=sh&stdout=true"
+        with self.assertRaises(Refused) as refused:
+            kubectl("create", "--raw", f"/api/v1/namespaces/{self.SPACE}/pods/ops/{verb}?{query}", "-f", "/dev/null", user=user)
+        return str(refused.exception)
+
+    def test_desks(self):
+        eventually(lambda: self.assertIn("this desk is of somebody else", self.said("alice", "bob")))
+        self.assertIn(Guard.THROUGH, self.said("alice", "alice"))
+        self.assertIn(Guard.THROUGH, self.said("bob", "bob"))
+        self.assertIn("this desk is of somebody else", self.said("bob", "root"))
+        self.assertIn("which is not the enclave", self.said("countersign", "alice"))
+        self.assertIn("name a container", self.said("", "alice"))
+        self.assertRegex(self.said("alice", "dev"), "cannot (get|create) resource")
+
+    def test_nobody_attaches(self):
+        eventually(lambda: self.assertIn("nobody attaches to a desk", self.said("alice", "root", verb="attach")))
+
+    def test_production(self):
+        namespace("custody-production")
+        for each in render("countersign-custody", "ops", "custody-production", *example("countersign-custody", "production")):
+            apply(each)
+            if each["kind"] == "Deployment":
+                create(pod("ops", "custody-production", each["spec"]["template"]))
+
+
 class Injector(unittest.TestCase):
     """A labelled pod becomes what the chart would have made of it, or is refused."""
 

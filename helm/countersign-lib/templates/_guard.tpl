@@ -5,7 +5,9 @@ the release it refuses
   exec and attach into the container `countersign`,
   ephemeral containers in a pod that has it: one with the enclave's uid, or with its volumes, is as good as exec.
 
-Takes `exempt`, the groups that may do it all the same. RBAC cannot tell containers apart, an admission policy can.
+Takes `exempt`, the groups that may do it all the same, and `doors`, where other containers are people's, too: the user who may
+exec into each of them; then nobody may into any other, and nobody attaches. RBAC cannot tell containers apart, an admission
+policy can.
 */}}
 {{- define "countersign.guard" -}}
 {{- $name := printf "%s-%s-guard" .root.Release.Namespace (include "countersign.name" .) -}}
@@ -37,11 +39,23 @@ spec:
       expression: '"countersign"'
     - name: connects
       expression: 'request.operation == "CONNECT"'
+    {{- with .doors }}
+    - name: doors
+      expression: {{ toJson . | quote }}
+    {{- end }}
   validations:
     {{- /* Without a name it is the only container of the pod, which is the enclave where operators run it. */}}
     - expression: '!variables.connects || (has(object.container) && object.container != "" && object.container != variables.enclave)'
       message: 'exec and attach: name a container (-c), which is not the enclave'
       reason: Forbidden
+    {{- with .doors }}
+    - expression: '!variables.connects || request.subResource == "exec"'
+      message: 'nobody attaches to a desk'
+      reason: Forbidden
+    - expression: '!variables.connects || (has(object.container) && object.container in variables.doors && variables.doors[object.container] == request.userInfo.username)'
+      message: 'this desk is of somebody else'
+      reason: Forbidden
+    {{- end }}
     - expression: >-
         variables.connects || !(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))
         .exists(container, container.name == variables.enclave)

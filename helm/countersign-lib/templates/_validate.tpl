@@ -43,7 +43,7 @@ terminationGracePeriodSeconds {{ int64 .grace }} is too short: the enclave ends 
 callers is empty: nobody could call; name at least one, by the runAsUser of its container
 {{- end }}
 {{- range .enclave.callers }}
-{{- if and (eq (int64 .uid) (int64 $enclave.runAsUser)) (not (include "countersign.hasCustody" $)) }}
+{{- if and (eq (int64 .uid) (int64 $enclave.runAsUser)) (not $enclave.custody.enabled) }}
 callers: {{ .name }} has the uid of the enclave ({{ int64 .uid }}), which no caller may have
 {{- end }}
 {{- end }}

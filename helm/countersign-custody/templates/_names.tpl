@@ -1,0 +1,28 @@
+{{- define "custody.name" -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "custody.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "custody.labels" -}}
+{{ include "custody.selector" . }}
+app.kubernetes.io/component: custody
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "custody.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default (include "custody.name" .) }}
+{{- end -}}
+
+{{/* The values of the enclave, with the operators as its callers; as JSON, since a template gives text. */}}
+{{- define "custody.enclave" -}}
+{{- $callers := list -}}
+{{- range .Values.operators -}}
+{{- $callers = append $callers (omit . "user") -}}
+{{- end -}}
+{{- merge (dict "callers" $callers) (omit .Values.enclave "callers") | toJson -}}
+{{- end -}}
