@@ -11,9 +11,23 @@ import tempfile
 
 import yaml
 
-AUTHORITY = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-             "-subj", "/CN=made up", "-keyout", "/dev/null", "-out"]
+NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+AUTHORITY = ["openssl", "req", "-x509", *NEW_KEY, "-days", "1", "-subj", "/CN=made up", "-keyout", "/dev/null", "-out"]
 OTHERS = '@id("nobody") forbid (principal, action, resource);'
+
+
+
+def listener(directory):
+    """What a volume of cert-manager's csi-driver-spiffe has."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=directory)
+    openssl("req", "-x509", *NEW_KEY, "-days", "1", "-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign",
+            "-keyout", "authority.key", "-out", "ca.crt")
+    openssl("req", *NEW_KEY, "-subj", "/CN=enclave", "-keyout", "tls.key", "-out", "request")
+    (directory / "extensions").write_text("basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:localhost\n")
+    openssl("x509", "-req", "-in", "request", "-CA", "ca.crt", "-CAkey", "authority.key", "-days", "1",
+            "-extfile", "extensions", "-out", "tls.crt")
+
 
 program, rendered = sys.argv[1:]
 objects = [each for each in yaml.safe_load_all(open(rendered)) if each]
@@ -33,6 +47,8 @@ for name, data in maps.items():
                 subprocess.run([*AUTHORITY, path], check=True, capture_output=True)
             elif path.name in ("password", "token"):
                 path.write_text("made up")
+        if (root / "run/svid").exists():
+            listener(root / "run/svid")
         policies = root / "etc/countersign/policies"
         policies.mkdir(parents=True, exist_ok=True)
         for file, policy in maps.get(f"{name}-policies", {"others.cedar": OTHERS}).items():

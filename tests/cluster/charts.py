@@ -99,6 +99,9 @@ class Charts(unittest.TestCase):
     def test_vault_setup(self):
         self.take("countersign", "pay", "vault-setup", *example("countersign", "vault-setup"))
 
+    def test_spiffe(self):
+        self.take("countersign", "pay", "spiffe", *example("countersign", "spiffe"))
+
     def test_user_namespaces(self):
         self.take("countersign", "pay", "user-namespaces", "--set", "hostUsers=false")
 

@@ -114,6 +114,10 @@ workers = {{ . }}
 [memory]
 require = {{ toJson . }}
 {{- end }}
+{{- with .enclave.extraConfig }}
+
+{{ trim . }}
+{{- end }}
 {{- end -}}
 
 {{- define "countersign.toml.store" -}}
