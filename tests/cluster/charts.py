@@ -245,7 +245,8 @@ class Injector(unittest.TestCase):
         path = f"{HELM}/../target/injector-values.yaml"
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as file:
-            yaml.safe_dump({"enclave": profile["enclave"]}, file)
+            app = {"image": {"repository": "payments", "digest": "sha256:" + "4" * 64}}
+            yaml.safe_dump({"app": app, "enclave": profile["enclave"]}, file)
         objects = render("countersign", cls.RELEASE, cls.SPACE, "-f", path)
         os.remove(path)
         cls.objects = objects
