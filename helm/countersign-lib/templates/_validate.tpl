@@ -25,6 +25,7 @@ What a single value may be is in values.schema.json. Besides `root`, `enclave` a
 {{ include "countersign.problems.state" . }}
 {{ include "countersign.problems.audit" . }}
 {{ include "countersign.problems.resources" . }}
+{{ include "countersign.problems.locked" . }}
 {{ include "countersign.problems.production" . }}
 {{- end -}}
 
@@ -153,6 +154,32 @@ beside 48 MiB for the program itself (docs/limits.md, docs/bench.md).
 {{- $takes := add 48 (div (add .enclave.limits.inFlight (mul 2 .enclave.limits.streams)) 4) -}}
 {{- if lt $has $takes }}
 resources.memory {{ .enclave.resources.memory }} is less than limits.inFlight {{ int64 .enclave.limits.inFlight }} and limits.streams {{ int64 .enclave.limits.streams }} can take: {{ $takes }}Mi
+{{- end }}
+{{- end -}}
+
+{{/*
+What has to be locked, in KiB: a slot of 4 for each call in flight, each stream and some more; two large ones; what each
+worker works on; and the thread that speaks to Vault. `countersign check` says the same, which a test compares.
+*/}}
+{{- define "countersign.lockedKib" -}}
+{{- $slots := add .enclave.limits.inFlight .enclave.limits.streams 9 -}}
+{{- if include "countersign.hasCustody" . }}{{ $slots = add $slots 4 }}{{ end -}}
+{{- $thread := 0 -}}
+{{- if eq .enclave.kms.kind "vault-transit" }}{{ $thread = 1472 }}{{ else }}{{ $slots = add $slots 8 }}{{ end -}}
+{{- add (mul 4 $slots) 128 (mul 144 (include "countersign.workers" . | int64)) $thread -}}
+{{- end -}}
+
+{{/* As the program reckons them where it is not told: the CPU limit, in whole cores, from 1 to 8. */}}
+{{- define "countersign.workers" -}}
+{{- $cpu := toString .enclave.resources.cpu -}}
+{{- $cores := ternary (divf (trimSuffix "m" $cpu) 1000) (float64 $cpu) (hasSuffix "m" $cpu) -}}
+{{- .enclave.runtime.workers | int64 | default (min 8 (max 1 (floor $cores))) -}}
+{{- end -}}
+
+{{- define "countersign.problems.locked" -}}
+{{- $takes := include "countersign.lockedKib" . | int64 -}}
+{{- if gt $takes (int64 .enclave.memory.lockableKib) }}
+memory.lockableKib {{ int64 .enclave.memory.lockableKib }} is less than what the enclave locks with limits.inFlight {{ int64 .enclave.limits.inFlight }}, limits.streams {{ int64 .enclave.limits.streams }} and {{ include "countersign.workers" . }} workers: {{ $takes }}; lower them, or raise RLIMIT_MEMLOCK of the nodes' container runtime and say so
 {{- end }}
 {{- end -}}
 
