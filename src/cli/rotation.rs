@@ -8,6 +8,11 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -35,6 +40,9 @@ pub enum Rotation {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Print OpenMetrics, for a collector of text files or a gateway
+        #[arg(long, conflicts_with = "json")]
+        openmetrics: bool,
     },
     /// Stop older versions of the KEK from unwrapping: raise `min_decryption_version`
     ///
@@ -95,13 +103,18 @@ struct Version {
 impl Rotation {
     pub fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Status { of, json } => {
+            Self::Status { of, json, openmetrics } => {
                 let rotator = Rotator::load(&of.config)?;
                 block_on_threads(1, async {
                     let looked = of.look(&rotator).await?;
                     looked.kms.close().await;
                     let behind = looked.census.behind(&looked.versions, SystemTime::now());
-                    looked.printed(behind).print(json)?;
+                    let printed = looked.printed(behind);
+                    if openmetrics {
+                        printed.measure()?;
+                    } else {
+                        printed.print(json)?;
+                    }
                     let overdue = [behind.rotation, behind.rewrapping].contains(&Some(true));
                     if overdue { Err(Failure::told()) } else { Ok(()) }
                 })
@@ -187,6 +200,40 @@ impl Looked {
 }
 
 impl Printed {
+    /// As metrics.
+    fn measure(&self) -> Result<(), Failure> {
+        let mut registry = Registry::with_prefix("countersign");
+        let records: Family<[(&str, String); 1], Gauge> = Family::default();
+        registry.register(
+            "records",
+            "Records by the version of the KEK that wraps them; other for another KEK",
+            records.clone(),
+        );
+        let unreadable = Gauge::<i64>::default();
+        registry.register("records_unreadable", "Records that cannot be read", unreadable.clone());
+        let rewrapping = Gauge::<i64>::default();
+        registry.register(
+            "rewrapping_overdue",
+            "1 while older versions wrap records for more than 14 days",
+            rewrapping.clone(),
+        );
+        let count = |version: String, count: u64| {
+            let gauge = records.get_or_create_owned(&[("kek_version", version)]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        };
+        for version in &self.versions {
+            count(version.version.to_string(), version.records);
+        }
+        if self.other_kek > 0 {
+            count("other".to_owned(), self.other_kek);
+        }
+        unreadable.set(i64::try_from(self.unreadable.len()).unwrap_or(i64::MAX));
+        rewrapping.set((self.rewrapping_overdue == Some(true)).into());
+        let mut text = String::new();
+        encode(&mut text, &registry).map_err(|error| Failure::new(error.to_string()))?;
+        Ok(write!(io::stdout(), "{text}")?)
+    }
+
     fn print(&self, json: bool) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         if json {

@@ -42,6 +42,17 @@ async fn records_move_while_shares_sign() {
     let (status, good) = stage.status().await;
     assert_eq!((&status["newest_version"], &status["age_days"]), (&2.into(), &0.into()));
     assert!(good, "a new version is no reason to hurry");
+    let measured = ended(stage.command(&["rotation", "status"], &["--openmetrics"])).await;
+    let measured = String::from_utf8(measured.stdout).unwrap();
+    for line in [
+        format!("countersign_records{{kek_version=\"1\"}} {records}"),
+        "countersign_records{kek_version=\"2\"} 0".to_owned(),
+        "countersign_records_unreadable 0".to_owned(),
+        "countersign_rewrapping_overdue 0".to_owned(),
+        "# EOF".to_owned(),
+    ] {
+        assert!(measured.lines().any(|found| found == line), "{line}: {measured}");
+    }
 
     let stop = Arc::<AtomicBool>::default();
     let signed = Arc::<AtomicU64>::default();
