@@ -187,8 +187,13 @@ path "{{ $kv.mount }}/data/{{ $kv.prefix }}/{{ .enclave.environment }}/*" {
   capabilities = {{ if $custody }}["create", "update", "read"]{{ else }}["read"]{{ end }}
 }
 path "{{ $kv.mount }}/metadata/{{ $kv.prefix }}/{{ .enclave.environment }}/*" {
-  capabilities = {{ if $custody }}["list", "delete"]{{ else }}["list"]{{ end }}
+  capabilities = {{ if $custody }}["list", "read", "delete"]{{ else }}["list"]{{ end }}
 }
+{{- if $custody }}
+path "{{ $kv.mount }}/destroy/{{ $kv.prefix }}/{{ .enclave.environment }}/*" {
+  capabilities = ["update"]
+}
+{{- end }}
 path "{{ $kv.mount }}/config" {
   capabilities = ["read"]
 }
