@@ -35,7 +35,7 @@ def listed():
             (root / "etc/countersign/policies" / file).write_text(policy)
         text = re.sub(r'"/(etc|run|var)/', rf'"{root}/\1/', maps[name]["countersign.toml"])
         config = root / "etc/countersign/countersign.toml"
-        config.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{PORT}", text))
+        config.write_text(re.sub(r"0\.0\.0\.0:\d+", f"127.0.0.1:{PORT}", text))
         server = subprocess.Popen([program, "serve", "--config", config], stderr=subprocess.DEVNULL)
         try:
             wait(lambda: (root / "run/countersign/enclave.sock").exists() and exposed())

@@ -101,7 +101,8 @@ level = {{ toJson .enclave.log.level }}
 {{- if .enabled }}
 
 [metrics]
-listen = "127.0.0.1:{{ int64 .port }}"
+listen = "0.0.0.0:{{ int64 .port }}"
+reachable_from_network = true
 {{- end }}
 {{- end }}
 {{- with int64 .enclave.runtime.workers }}

@@ -8,6 +8,12 @@ image: {{ printf "%s@%s" .enclave.image.repository .enclave.image.digest | quote
 imagePullPolicy: {{ .enclave.image.pullPolicy }}
 command: [{{ .enclave.image.binary | quote }}]
 args: [serve, --config, /etc/countersign/config/countersign.toml]
+{{- with .enclave.metrics }}
+{{- if .enabled }}
+ports:
+  - {name: enclave-metrics, containerPort: {{ int64 .port }}, protocol: TCP}
+{{- end }}
+{{- end }}
 {{ include "countersign.resources" . }}
 securityContext:
   {{- include "countersign.securityContext" . | nindent 2 }}

@@ -27,6 +27,17 @@ rules stand beside these. Ports are those of pods: behind a Service with another
 {{- end }}
 {{- end -}}
 
+{{/* Who may scrape, items of `ingress`; empty where nobody may. */}}
+{{- define "countersign.ingress" -}}
+{{- $from := .enclave.networkPolicy.metrics.from -}}
+{{- if and .enclave.metrics.enabled $from -}}
+- ports:
+    - {port: {{ int64 .enclave.metrics.port }}, protocol: TCP}
+  from:
+    {{- toYaml $from | nindent 4 }}
+{{- end -}}
+{{- end -}}
+
 {{- define "countersign.egressRule" -}}
 - ports:
     {{- range .ports }}

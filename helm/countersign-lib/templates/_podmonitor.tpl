@@ -1,7 +1,6 @@
 {{/*
-Scrapes the pods, a whole PodMonitor. Takes `selector`, `labels` and `endpoint`, an item of `podMetricsEndpoints`. The
-enclave serves metrics on the pod's loopback alone: the endpoint is that of a container that relays them, such as
-kube-rbac-proxy with `--upstream=http://127.0.0.1:9464/`.
+Scrapes the enclaves of pods, a whole PodMonitor. Takes `selector` and `labels`. The NetworkPolicy has to let the scraper in
+(`networkPolicy.metrics.from`).
 */}}
 {{- define "countersign.podMonitor" -}}
 apiVersion: monitoring.coreos.com/v1
@@ -19,6 +18,5 @@ spec:
     matchLabels:
       {{- toYaml .selector | nindent 6 }}
   podMetricsEndpoints:
-    - path: /metrics
-      {{- toYaml .endpoint | nindent 6 }}
+    - {port: enclave-metrics, path: /metrics}
 {{- end -}}
