@@ -105,6 +105,9 @@ listen = "0.0.0.0:{{ int64 .port }}"
 reachable_from_network = true
 {{- end }}
 {{- end }}
+
+[health]
+unready_after = "{{ int64 .enclave.probes.readiness.unreadyAfterSeconds }}s"
 {{- with int64 .enclave.runtime.workers }}
 
 [runtime]

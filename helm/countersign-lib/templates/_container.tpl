@@ -57,7 +57,8 @@ seccompProfile:
 
 {{/*
 Startup and liveness ask the process alone: neither a sealed Vault nor a database that is away starts the container
-anew, or keeps the application from starting. Readiness asks for store, KMS and audit log.
+anew, or keeps the application from starting. Readiness asks for store, KMS and audit log; the enclave itself waits before it
+says that store or KMS are away (`health.unready_after`), and does not where the audit log cannot be written.
 */}}
 {{- define "countersign.probes" -}}
 {{- $health := list .enclave.image.binary "health" "--socket" "/run/countersign/enclave.sock" -}}
@@ -79,7 +80,7 @@ readinessProbe:
   exec:
     command: {{ toJson $health }}
   periodSeconds: {{ int64 .readiness.periodSeconds }}
-  failureThreshold: {{ max 1 (ceil (divf .readiness.unreadyAfterSeconds .readiness.periodSeconds)) | int64 }}
+  failureThreshold: 1
   timeoutSeconds: {{ int64 .timeoutSeconds }}
 {{- end }}
 {{- end -}}
