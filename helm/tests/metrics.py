@@ -1,10 +1,11 @@
-"""metrics.py COUNTERSIGN RENDERED: fails for every metric that an alert or a panel names and the program does not have.
+"""metrics.py COUNTERSIGN RENDERED MORE: fails for every metric that an alert or a panel of either file names and the program does not have.
 
-The program is started with the rendered configuration, is called, and is given a policy more, since a metric without a
-value is not listed; then its own list of metrics is read. Those of the TLS listener are
-there only where one is configured; their names are read from the source."""
+The program is started with the configuration of RENDERED, is called, and is given a policy more, since a metric without a
+value is not listed; then its own list of metrics is read. Those of the TLS listener and of the logins at Vault are
+there only where such are configured; their names are read from the source."""
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -16,11 +17,11 @@ import urllib.request
 import yaml
 
 SUFFIXES = {"counter": ["_total"], "gauge": [""], "info": ["_info"], "histogram": ["_bucket", "_sum", "_count"]}
-TLS = pathlib.Path(__file__).parents[2] / "src/telemetry/metrics/tls.rs"
+SOURCE = pathlib.Path(__file__).parents[2] / "src/telemetry/metrics"
 PORT = 19464
 
-program, rendered = sys.argv[1:]
-objects = [each for each in yaml.safe_load_all(open(rendered)) if each]
+program, *rendered = sys.argv[1:]
+objects, more = ([each for each in yaml.safe_load_all(open(file)) if each] for file in rendered)
 maps = {each["metadata"]["name"]: each["data"] for each in objects if each["kind"] == "ConfigMap"}
 name = next(name for name, data in maps.items() if "countersign.toml" in data)
 
@@ -35,15 +36,19 @@ def listed():
             (root / "etc/countersign/policies" / file).write_text(policy)
         text = re.sub(r'"/(etc|run|var)/', rf'"{root}/\1/', maps[name]["countersign.toml"])
         config = root / "etc/countersign/countersign.toml"
-        config.write_text(re.sub(r"0\.0\.0\.0:\d+", f"127.0.0.1:{PORT}", text))
+        text = re.sub(r"0\.0\.0\.0:\d+", f"127.0.0.1:{PORT}", text)
+        # This user is the developer.
+        config.write_text(text.replace("uid = 64035", f"uid = {os.getuid()}"))
         server = subprocess.Popen([program, "serve", "--config", config], stderr=subprocess.DEVNULL)
         try:
             wait(lambda: (root / "run/countersign/enclave.sock").exists() and exposed())
-            # Nobody that the configuration knows: refused, and counted.
-            call = ["share", "list", "--socket", root / "run/countersign-custody/custody.sock"]
-            subprocess.run([program, *call], capture_output=True)
+            # Policy decides the one, the other is refused before.
+            subprocess.run([program, "share", "list", "--socket", root / "run/countersign-custody/custody.sock"], capture_output=True)
+            subprocess.run([program, "sign", "--socket", root / "run/countersign/enclave.sock", "--share-id",
+                            "7c9e6679-7425-40de-944b-e07fc1f90ae7", "--wallet-id", "", "--message", "hello"], capture_output=True)
             (root / "etc/countersign/policies/more.cedar").write_text('@id("more") forbid (principal, action, resource);')
-            return wait(lambda: "countersign_policy_reloads_total" in (text := exposed()) and text)
+            late = ["countersign_policy_reloads_total", "countersign_outcomes_total", "countersign_refusals_total"]
+            return wait(lambda: all(each in (text := exposed()) for each in late) and text)
         finally:
             server.terminate()
             server.wait(30)
@@ -67,16 +72,17 @@ def wait(condition):
 def there():
     """Every name that a sample of the running program can have."""
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", listed(), re.M))
-    types.update({f"countersign_{each}": "gauge" for each in re.findall(r'"(tls_(?!handshakes)\w+)"', TLS.read_text())})
+    types.update({f"countersign_{each}": "gauge" for each in re.findall(r'"(tls_(?!handshakes)\w+)"', (SOURCE / "tls.rs").read_text())})
     types["countersign_tls_handshakes_failed"] = "counter"
+    types.update({f"countersign_{each}": "gauge" for each in re.findall(r'"(kms_login\w+)"', (SOURCE / "backends.rs").read_text())})
     return {family + suffix for family, kind in types.items() for suffix in SUFFIXES[kind]}
 
 
 def expressions():
-    for each in objects:
+    for each in objects + more:
         if each["kind"] == "PrometheusRule":
             for group in each["spec"]["groups"]:
-                yield from ((rule["alert"], rule["expr"]) for rule in group["rules"])
+                yield from ((rule.get("alert") or rule["record"], rule["expr"]) for rule in group["rules"])
     for data in maps.values():
         for file, text in data.items():
             if file.endswith(".json"):

@@ -1,6 +1,6 @@
 {{/*
 Alerts on what the enclave measures, a whole PrometheusRule. Takes `labels`, which the operator of Prometheus selects by.
-Each is about one pod: its labels are those of the series.
+Each is about one pod: its labels are those of the series. docs/operate.md has a section for each.
 */}}
 {{- define "countersign.prometheusRule" -}}
 apiVersion: monitoring.coreos.com/v1
@@ -22,50 +22,93 @@ spec:
 groups:
   - name: countersign
     rules:
+      # Who was refused, and why, in ten minutes. What appeared meanwhile counts from nothing, which `increase` does not see.
+      - record: countersign:refused:increase10m
+        expr: |
+          sum without (action, outcome) (
+            (
+              countersign_outcomes_total{outcome="denied"} unless countersign_outcomes_total{outcome="denied"} offset 10m
+                and on (namespace, pod) countersign_ready offset 10m
+            ) or increase(countersign_outcomes_total{outcome="denied"}[10m])
+          )
+          or (countersign_refusals_total unless countersign_refusals_total offset 10m and on (namespace, pod) countersign_ready offset 10m)
+          or increase(countersign_refusals_total[10m])
       - alert: CountersignNotReady
         expr: countersign_ready == 0
-        for: {{ int64 .enclave.probes.readiness.unreadyAfterSeconds }}s
+        for: 1m
         labels: {severity: critical}
         annotations:
           summary: The enclave cannot sign
-          description: Store, KMS or audit log do not answer. The enclave's log says which ("Not ready"). A sealed Vault is the first thing to look at.
+          description: Store, KMS or audit log do not answer. The enclave's log says which ("Not ready").
+      - alert: CountersignNotScraped
+        expr: absent(countersign_ready{namespace="{{ .root.Release.Namespace }}"})
+        for: 10m
+        labels: {severity: warning}
+        annotations:
+          summary: Nobody measures the enclave
+          description: No metrics come from this namespace, so that no other alert can fire. There is no pod, or the scraper does not reach it.
+      - alert: CountersignKmsAway
+        expr: countersign_backend_up{backend="kms"} == 0
+        for: 1m
+        labels: {severity: critical}
+        annotations:
+          summary: The KMS does not answer as it should
+          description: Vault is sealed, away, or denies the login. The enclave's log has the reason, KMS_.
+      - alert: CountersignStoreAway
+        expr: countersign_backend_up{backend="store"} == 0
+        for: 1m
+        labels: {severity: critical}
+        annotations:
+          summary: The store does not answer as it should
+          description: The database is away or denies the login. The enclave's log has the reason, STORE_.
       - alert: CountersignAuditNotWritable
         expr: countersign_audit_writable == 0
         labels: {severity: critical}
         annotations:
           summary: The audit log cannot be written, and nothing is signed
           description: The state volume is full, read-only or away. It is tried again by itself.
-      - alert: CountersignKmsOrStoreFails
+      - alert: CountersignRequestsFail
         expr: |
-          sum without (method, code) (rate(countersign_requests_total{code="UNAVAILABLE"}[5m]))
-            / sum without (method, code) (rate(countersign_requests_total[5m])) > 0.05
+          sum without (caller, action, outcome) (rate(countersign_outcomes_total{reason=~"KMS_.*|STORE_.*"}[5m]))
+            / ignoring (reason) group_left sum without (caller, action, outcome, reason) (rate(countersign_outcomes_total[5m])) > 0.05
         for: 5m
         labels: {severity: warning}
         annotations:
-          summary: More than one call in twenty finds KMS or store away
-          description: Look at the reasons in the enclave's log, KMS_ and STORE_, and at Vault and the database.
+          summary: More than one request in twenty fails at KMS or store
+          description: The label reason says how. Readiness may be on meanwhile, where some requests succeed.
+      - alert: CountersignRecordUnreadable
+        expr: |
+          (
+            countersign_outcomes_total{reason=~"ENVELOPE_.*|STORE_CORRUPT"}
+              unless countersign_outcomes_total{reason=~"ENVELOPE_.*|STORE_CORRUPT"} offset 10m
+              and on (namespace, pod) countersign_ready offset 10m
+          ) or increase(countersign_outcomes_total{reason=~"ENVELOPE_.*|STORE_CORRUPT"}[10m]) > 0
+        labels: {severity: critical}
+        annotations:
+          summary: A record does not open
+          description: It was damaged, or somebody changed it. Take it for an attack on the store until it is explained.
       - alert: CountersignRefusalsSpike
         expr: |
-          sum without (method) (increase(countersign_requests_total{code="PERMISSION_DENIED"}[10m])) > 20
-            and sum without (method) (increase(countersign_requests_total{code="PERMISSION_DENIED"}[10m]))
-            > 4 * sum without (method) (increase(countersign_requests_total{code="PERMISSION_DENIED"}[1h] offset 10m)) / 6
+          countersign:refused:increase10m > 20
+            and countersign:refused:increase10m
+            > 4 * (avg_over_time(countersign:refused:increase10m[1h] offset 10m) or 0 * countersign:refused:increase10m)
         labels: {severity: warning}
         annotations:
-          summary: Policy refuses far more than in the hour before
-          description: An application was changed, or somebody else uses it. `countersign audit show --outcome denied` says who asked for what.
+          summary: A caller is refused far more often than in the hour before
+          description: The labels say who and why. An application was changed, or somebody else uses it. `countersign audit show` says what was asked for.
       - alert: CountersignUnknownCaller
-        expr: sum without (method) (increase(countersign_requests_total{code="UNAUTHENTICATED"}[10m])) > 0
+        expr: countersign:refused:increase10m{reason="CALLER_UNKNOWN"} > 0
         labels: {severity: warning}
         annotations:
           summary: Somebody calls whom the configuration does not know
           description: A container without its own runAsUser, or one that should not have the socket. The log has its uid.
       - alert: CountersignRateReached
-        expr: sum without (limit) (rate(countersign_rate_refusals_total[5m])) > 0
+        expr: rate(countersign_rate_refusals_total[5m]) > 0
         for: 10m
         labels: {severity: warning}
         annotations:
           summary: Calls are refused because a rate is exceeded
-          description: The label of countersign_rate_refusals_total says whose, a caller's or a share's. The log says which.
+          description: The label limit says whose, a caller's or a share's. The log says which.
       - alert: CountersignSlow
         expr: |
           histogram_quantile(0.99, sum without (code) (rate(countersign_request_duration_seconds_bucket{method="Sign"}[5m]))) > 1
@@ -73,7 +116,7 @@ groups:
         labels: {severity: warning}
         annotations:
           summary: One signature in a hundred takes more than a second
-          description: Most of it is the KMS and the disk. Compare countersign_audit_flush_seconds, and Vault's own latency.
+          description: countersign_stage_duration_seconds says where the time goes. Mostly it is the KMS (unwrap) or the disk (audit).
       - alert: CountersignKekOverdue
         expr: countersign_kek_overdue == 1
         for: 1h
@@ -82,6 +125,13 @@ groups:
           summary: The KEK's newest version is older than 90 days
           description: Rotate the key and rewrap (docs/rotation.md).
       {{- if eq .enclave.kms.kind "vault-transit" }}
+      - alert: CountersignLoginEnds
+        expr: countersign_kms_login_expiry_timestamp_seconds - time() < 120
+        for: 1m
+        labels: {severity: critical}
+        annotations:
+          summary: The login at Vault ends and is not renewed
+          description: A token is renewed long before. Vault is away, or its role no longer takes the pod's service account. The label role says which login.
       - alert: CountersignKekAgeUnknown
         expr: countersign_kek_version == 0
         for: 1h
@@ -105,11 +155,11 @@ groups:
           summary: A section ended with something left on its heap
           description: This is a bug. Report it.
       - alert: CountersignSlotsRunOut
-        expr: countersign_secret_slots_free < 8
+        expr: countersign_secret_slots_free / countersign_secret_slots < 0.1
         for: 5m
         labels: {severity: warning}
         annotations:
-          summary: Hardly any slot of secret memory is free
+          summary: Nine tenths of the slots of secret memory are taken
           description: Calls are refused soon. Raise limits.inFlight or limits.streams, or find out who holds streams open.
       - alert: CountersignPoliciesStale
         expr: countersign_policies_stale == 1
