@@ -1,4 +1,5 @@
-"""image.py OUT NAME PROGRAM: an image with one program in its root, and the libraries that it is linked with; prints its digest.
+"""image.py OUT NAME PROGRAM…: an image with programs in its root, and the libraries that they are linked with; prints its digest. It
+runs the first.
 
 For tests alone: the image of a release is another."""
 
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 
-out, name, program = sys.argv[1:]
+out, name, *programs = sys.argv[1:]
 
 
 def entry(path, data=None):
@@ -32,8 +33,11 @@ def archive(entries):
     return made.getvalue()
 
 
-libraries = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", program], capture_output=True, text=True).stdout)
-files = {program.rsplit("/", 1)[1]: program, **{library.lstrip("/"): library for library in libraries}}
+files = {}
+for program in programs:
+    files[program.rsplit("/", 1)[1]] = program
+    for library in re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", program], capture_output=True, text=True).stdout):
+        files[library.lstrip("/")] = library
 layer = archive(entry(path, open(source, "rb").read()) for path, source in files.items())
 blobs = {}
 
@@ -44,7 +48,7 @@ def blob(kind, data):
     return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(data)}
 
 
-config = {"architecture": "amd64", "os": "linux", "config": {"User": "65532:65532", "Entrypoint": ["/" + program.rsplit("/", 1)[1]]},
+config = {"architecture": "amd64", "os": "linux", "config": {"User": "65532:65532", "Entrypoint": ["/" + programs[0].rsplit("/", 1)[1]]},
           "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]}}
 manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": blob("config.v1+json", json.dumps(config).encode()),
