@@ -23,7 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "node"))
 import vault
 
 # A node is small: one after the other, and last those that share a Vault.
-TESTS = ["development", "people", "load", "memlock", "vault", "ephemeral"]
+TESTS = ["development", "people", "load", "memlock", "vault", "ephemeral", "rollout"]
 
 
 class Result(unittest.TextTestResult):
