@@ -21,7 +21,7 @@ class Books:
     def application(self, share, clients=2):
         """Values of the chart: an application that signs and writes here."""
         ready = {"exec": {"command": ["/countersign", "health", "--socket", "/run/countersign/enclave.sock"]}, "timeoutSeconds": 3}
-        return {"image": {"repository": "application", "digest": os.environ["APPLICATION"]}, "readinessProbe": ready,
+        return {"image": {"repository": "countersign.test/application", "digest": os.environ["APPLICATION"]}, "readinessProbe": ready,
                 "args": ["sign", "/books", share, "example", str(clients)],
                 "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}},
                 "volumes": [{"name": "books", "persistentVolumeClaim": {"claimName": self.name}}],

@@ -24,7 +24,7 @@ class Ephemeral(unittest.TestCase):
         container = STATE / f"{name}.json"
         container.write_text(json.dumps({"securityContext": {**RESTRICTED, "runAsUser": uid, "runAsGroup": uid},
                                          "volumeMounts": list(mounts)}))
-        kubectl("-n", "staging", "debug", self.pod, "--image", f"application@{os.environ['APPLICATION']}", "--container", name,
+        kubectl("-n", "staging", "debug", self.pod, "--image", f"countersign.test/application@{os.environ['APPLICATION']}", "--container", name,
                 "--target", "countersign", "--profile", "restricted", "--custom", container, "--arguments-only", "--", "look", *files)
 
         def said():

@@ -13,7 +13,7 @@ NODE = shlex.split(os.environ["NODE"])
 STATE = pathlib.Path(os.environ["STATE"])
 IMAGE, ADDRESS = os.environ["IMAGE"], os.environ["ADDRESS"]
 # A small node: what is asked for has to fit beside the rest.
-SMALL = {"enclave": {"image": {"digest": IMAGE}, "resources": {"cpu": "200m"}}}
+SMALL = {"enclave": {"image": {"repository": "countersign.test/countersign", "digest": IMAGE}, "resources": {"cpu": "200m"}}}
 
 
 class Failed(Exception):

@@ -55,7 +55,7 @@ class Vault(unittest.TestCase):
                    "vault": {**self.staging.enclave["vault"], "storeRole": "countersign-staging-store"}}
         helm("install", "wallets", "countersign-injector", "kube-system", {"namespaces": ["staging"], "enclave": enclave})
         self.addCleanup(run, "helm", "uninstall", "wallets", "-n", "kube-system")
-        container = {"name": "app", "image": f"countersign@{IMAGE}", "command": ["/countersign"], "stdin": True,
+        container = {"name": "app", "image": f"countersign.test/countersign@{IMAGE}", "command": ["/countersign"], "stdin": True,
                      "args": ["payload", "decode", "--kind", "message", "--file", "-"],
                      "securityContext": {"runAsUser": 10001, "runAsNonRoot": True, "allowPrivilegeEscalation": False,
                                          "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}}
