@@ -32,7 +32,7 @@ use crate::{
     },
     memory::{Budget, SecretMemoryError},
     policy::{Policies, PolicyProblem},
-    projection,
+    projection::Counting,
     proto::{
         share_custody_server::ShareCustodyServer, signing_enclave_server::SigningEnclaveServer,
     },
@@ -432,12 +432,11 @@ impl App {
             draining.clone(),
         );
         parts.spawn(policies);
-        let directory = config.audit.directory.clone();
         parts.spawn(signing.held.clone().follow(Arc::clone(&signing.store), draining.clone()));
-        parts.spawn(projection::follow(signing.clone(), directory, draining.clone()));
         let kms = Arc::clone(&signing.kms);
         parts.spawn(rotation::follow(kms, metrics.clone(), draining.clone()));
         let audit = signing.audit.clone();
+        let mut counting = Counting::new(&signing, config.audit.directory);
         parts.spawn(health.watch(signing, config.unready_after, draining));
         let serving = async {
             while let Some(ended) = parts.join_next().await {
@@ -450,19 +449,24 @@ impl App {
         let delivering =
             OptionFuture::from(webhook.as_ref().map(|webhook| webhook.follow(audit.checkpoints())));
         let copying = OptionFuture::from(central.as_mut().map(CentralLog::follow));
+        let following = OptionFuture::from(counting.as_mut().map(Counting::follow));
         let served = tokio::select! {
             served = serving => served,
             Some(()) = delivering => Err(PartFailed),
             Some(()) = copying => Err(PartFailed),
+            Some(()) = following => Err(PartFailed),
         };
-        // With every request that was answered.
-        let deliver = async {
-            let Some(webhook) = &webhook else { return };
-            audit.ship().await;
-            webhook.deliver_last(&audit.checkpoints()).await;
-        };
-        let copy = OptionFuture::from(central.as_mut().map(CentralLog::copy_last));
-        tokio::join!(deliver, copy);
+        // With every request that was answered, and what became of it.
+        audit.ship().await;
+        let checkpoints = audit.checkpoints();
+        let deliver = webhook.as_ref().map(|webhook| webhook.deliver_last(&checkpoints));
+        let copy = central.as_mut().map(CentralLog::copy_last);
+        let count = counting.as_mut().map(Counting::count_last);
+        tokio::join!(
+            OptionFuture::from(deliver),
+            OptionFuture::from(copy),
+            OptionFuture::from(count)
+        );
         served
     }
 }

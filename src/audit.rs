@@ -189,7 +189,8 @@ impl Audit {
         self.checkpoints.clone()
     }
 
-    /// Ships the head of what is on disk, where the log grew. Resolves when it is.
+    /// Flushes what was told before, as far as the log can be written, and ships the head of
+    /// it, where the log grew. Resolves when that is done.
     pub async fn ship(&self) {
         let (shipped, told) = oneshot::channel();
         self.tell(Job::Ship(shipped));

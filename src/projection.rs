@@ -9,61 +9,38 @@
 //! whose outcome a crash left open counts, too.
 #![forbid(unsafe_code)]
 
+mod uses;
+
 use std::{
-    collections::{BTreeMap, HashMap},
-    io, mem,
+    io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    sync::Arc,
+    time::Duration,
 };
 
-use tokio::{
-    task::spawn_blocking,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 use crate::{
-    audit::{
-        reader::Reader,
-        record::{Event, Outcome, Record, Request},
-    },
-    key::ShareId,
-    shutdown::Draining,
+    audit::Audit,
     sign::Signing,
-    store::{ShareStore, ShareUse, StoreError},
+    store::{ShareStore, StoreError},
+    telemetry::Metrics,
 };
+use uses::Projection;
 
 /// How often the log is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The most records that are read before some are counted.
-const MOST: u64 = 4_000;
+/// For what is left when the process ends.
+const LAST: Duration = Duration::from_secs(2);
 
-/// How far a log is counted, and what was read of the rest.
-struct Projection {
-    log: Uuid,
-    directory: PathBuf,
-    /// None before the beginning, and where it is to begin anew.
-    reader: Option<Reader>,
-    /// The first record that is not counted.
-    from: u64,
-    /// The first record that was not read.
-    read: u64,
-    /// The requests to sign in between.
-    requests: BTreeMap<u64, Use>,
-}
-
-/// A request to sign.
-struct Use {
-    share: Option<ShareId>,
-    at: SystemTime,
-    /// Whether it counts; none while nobody knows.
-    counts: Option<bool>,
-}
-
-/// What a record says of uses.
-enum Step {
-    Asked { seq: u64, request: Use },
-    Ended { of: u64, counts: bool },
+/// The counting of one log while its process runs.
+pub struct Counting {
+    store: Arc<dyn ShareStore>,
+    audit: Audit,
+    metrics: Metrics,
+    projection: Projection,
+    failing: bool,
 }
 
 /// Why a log is not counted.
@@ -77,39 +54,58 @@ pub enum Failed {
     Store(#[from] StoreError),
 }
 
-/// Counts until shutdown. What is left then is counted after the next start. Where the
-/// store does not count, nothing of the log waits for it.
-pub async fn follow(signing: Signing, directory: PathBuf, draining: Draining) {
-    if !signing.store.capabilities().counts {
-        signing.audit.set_counted(u64::MAX);
-        signing.metrics.set_audit_uncounted(0);
-        return draining.started().await;
-    }
-    let mut stop = std::pin::pin!(draining.started());
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut projection = Projection::new(signing.audit.instance(), directory);
-    let mut failing = false;
-    loop {
-        let counted = tokio::select! {
-            () = &mut stop => return,
-            counted = async {
-                ticks.tick().await;
-                let durable = signing.audit.durable();
-                let counted = projection.count(&*signing.store, durable).await;
-                signing.audit.set_counted(projection.from);
-                signing.metrics.set_audit_uncounted(durable.saturating_sub(projection.from));
-                counted
-            } => counted,
-        };
-        match counted {
-            Ok(()) => failing = false,
-            Err(error) if !failing => {
-                tracing::warn!(%error, "Uses of shares are not counted");
-                failing = true;
-            }
-            Err(_) => {}
+impl Counting {
+    /// Counts the log of this directory. None where the store does not count: nothing of the
+    /// log waits for it then.
+    pub fn new(signing: &Signing, directory: PathBuf) -> Option<Self> {
+        let (store, audit) = (Arc::clone(&signing.store), signing.audit.clone());
+        let metrics = signing.metrics.clone();
+        if !store.capabilities().counts {
+            audit.set_counted(u64::MAX);
+            metrics.set_audit_uncounted(0);
+            return None;
         }
+        let projection = Projection::new(audit.instance(), directory);
+        Some(Self { store, audit, metrics, projection, failing: false })
+    }
+
+    /// Counts for as long as it is polled.
+    pub async fn follow(&mut self) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match self.count().await {
+                Ok(()) => self.failing = false,
+                Err(error) if !self.failing => {
+                    tracing::warn!(%error, "Uses of shares are not counted");
+                    self.failing = true;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Counts what is left, in the time that an end has.
+    pub async fn count_last(&mut self) {
+        // What was under way when `follow` was dropped may be in the store or not.
+        self.projection.begin_anew();
+        match timeout(LAST, self.count()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "The last uses are counted after the next start");
+            }
+            Err(_) => tracing::warn!("The last uses are counted after the next start"),
+        }
+    }
+
+    async fn count(&mut self) -> Result<(), Failed> {
+        let durable = self.audit.durable();
+        let counted = self.projection.count(&*self.store, durable).await;
+        let to = self.projection.counted_to();
+        self.audit.set_counted(to);
+        self.metrics.set_audit_uncounted(durable.saturating_sub(to));
+        counted
     }
 }
 
@@ -126,123 +122,5 @@ pub async fn count_all(
 ) -> Result<u64, Failed> {
     let mut projection = Projection::new(log, directory.to_owned());
     projection.count(store, size).await?;
-    Ok(projection.from)
-}
-
-impl Projection {
-    fn new(log: Uuid, directory: PathBuf) -> Self {
-        let (reader, requests) = (None, BTreeMap::new());
-        Self { log, directory, reader, from: 0, read: 0, requests }
-    }
-
-    /// Counts what is durable and known.
-    async fn count(&mut self, store: &dyn ShareStore, durable: u64) -> Result<(), Failed> {
-        loop {
-            if self.reader.is_none() {
-                self.begin(store).await?;
-            }
-            let before = self.read;
-            self.read_on(durable).await?;
-            let (to, uses) = self.ready();
-            if to > self.from {
-                if store.count(self.log, self.from, to, &uses).await? {
-                    self.counted(to);
-                } else {
-                    // Somebody else counts this log.
-                    self.reader = None;
-                }
-            }
-            if self.reader.is_none() || self.read == before || self.read >= durable {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Goes to where the store says that the log is counted to.
-    async fn begin(&mut self, store: &dyn ShareStore) -> Result<(), Failed> {
-        let from = store.counted(self.log).await?;
-        let directory = self.directory.clone();
-        let reader = spawn_blocking(move || Reader::from(&directory, from)).await;
-        self.reader = Some(reader.map_err(io::Error::other)??);
-        (self.from, self.read) = (from, from);
-        self.requests.clear();
-        Ok(())
-    }
-
-    /// Reads on, up to this record and not too much.
-    async fn read_on(&mut self, durable: u64) -> Result<(), Failed> {
-        let Some(mut reader) = self.reader.take() else { return Ok(()) };
-        let (first, last) = (self.read, durable.min(self.read + MOST));
-        let read = spawn_blocking(move || {
-            let mut steps = Vec::new();
-            let mut next = first;
-            while next < last
-                && let Some(record) = reader.record(next)?
-            {
-                next += 1;
-                steps.extend(Step::of(record));
-            }
-            reader.settle()?;
-            Ok::<_, io::Error>((reader, next, steps))
-        });
-        // After an error it begins anew.
-        let (reader, read, steps) = read.await.map_err(io::Error::other)??;
-        (self.reader, self.read) = (Some(reader), read);
-        for step in steps {
-            match step {
-                Step::Asked { seq, request } => drop(self.requests.insert(seq, request)),
-                Step::Ended { of, counts } => {
-                    if let Some(request) = self.requests.get_mut(&of) {
-                        request.counts = Some(counts);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What is known up to the first request that has no outcome, and where that is.
-    fn ready(&self) -> (u64, Vec<ShareUse>) {
-        let open = self.requests.iter().find(|(_, request)| request.counts.is_none());
-        let to = open.map_or(self.read, |(seq, _)| *seq);
-        let mut uses = HashMap::<ShareId, ShareUse>::new();
-        let counted = self.requests.range(..to).map(|(_, request)| request);
-        for Use { share, at, .. } in counted.filter(|request| request.counts == Some(true)) {
-            let Some(share) = *share else { continue };
-            let sum = uses.entry(share).or_insert(ShareUse { share, count: 0, last: *at });
-            sum.count += 1;
-            sum.last = sum.last.max(*at);
-        }
-        (to, uses.into_values().collect())
-    }
-
-    fn counted(&mut self, to: u64) {
-        self.from = to;
-        self.requests = mem::take(&mut self.requests).split_off(&to);
-    }
-}
-
-impl Step {
-    /// What a record says of uses, if anything.
-    fn of(record: Record) -> Option<Self> {
-        match record.event {
-            Event::Request(request) if signs(&request) => {
-                let share = request.share.and_then(|share| share.parse().ok());
-                let at = record.time.moment().unwrap_or(SystemTime::UNIX_EPOCH);
-                let counts = request.ended.map(|ended| is_use(ended.outcome));
-                Some(Self::Asked { seq: record.seq, request: Use { share, at, counts } })
-            }
-            Event::Outcome { of, ended } => Some(Self::Ended { of, counts: is_use(ended.outcome) }),
-            _ => None,
-        }
-    }
-}
-
-fn signs(request: &Request) -> bool {
-    matches!(&*request.action, "Sign" | "SignDigest")
-}
-
-/// Whether the share may have signed.
-fn is_use(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Signed | Outcome::Indeterminate)
+    Ok(projection.counted_to())
 }

@@ -59,7 +59,7 @@ pub(super) enum Job {
     Event(Event),
     /// The key that signs from here on.
     Signer(Arc<Signer>),
-    /// The head of what is on disk is wanted now.
+    /// What was told before is to be flushed now, and the head of it shipped.
     Ship(oneshot::Sender<()>),
     /// There are refusals to add up.
     Refusals,
@@ -336,7 +336,8 @@ impl Writer {
         }
         self.written.append(&mut self.waiting);
         let due = self.written.len() >= GROUP || self.written_since.elapsed() >= LINGER;
-        if gap.is_some() || due || self.written.iter().any(Pending::is_urgent) {
+        let urgent = || self.written.iter().any(Pending::is_urgent);
+        if gap.is_some() || due || !self.wanted.is_empty() || urgent() {
             self.flush()?;
         }
         Ok(())

@@ -116,7 +116,7 @@ async fn forgotten_by_the_command() {
     for _ in 0..3 {
         served.sign(&share).await.unwrap();
     }
-    let home = served.stop_keeping();
+    let home = served.kill();
     let forget = |home: &Home| {
         let mut command = Command::new(BINARY);
         command.args(["audit", "forget", "--config"]).arg(home.config()).arg(home.path("audit"));
