@@ -2,8 +2,10 @@
 //! accepting, what is in flight finishes within the grace period.
 #![forbid(unsafe_code)]
 
+use std::io;
+
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
@@ -43,7 +45,7 @@ impl Draining {
 ///
 /// # Errors
 /// The handler cannot be installed.
-pub fn at_hang_up(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
+pub fn at_hang_up(act: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut hang_up = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hang_up.recv().await.is_some() {
@@ -53,15 +55,30 @@ pub fn at_hang_up(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Resolves at the first SIGTERM or SIGINT, with its name.
-///
-/// # Errors
-/// The handlers cannot be installed.
-pub async fn signalled() -> std::io::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// SIGTERM and SIGINT. From when on this is there, neither ends the process by itself, and
+/// the first process of a container hears them at all.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catches them from here on.
+    ///
+    /// # Errors
+    /// The handlers cannot be installed.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Resolves at the next one, with its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod tamper;
 use std::{io::Write, path::PathBuf};
 
 use super::{block_on_threads, embedded, failure::Failure};
-use crate::{app, caller::Callers, config::Config, harden::harden, shutdown::signalled};
+use crate::{app, caller::Callers, config::Config, harden::harden, shutdown::Signals};
 
 /// Show everything on this machine: no configuration, no server
 ///
@@ -65,7 +65,7 @@ impl Demo {
                 }
                 out.flush()?;
                 drop(out);
-                signalled().await?;
+                Signals::new()?.next().await;
             }
             running.stop().await;
             if report.is_as_expected() {

@@ -1,25 +1,29 @@
 //! `countersign serve`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use tokio::task::JoinError;
+use tokio::{
+    task::JoinError,
+    time::{Instant, sleep},
+};
 
-use super::{block_on_threads, failure::Failure};
+use super::{block_on, block_on_threads, failure::Failure};
 use crate::{
     app::{self, App, PartFailed, StartError},
-    audit,
+    audit::{self, Audit, OpenError, Writing},
     config::Config,
     enclave,
     harden::{Enforcement, Landlock, Reach, confine, filter, harden},
-    shutdown::{Shutdown, at_hang_up, signalled},
-    telemetry::log,
+    shutdown::{Shutdown, Signals, at_hang_up},
+    telemetry::{Metrics, log},
 };
 
 /// Run the enclave until SIGTERM or SIGINT
 ///
 /// On the signal readiness goes off, the listeners close, and what is in flight
 /// finishes within `limits.grace`. A second signal ends the process at once. At SIGHUP
-/// policies and certificates are read again.
+/// policies and certificates are read again. An audit log that the process before still
+/// writes is waited for, up to a minute.
 #[derive(clap::Args)]
 pub struct Serve {
     /// The configuration file
@@ -50,10 +54,23 @@ impl Serve {
         let landlock = confine(&Reach::of(&config, &self.config))?;
         // From here on there are other threads.
         let metrics = app::metrics(&config);
-        let (audit, writing) = app::audit(&config, &metrics)?;
+        let (audit, writing) = match app::audit(&config, &metrics) {
+            Err(StartError::Audit(OpenError::Locked(_))) => {
+                let Some(opened) = block_on(succeed(&config, &metrics))? else { return Ok(()) };
+                opened
+            }
+            opened => opened?,
+        };
         let served = block_on_threads(config.workers, async {
+            let mut signals = Signals::new()?;
             let listen = config.listen.clone();
-            let app = App::build(config, enclave, audit, metrics, tls).await?;
+            let app = tokio::select! {
+                app = App::build(config, enclave, audit, metrics, tls) => app?,
+                signal = signals.next() => {
+                    stopped_early(signal);
+                    return Ok(());
+                }
+            };
             report(&landlock, filter()?);
             tracing::info!(
                 enclave = %listen.enclave.display(),
@@ -68,7 +85,7 @@ impl Serve {
             let mut running = tokio::spawn(app.run(draining));
             tokio::select! {
                 ended = &mut running => return failed(ended),
-                signal = signalled() => tracing::info!(signal = signal?, "Draining"),
+                signal = signals.next() => tracing::info!(signal, "Draining"),
             }
             shutdown.start();
             tokio::select! {
@@ -76,8 +93,7 @@ impl Serve {
                     failed(ended)?;
                     tracing::info!("Stopped");
                 }
-                signal = signalled() => {
-                    let signal = signal?;
+                signal = signals.next() => {
                     tracing::warn!(signal, "Stopped at once");
                     return Err(Failure::new(format!("{signal} before all was finished")));
                 }
@@ -89,6 +105,36 @@ impl Serve {
         writing.stop();
         served
     }
+}
+
+/// How long the process before may take to end. Longer than a pod's applications usually
+/// have.
+const SUCCESSION: Duration = Duration::from_secs(60);
+
+/// The audit log, once the process before has let go of it; none where it is this one that is
+/// to end.
+async fn succeed(config: &Config, metrics: &Metrics) -> Result<Option<(Audit, Writing)>, Failure> {
+    let directory = config.audit.directory.display();
+    tracing::warn!(%directory, "Another process writes the audit log: waiting for its end");
+    let mut signals = Signals::new()?;
+    let give_up = Instant::now() + SUCCESSION;
+    loop {
+        tokio::select! {
+            () = sleep(Duration::from_millis(100)) => {}
+            signal = signals.next() => {
+                stopped_early(signal);
+                return Ok(None);
+            }
+        }
+        match app::audit(config, metrics) {
+            Err(StartError::Audit(OpenError::Locked(_))) if Instant::now() < give_up => {}
+            opened => return Ok(Some(opened?)),
+        }
+    }
+}
+
+fn stopped_early(signal: &str) {
+    tracing::info!(signal, "Stopped before it was ready");
 }
 
 /// What the kernel does not enforce is worth a warning: it is no reason to stay

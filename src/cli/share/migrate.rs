@@ -23,7 +23,7 @@ use crate::{
     kms::{Kms, local},
     memory::Budget,
     migration::{Migration, Report},
-    shutdown::{Shutdown, signalled},
+    shutdown::{Shutdown, Signals},
     telemetry::log,
 };
 
@@ -131,10 +131,11 @@ impl Migrate {
         let migration = Migration { signing, to, caller, why: self.reason, draining };
         let working = migration.run(|count| bar.set_position(count));
         tokio::pin!(working);
+        let mut signals = Signals::new()?;
         let (report, ended) = loop {
             tokio::select! {
                 ended = &mut working => break ended,
-                signal = signalled() => { signal?; shutdown.start(); }
+                _ = signals.next() => shutdown.start(),
             }
         };
         bar.finish_and_clear();

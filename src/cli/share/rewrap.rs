@@ -16,7 +16,7 @@ use crate::{
     key::{ShareId, WalletId},
     kms::{BATCH_MAX, Rewrapper},
     rotation::{Canary, Census, Failed, Records, Report, Rewrapping},
-    shutdown::{Draining, Shutdown, signalled},
+    shutdown::{Draining, Shutdown, Signals},
     telemetry::log,
 };
 
@@ -151,11 +151,12 @@ impl Rewrap {
             Ok::<_, Failed>(report)
         };
         tokio::pin!(working);
+        let mut signals = Signals::new()?;
         let done = loop {
             tokio::select! {
                 done = &mut working => break done,
                 // The batch that is under way is brought to its end.
-                signal = signalled() => { signal?; shutdown.start(); }
+                _ = signals.next() => shutdown.start(),
             }
         };
         bar.finish_and_clear();

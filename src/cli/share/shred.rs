@@ -19,7 +19,7 @@ use crate::{
     config::KmsConfig,
     key::{ShareId, Why},
     rotation::{Shredding, Step},
-    shutdown::{Shutdown, signalled},
+    shutdown::{Shutdown, Signals},
     store::directory::Backup,
 };
 
@@ -112,11 +112,12 @@ impl Shred {
             let tell = |step| bar.suspend(|| written = tell(step, at));
             let working = shredding.run(|count| bar.set_position(count), tell);
             tokio::pin!(working);
+            let mut signals = Signals::new()?;
             loop {
                 tokio::select! {
                     done = &mut working => break done,
                     // It ends before the floor is raised, or not at all.
-                    signal = signalled() => { signal?; shutdown.start(); }
+                    _ = signals.next() => shutdown.start(),
                 }
             }
         };
