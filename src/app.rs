@@ -48,7 +48,10 @@ use crate::{
         sqlite::Sqlite,
         vault_kv::VaultKv,
     },
-    telemetry::{Metrics, endpoint},
+    telemetry::{
+        Metrics, endpoint,
+        traces::{Queued, Traces, TracesError},
+    },
 };
 
 /// Everything that is started, bound and ready to run.
@@ -61,6 +64,7 @@ pub struct App {
     metrics_listener: Option<TcpListener>,
     webhook: Option<Webhook>,
     central: Option<CentralLog>,
+    traces: Option<Traces>,
     reloading: Reloading,
 }
 
@@ -111,6 +115,9 @@ pub enum StartError {
     /// The TLS listener cannot be bound.
     #[error("listen.tls.address: {0}: {1}")]
     Tls(SocketAddr, std::io::Error),
+    /// Traces cannot be sent.
+    #[error("traces: {0}")]
+    Traces(#[from] TracesError),
     /// The metrics listener cannot be bound.
     #[error("metrics.listen: {0}")]
     Metrics(std::io::Error),
@@ -288,13 +295,14 @@ impl App {
         audit: Audit,
         metrics: Metrics,
         tls: Option<Material>,
+        spans: Option<Queued>,
     ) -> Result<Self, StartError> {
         let signing = signing(&config, enclave, audit, metrics).await?;
-        Self::over(signing, config, tls).await
+        Self::over(signing, config, tls, spans).await
     }
 
     /// Binds the listeners over parts that are there already; without material there
-    /// is no TLS listener.
+    /// is no TLS listener, without spans nothing is traced.
     ///
     /// # Errors
     /// A listener cannot be bound.
@@ -302,6 +310,7 @@ impl App {
         signing: Signing,
         config: Config,
         tls: Option<Material>,
+        spans: Option<Queued>,
     ) -> Result<Self, StartError> {
         let listen = &config.listen;
         let enclave = Socket::bind(&listen.enclave, listen.mode)?;
@@ -328,6 +337,11 @@ impl App {
             let copier = Copier::new(table, audit.instance(), &config.audit.directory);
             CentralLog::new(copier, audit, signing.metrics.clone())
         });
+        let traces = config.traces.as_ref().zip(spans);
+        let traces = traces.map(|(settings, spans)| {
+            Traces::new(settings, &config.environment, spans, signing.metrics.clone())
+        });
+        let traces = traces.transpose()?;
         Ok(Self {
             signing,
             config,
@@ -337,6 +351,7 @@ impl App {
             metrics_listener,
             webhook,
             central,
+            traces,
             reloading: Reloading::default(),
         })
     }
@@ -380,6 +395,7 @@ impl App {
             metrics_listener,
             webhook,
             mut central,
+            mut traces,
             reloading,
         } = self;
         let limits = config.limits;
@@ -450,11 +466,13 @@ impl App {
             OptionFuture::from(webhook.as_ref().map(|webhook| webhook.follow(audit.checkpoints())));
         let copying = OptionFuture::from(central.as_mut().map(CentralLog::follow));
         let following = OptionFuture::from(counting.as_mut().map(Counting::follow));
+        let tracing = OptionFuture::from(traces.as_mut().map(Traces::follow));
         let served = tokio::select! {
             served = serving => served,
             Some(()) = delivering => Err(PartFailed),
             Some(()) = copying => Err(PartFailed),
             Some(()) = following => Err(PartFailed),
+            Some(()) = tracing => Err(PartFailed),
         };
         // With every request that was answered, and what became of it.
         audit.ship().await;
@@ -462,10 +480,12 @@ impl App {
         let deliver = webhook.as_ref().map(|webhook| webhook.deliver_last(&checkpoints));
         let copy = central.as_mut().map(CentralLog::copy_last);
         let count = counting.as_mut().map(Counting::count_last);
+        let send = traces.as_mut().map(Traces::send_last);
         tokio::join!(
             OptionFuture::from(deliver),
             OptionFuture::from(copy),
-            OptionFuture::from(count)
+            OptionFuture::from(count),
+            OptionFuture::from(send),
         );
         served
     }

@@ -15,6 +15,7 @@ mod rate;
 mod store;
 pub(crate) mod tags;
 mod tls;
+mod traces;
 
 use std::{
     net::SocketAddr,
@@ -36,6 +37,7 @@ use crate::{
     memory::{self, Budget},
     policy::{Facts, Known, Tags, amount::AmountLimits},
     store::postgres,
+    telemetry,
 };
 
 pub use document::Problem;
@@ -79,6 +81,8 @@ pub struct Config {
     /// Where `GET /metrics` is served, if at all: on loopback, unless the configuration says
     /// in so many words that the network may reach it.
     pub metrics: Option<SocketAddr>,
+    /// Which collector requests are told of, if any.
+    pub traces: Option<telemetry::traces::Settings>,
     /// The runtime's worker threads.
     pub workers: usize,
     /// What must protect secret memory at least.
@@ -219,6 +223,7 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
     let limits = limits::read(root.table("limits"), root.table("session"));
     let log_level = log_level(root.table("log"));
     let metrics = metrics(root.table("metrics"));
+    let traces = traces::read(root.table("traces"));
     let workers = workers(root.table("runtime"));
     let require = require(root.table("memory"), environment.as_ref());
     root.finish();
@@ -239,6 +244,7 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
         limits: limits?,
         log_level: log_level?,
         metrics: metrics?,
+        traces: traces?,
         workers: workers?,
         require: require?,
         fingerprint,

@@ -1,6 +1,7 @@
 //! The configuration: every problem at once, with its line and what to write.
 
 mod rates;
+mod traces;
 
 use countersign::{
     config::{Config, KmsConfig, StoreConfig},

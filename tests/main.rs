@@ -44,5 +44,6 @@ mod store;
 mod streams;
 mod succession;
 mod tls;
+mod traces;
 mod tree;
 mod vault;

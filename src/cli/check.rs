@@ -17,6 +17,7 @@ use crate::{
     harden::{Enforcement, Landlock, Reach, confine, filter, harden, rehearse},
     memory::too_low_a_limit,
     policy::Policy,
+    telemetry::traces,
 };
 
 /// How long store and KMS may take to answer.
@@ -48,6 +49,8 @@ impl Check {
         problems.extend(policies.as_ref().err().into_iter().flatten().map(ToString::to_string));
         let tls = app::tls(&config);
         problems.extend(tls.as_ref().err().map(ToString::to_string));
+        let traces = config.traces.as_ref().map(traces::endpoint).transpose();
+        problems.extend(traces.err().map(|error| format!("traces: {error}")));
         let Settings { place, directory: audit, .. } = &config.audit;
         let central = config.central.as_ref().map(app::central).transpose();
         problems.extend(central.as_ref().err().map(ToString::to_string));

@@ -15,7 +15,7 @@ use crate::{
     enclave,
     harden::{Enforcement, Landlock, Reach, confine, filter, harden},
     shutdown::{Shutdown, Signals, at_hang_up},
-    telemetry::{Metrics, log},
+    telemetry::{Metrics, log, traces},
 };
 
 /// Run the enclave until SIGTERM or SIGINT
@@ -35,7 +35,8 @@ impl Serve {
     pub fn run(self) -> Result<(), Failure> {
         harden()?;
         let config = Config::load(&self.config)?;
-        log::start(config.log_level);
+        let (recorder, spans) = config.traces.as_ref().map(traces::record).unzip();
+        log::start(config.log_level, recorder.as_ref());
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             environment = %config.environment,
@@ -65,7 +66,7 @@ impl Serve {
             let mut signals = Signals::new()?;
             let listen = config.listen.clone();
             let app = tokio::select! {
-                app = App::build(config, enclave, audit, metrics, tls) => app?,
+                app = App::build(config, enclave, audit, metrics, tls, spans) => app?,
                 signal = signals.next() => {
                     stopped_early(signal);
                     return Ok(());

@@ -23,7 +23,7 @@ use crate::{
     caller::{Call, Caller, Flag},
     key::RequestId,
     refusal::{Reason, Refusal},
-    telemetry::Metrics,
+    telemetry::{Metrics, traces},
 };
 
 /// The guard of one request. Written to log and metrics when it is dropped: at
@@ -115,6 +115,7 @@ impl Drop for Guarded {
             self.audit.refused(caller, reason.as_str());
         }
         let name = status::code_name(code);
+        traces::note_code(&self.span, code);
         self.metrics.answered(self.method, name, elapsed);
         let duration_ms = elapsed.as_secs_f64() * 1000.0;
         match code {

@@ -29,7 +29,7 @@ use crate::{
     key::RequestId,
     rate::Rates,
     refusal::Refusal,
-    telemetry::Metrics,
+    telemetry::{Metrics, traces},
 };
 
 /// The header that names a request.
@@ -120,7 +120,7 @@ impl Gate {
 
 impl<S> Gated<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService,
 {
     async fn pass(mut self, mut request: Request<Body>) -> Response<Body> {
         let started = Instant::now();
@@ -140,6 +140,7 @@ where
         // 2. Trace: around everything that can fail, so that each request is one
         //    span and one closing event, written when its body ends.
         let span = tracing::info_span!(
+            target: traces::REQUEST,
             "request",
             %request_id,
             method,
@@ -149,9 +150,12 @@ where
             share = field::Empty,
             payload_kind = field::Empty,
             kms_request_id = field::Empty,
+            trace_id = field::Empty,
             reason = field::Empty,
             detail = field::Empty,
         );
+        traces::note_service(&span, S::NAME);
+        traces::continue_trace(&span, request.headers());
         let (metrics, audit) = (gate.metrics.clone(), gate.audit.clone());
         let mut guard =
             Guarded::new(span.clone(), metrics, audit, method, started, request_id.clone());
@@ -235,6 +239,7 @@ fn named(mut response: Response<Body>, request_id: &RequestId) -> Response<Body>
 impl<S> Service<Request<Body>> for Gated<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + NamedService
         + Clone
         + Send
         + 'static,

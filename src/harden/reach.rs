@@ -59,6 +59,10 @@ impl Reach {
             reach.read(&webhook.ca_file);
             webhook.token_file.iter().for_each(|file| reach.read(file));
         }
+        if let Some(traces) = &config.traces {
+            reach.connects.extend(traces.endpoint.port_or_known_default());
+            traces.ca_file.iter().for_each(|file| reach.read(file));
+        }
         match &config.store {
             StoreConfig::Sqlite { path } => reach.write(path),
             StoreConfig::Postgres(settings) => reach.postgres(settings),

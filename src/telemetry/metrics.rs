@@ -6,6 +6,7 @@ mod kek;
 mod outcomes;
 mod stages;
 mod tls;
+mod traces;
 
 use std::{
     fmt,
@@ -34,6 +35,7 @@ use kek::Kek;
 use outcomes::Outcomes;
 use stages::Stages;
 use tls::Tls;
+use traces::Spans;
 
 pub use stages::Stage;
 
@@ -57,6 +59,7 @@ struct Inner {
     rate_refusals: Family<LimitLabels, Counter>,
     outcomes: Outcomes,
     stages: Stages,
+    spans: Spans,
     streams: Gauge<i64, AtomicI64>,
     backends: Backends,
     slots: Gauge<i64, AtomicI64>,
@@ -135,6 +138,7 @@ impl Metrics {
         );
         let outcomes = Outcomes::new(&mut registry);
         let stages = Stages::new(&mut registry);
+        let spans = Spans::new(&mut registry);
         let streams = Gauge::default();
         registry.register("streams", "Streams that hold a share open", streams.clone());
         let backends = Backends::new(&mut registry);
@@ -179,6 +183,7 @@ impl Metrics {
             rate_refusals,
             outcomes,
             stages,
+            spans,
             streams,
             backends,
             slots,
@@ -231,7 +236,7 @@ impl Metrics {
 
     /// Measures how long a stage takes.
     pub async fn during<T>(&self, stage: Stage, work: impl Future<Output = T>) -> T {
-        let begun = Instant::now();
+        let (begun, _span) = (Instant::now(), stage.span());
         let done = work.await;
         self.0.stages.took(stage, begun);
         done
@@ -239,10 +244,20 @@ impl Metrics {
 
     /// The same of one that does not wait.
     pub fn within<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
+        let (begun, _span) = (Instant::now(), stage.span());
         let done = work();
         self.0.stages.took(stage, begun);
         done
+    }
+
+    /// Counts spans that the collector took.
+    pub fn spans_sent(&self, count: u64) {
+        self.0.spans.sent.inc_by(count);
+    }
+
+    /// Counts spans that it did not get.
+    pub fn spans_lost(&self, count: u64) {
+        self.0.spans.lost.inc_by(count);
     }
 
     /// Counts a stream as open, until what this gives is dropped.

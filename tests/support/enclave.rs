@@ -135,7 +135,7 @@ impl Enclave {
         let counts = Arc::new(Counts::default());
         signing.store = Arc::new(CountedStore(signing.store, Arc::clone(&counts)));
         signing.kms = Arc::new(CountedKms(signing.kms, Arc::clone(&counts)));
-        let app = App::over(signing.clone(), config, tls).await.unwrap();
+        let app = App::over(signing.clone(), config, tls, None).await.unwrap();
         let (tls, credentials) = (app.tls_address(), app.credentials());
         let (shutdown, draining) = Shutdown::new();
         Self {
@@ -298,6 +298,7 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
         limits: setup.limits,
         log_level: tracing::Level::WARN,
         metrics: None,
+        traces: None,
         workers: 2,
         require: countersign::memory::Level::Mlock,
         fingerprint: [0; 32],

@@ -76,7 +76,7 @@ impl Migrate {
                 getuid().as_raw()
             ))
         })?;
-        log::start(config.log_level);
+        log::start(config.log_level, None);
         config.audit.directory = self.audit.clone();
         config.audit.webhook = None;
         config.central = None;

@@ -179,7 +179,7 @@ impl How {
     /// Called before the process has other threads.
     pub fn rotator(&self) -> Result<Rotator, Failure> {
         let rotator = Rotator::load(&self.config)?;
-        log::start(rotator.config.log_level);
+        log::start(rotator.config.log_level, None);
         Ok(rotator)
     }
 

@@ -65,6 +65,10 @@ fn audit() -> Audit {
 #[derive(Clone, Default)]
 struct Asked(Arc<AtomicUsize>);
 
+impl NamedService for Asked {
+    const NAME: &'static str = "countersign.v1.SigningEnclave";
+}
+
 impl Service<Request<Body>> for Asked {
     type Response = Response<Body>;
     type Error = Infallible;

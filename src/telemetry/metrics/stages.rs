@@ -8,7 +8,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use tracing::Span;
+
 use super::DURATION_BUCKETS;
+use crate::telemetry::traces;
 
 /// A stage of a request that uses a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,11 @@ impl Stage {
     /// Every stage, in the order in which a request meets them.
     pub const ALL: [Self; 5] =
         [Self::Decide, Self::Fetch, Self::Unwrap, Self::Section, Self::Audit];
+
+    /// The span of it, for a trace, until it is dropped.
+    pub(super) fn span(self) -> Span {
+        tracing::trace_span!(target: traces::STAGE, "stage", stage = self.as_str())
+    }
 
     /// As the label is written.
     pub fn as_str(self) -> &'static str {
