@@ -4,7 +4,7 @@
 
 {{- define "injector.labels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
@@ -18,7 +18,7 @@ resourceRules:
     resources: [pods]
 objectSelector:
   matchLabels:
-    countersign/inject: {{ .Release.Name }}
+    countersign/inject: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "injector.namespaceSelector" -}}

@@ -6,8 +6,8 @@ Each is about one pod: its labels are those of the series. docs/operate.md has a
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
-  name: {{ include "countersign.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ include "countersign.name" . | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "countersign.labels" . | nindent 4 }}
     {{- with .labels }}

@@ -3,8 +3,8 @@
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  name: {{ include "countersign.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ include "countersign.name" . | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "countersign.labels" . | nindent 4 }}
 data:
@@ -19,7 +19,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ include "countersign.name" . }}-policies
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "countersign.labels" . | nindent 4 }}
 data:
@@ -101,7 +101,7 @@ level = {{ toJson .enclave.log.level }}
 {{- if .enabled }}
 
 [metrics]
-listen = "0.0.0.0:{{ int64 .port }}"
+listen = "{{ ternary "[::]" .address (eq .address "::") }}:{{ int64 .port }}"
 reachable_from_network = true
 {{- end }}
 {{- end }}

@@ -32,7 +32,7 @@ spec:
   {{- with .exempt }}
   matchConditions:
     - name: not-exempt
-      expression: '!request.userInfo.groups.exists(group, group in {{ toJson . }})'
+      expression: {{ printf "!request.userInfo.groups.exists(group, group in %s)" (toJson .) | quote }}
   {{- end }}
   variables:
     - name: enclave
@@ -74,7 +74,7 @@ spec:
   matchResources:
     namespaceSelector:
       matchLabels:
-        kubernetes.io/metadata.name: {{ .root.Release.Namespace }}
+        kubernetes.io/metadata.name: {{ .root.Release.Namespace | quote }}
 {{- end -}}
 
 {{/*
@@ -87,7 +87,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: {{ $name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "countersign.labels" . | nindent 4 }}
 rules:
@@ -102,7 +102,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: {{ $name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "countersign.labels" . | nindent 4 }}
 roleRef:

@@ -5,16 +5,16 @@ Every template here takes one dict:
   enclave  the values of this library, `.Values.enclave`
   role     "signer", or "custodian" in the chart of the operators. Default: signer
 
-and writes YAML that begins in the first column.
+and writes YAML that begins in the first column. Names are quoted: those of releases and ConfigMaps may look like numbers.
 */}}
 
 {{- define "countersign.name" -}}
-{{- .enclave.nameOverride | default (printf "%s-enclave" .root.Release.Name) | trunc 50 | trimSuffix "-" -}}
+{{- .enclave.nameOverride | default (printf "%s-enclave" .root.Release.Name) | trunc 50 | trimSuffix "-" | trimSuffix "." -}}
 {{- end -}}
 
 {{- define "countersign.labels" -}}
 app.kubernetes.io/name: countersign
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: enclave
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}

@@ -4,17 +4,9 @@ rules stand beside these. Ports are those of pods: behind a Service with another
 */}}
 {{- define "countersign.egress" -}}
 {{- $policy := .enclave.networkPolicy -}}
-- ports:
-    {{- range $policy.dns.ports }}
-    - {port: {{ int64 . }}, protocol: UDP}
-    - {port: {{ int64 . }}, protocol: TCP}
-    {{- end }}
-  {{- with $policy.dns.to }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{ include "countersign.egress.dns" . }}
 {{- if include "countersign.usesVault" . }}
-{{ include "countersign.egressRule" (dict "to" $policy.vault.to "ports" ($policy.vault.ports | default (include "countersign.vaultPorts" . | fromJsonArray))) }}
+{{ include "countersign.egress.vault" . }}
 {{- end }}
 {{- if eq .enclave.store.kind "postgres" }}
 {{ include "countersign.egressRule" (dict "to" $policy.postgres.to "ports" (list .enclave.store.postgres.port)) }}
@@ -25,6 +17,25 @@ rules stand beside these. Ports are those of pods: behind a Service with another
 {{- with .enclave.audit.webhook.url }}
 {{ include "countersign.egressRule" (dict "to" $policy.auditWebhook.to "ports" (list (include "countersign.portOf" .))) }}
 {{- end }}
+{{- end -}}
+
+{{- define "countersign.egress.dns" -}}
+{{- with .enclave.networkPolicy.dns -}}
+- ports:
+    {{- range .ports }}
+    - {port: {{ int64 . }}, protocol: UDP}
+    - {port: {{ int64 . }}, protocol: TCP}
+    {{- end }}
+  {{- with .to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "countersign.egress.vault" -}}
+{{- $ports := .enclave.networkPolicy.vault.ports | default (include "countersign.vaultPorts" . | fromJsonArray) -}}
+{{ include "countersign.egressRule" (dict "to" .enclave.networkPolicy.vault.to "ports" $ports) }}
 {{- end -}}
 
 {{/* Who may scrape, items of `ingress`; empty where nobody may. */}}

@@ -1,3 +1,16 @@
+{{/*
+For NOTES.txt, where there is no guard: how people get into the enclave. An ephemeral container may mount the volumes of its pod and
+take any user, so it has the token and the records without being in the enclave's container.
+*/}}
+{{- define "countersign.notes.people" -}}
+{{- $held := list "its configuration" -}}
+{{- if include "countersign.keepsRecords" . }}{{ $held = append $held "its records" }}{{ end -}}
+{{- if include "countersign.usesVault" . }}{{ $held = append $held "its token for Vault" }}{{ end -}}
+{{- if or (eq .enclave.store.kind "postgres") .enclave.audit.postgres.enabled }}{{ $held = append $held "its passwords" }}{{ end }}
+  - Whoever has `exec` here gets into the enclave's container; whoever may make ephemeral containers (`kubectl debug`) mounts its volumes
+    as its user, and has {{ join ", " $held }} (guard.enabled).
+{{- end -}}
+
 {{/* For NOTES.txt: what is not protected with these values, a line each. Takes `replicas` as well. */}}
 {{- define "countersign.notes" -}}
 {{- $production := include "countersign.isProduction" . -}}
@@ -35,6 +48,9 @@
 {{- end }}
 {{- if not .enclave.runAsUser }}
   - The platform chooses users: make sure that the application's is not the enclave's.
+{{- end }}
+{{- if include "countersign.usesVault" . }}
+  - Whoever may make pods in this namespace, or tokens of their service account, logs in at Vault as the enclave does.
 {{- end }}
   - Never: root on the node who traces the process, and an application that policy permits.
 {{- end -}}

@@ -6,8 +6,8 @@ Scrapes the enclaves of pods, a whole PodMonitor. Takes `selector` and `labels`.
 apiVersion: monitoring.coreos.com/v1
 kind: PodMonitor
 metadata:
-  name: {{ include "countersign.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ include "countersign.name" . | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "countersign.labels" . | nindent 4 }}
     {{- with .labels }}

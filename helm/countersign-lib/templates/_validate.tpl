@@ -4,13 +4,15 @@ What a single value may be is in values.schema.json. Besides `root`, `enclave` a
 
   replicas     how many there may be
   grace        its terminationGracePeriodSeconds
-  containers   the other containers: `name` and `runAsUser` of each
+  containers   the other containers: `name`, `runAsUser` and `volumeMounts` of each
+  problems     what the chart found itself, a list of sentences; may be left out
 */}}
 {{- define "countersign.validate" -}}
 {{- $problems := list -}}
 {{- range splitList "\n" (include "countersign.problems" . | trim) -}}
 {{- with trim . }}{{ $problems = append $problems (printf "  - %s" .) }}{{ end -}}
 {{- end -}}
+{{- range .problems }}{{ $problems = append $problems (printf "  - %s" .) }}{{ end -}}
 {{- if $problems -}}
 {{- fail (printf "\n\nThe values do not fit together:\n%s\n" (join "\n" $problems)) -}}
 {{- end -}}
@@ -26,6 +28,7 @@ What a single value may be is in values.schema.json. Besides `root`, `enclave` a
 {{ include "countersign.problems.audit" . }}
 {{ include "countersign.problems.resources" . }}
 {{ include "countersign.problems.locked" . }}
+{{ include "countersign.problems.extraConfig" . }}
 {{ include "countersign.problems.production" . }}
 {{- end -}}
 
@@ -53,6 +56,12 @@ callers: {{ .name }} has the uid of the enclave ({{ int64 .uid }}), which no cal
 container {{ .name }} has no runAsUser: the enclave knows callers by it
 {{- else if and $enclave.runAsUser (eq (int64 .runAsUser) (int64 $enclave.runAsUser)) }}
 container {{ .name }} runs as the enclave's user ({{ int64 .runAsUser }}): it could read the enclave's token and write where its socket is
+{{- end }}
+{{- $container := .name }}
+{{- range .volumeMounts }}
+{{- if and (hasPrefix "countersign-" .name) (not (and (eq .name "countersign-socket") .readOnly)) }}
+container {{ $container }} mounts {{ .name }}: of the enclave's volumes others may have countersign-socket, read-only
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -180,6 +189,16 @@ worker works on; and the thread that speaks to Vault. `countersign check` says t
 {{- $takes := include "countersign.lockedKib" . | int64 -}}
 {{- if gt $takes (int64 .enclave.memory.lockableKib) }}
 memory.lockableKib {{ int64 .enclave.memory.lockableKib }} is less than what the enclave locks with limits.inFlight {{ int64 .enclave.limits.inFlight }}, limits.streams {{ int64 .enclave.limits.streams }} and {{ include "countersign.workers" . }} workers: {{ $takes }}; lower them, or raise RLIMIT_MEMLOCK of the nodes' container runtime and say so
+{{- end }}
+{{- end -}}
+
+{{/* A table can stand in TOML once: the program would not start. Those of lists (`[[caller]]`) can stand there again. */}}
+{{- define "countersign.problems.extraConfig" -}}
+{{- $own := include "countersign.toml" (dict "root" .root "role" .role "enclave" (omit .enclave "extraConfig")) -}}
+{{- range regexFindAll "(?m)^\\s*\\[[^\\[\\]]+\\]" .enclave.extraConfig -1 | uniq }}
+{{- if has (trim .) (regexFindAll "(?m)^\\[[^\\[\\]]+\\]" $own -1) }}
+extraConfig has the table {{ trim . }}, which is made of the other values: set those
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -1,9 +1,10 @@
 {{/*
 Sets up Vault, once: the Transit key, a policy and a role for each login, the role bound to the service account and its
-audience. A ConfigMap with the commands and a Job that runs them, whole objects. Takes
+audience. A ConfigMap with the commands, a Job that runs them, and a NetworkPolicy around it, whole objects. Takes
 
   serviceAccount   to which the roles are bound
   job              image, runAsUser, addresses' authority as the enclave has it, and the Secret with an administrator's token
+  isolated         whether there is that NetworkPolicy: the Job reaches name servers and Vault, and nobody reaches it
 
 It is a hook before everything else, since pods are not ready without Vault. The auth method is enabled and configured
 already. The same commands by hand are in docs/vault.md; a test compares the policies with `countersign vault policy`.
@@ -15,13 +16,13 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ $name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "countersign.labels" . | nindent 4 }}
   annotations:
     helm.sh/hook: pre-install,pre-upgrade
     helm.sh/hook-weight: "-1"
-    helm.sh/hook-delete-policy: before-hook-creation
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 data:
   setup.sh: |
     {{- include "countersign.vaultCommands" (merge (dict "logins" $logins) .) | nindent 4 }}
@@ -29,12 +30,35 @@ data:
   {{ . }}.hcl: |
     {{- include (printf "countersign.vaultPolicy.%s" .) $ | nindent 4 }}
   {{- end }}
+{{- if .isolated }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ $name }}
+  namespace: {{ .root.Release.Namespace | quote }}
+  labels:
+    {{- include "countersign.labels" . | nindent 4 }}
+  annotations:
+    helm.sh/hook: pre-install,pre-upgrade
+    helm.sh/hook-weight: "-1"
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  podSelector:
+    matchLabels:
+      app.kubernetes.io/name: {{ $name }}
+      app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+  policyTypes: [Ingress, Egress]
+  egress:
+    {{- include "countersign.egress.dns" . | nindent 4 }}
+    {{- include "countersign.egress.vault" . | nindent 4 }}
+{{- end }}
 ---
 apiVersion: batch/v1
 kind: Job
 metadata:
   name: {{ $name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "countersign.labels" . | nindent 4 }}
   annotations:
@@ -47,7 +71,7 @@ spec:
     metadata:
       labels:
         app.kubernetes.io/name: {{ $name }}
-        app.kubernetes.io/instance: {{ .root.Release.Name }}
+        app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
     spec:
       restartPolicy: Never
       automountServiceAccountToken: false
@@ -91,12 +115,12 @@ spec:
             name: {{ $name }}
         - name: authority
           configMap:
-            name: {{ .enclave.vault.ca.configMap }}
+            name: {{ .enclave.vault.ca.configMap | quote }}
             items:
               - {key: {{ .enclave.vault.ca.key | quote }}, path: ca.pem}
         - name: token
           secret:
-            secretName: {{ .job.token.secret }}
+            secretName: {{ .job.token.secret | quote }}
             items:
               - {key: {{ .job.token.key | quote }}, path: token}
         - name: home

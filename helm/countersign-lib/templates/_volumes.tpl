@@ -13,11 +13,11 @@
 {{- end }}
 - name: countersign-config
   configMap:
-    name: {{ $name }}
+    name: {{ $name | quote }}
     defaultMode: 288
 - name: countersign-policies
   configMap:
-    name: {{ .enclave.policies.configMap | default (printf "%s-policies" $name) }}
+    name: {{ .enclave.policies.configMap | default (printf "%s-policies" $name) | quote }}
     defaultMode: 288
 {{ include "countersign.stateVolume" . }}
 {{- if include "countersign.usesVault" . }}
@@ -32,7 +32,7 @@
           expirationSeconds: {{ int64 .tokenSeconds }}
 - name: countersign-vault-ca
   configMap:
-    name: {{ .ca.configMap }}
+    name: {{ .ca.configMap | quote }}
     defaultMode: 288
     items:
       - key: {{ .ca.key | quote }}
@@ -46,7 +46,7 @@
 {{- if eq .enclave.store.kind "directory" }}
 - name: countersign-shares
   secret:
-    secretName: {{ .enclave.store.directory.secret }}
+    secretName: {{ .enclave.store.directory.secret | quote }}
     defaultMode: 288
 {{- end }}
 {{- if .enclave.audit.postgres.enabled }}
@@ -60,14 +60,14 @@
     defaultMode: 288
     sources:
       - configMap:
-          name: {{ .ca.configMap }}
+          name: {{ .ca.configMap | quote }}
           items:
             - key: {{ .ca.key | quote }}
               path: ca.pem
       {{- with .token }}
       {{- if .secret }}
       - secret:
-          name: {{ .secret }}
+          name: {{ .secret | quote }}
           items:
             - key: {{ .key | quote }}
               path: token
@@ -86,12 +86,12 @@ projected:
   defaultMode: 288
   sources:
     - secret:
-        name: {{ .password.secret }}
+        name: {{ .password.secret | quote }}
         items:
           - key: {{ .password.key | quote }}
             path: password
     - configMap:
-        name: {{ .ca.configMap }}
+        name: {{ .ca.configMap | quote }}
         items:
           - key: {{ .ca.key | quote }}
             path: ca.pem
@@ -102,14 +102,14 @@ projected:
 - name: countersign-state
   {{- if eq $state.kind "claim" }}
   persistentVolumeClaim:
-    claimName: {{ include "countersign.claimName" . }}
+    claimName: {{ include "countersign.claimName" . | quote }}
   {{- else if eq $state.kind "ephemeral" }}
   ephemeral:
     volumeClaimTemplate:
       metadata:
         labels:
           app.kubernetes.io/name: countersign
-          app.kubernetes.io/instance: {{ .root.Release.Name }}
+          app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
           app.kubernetes.io/component: enclave
       spec:
         {{- include "countersign.claimSpec" . | nindent 8 }}
@@ -126,7 +126,7 @@ projected:
 {{- define "countersign.claimSpec" -}}
 accessModes: [{{ .enclave.state.accessMode }}]
 {{- with .enclave.state.storageClassName }}
-storageClassName: {{ . }}
+storageClassName: {{ . | quote }}
 {{- end }}
 resources:
   requests:
@@ -139,8 +139,8 @@ resources:
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
-  name: {{ include "countersign.claimName" . }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ include "countersign.claimName" . | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "countersign.labels" . | nindent 4 }}
   annotations:
