@@ -3,7 +3,8 @@ Keeps people out of the enclave's container: a ValidatingAdmissionPolicy and its
 the release it refuses
 
   exec and attach into the container `countersign`,
-  ephemeral containers in a pod that has it: one with the enclave's uid, or with its volumes, is as good as exec.
+  ephemeral containers in a pod that has it: one with the enclave's uid, or with its volumes, is as good as exec,
+  another image for it in a pod that is there: so is that.
 
 Takes `exempt`, the groups that may do it all the same, and `doors`, where other containers are people's, too: the user who may
 exec into each of them; then nobody may into any other, and nobody attaches. RBAC cannot tell containers apart, an admission
@@ -28,7 +29,7 @@ spec:
       - apiGroups: [""]
         apiVersions: [v1]
         operations: [UPDATE]
-        resources: [pods/ephemeralcontainers]
+        resources: [pods, pods/ephemeralcontainers]
   {{- with .exempt }}
   matchConditions:
     - name: not-exempt
@@ -57,9 +58,17 @@ spec:
       reason: Forbidden
     {{- end }}
     - expression: >-
-        variables.connects || !(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))
+        !has(request.subResource) || request.subResource != "ephemeralcontainers" ||
+        !(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))
         .exists(container, container.name == variables.enclave)
       message: 'no ephemeral container in a pod that has an enclave'
+      reason: Forbidden
+    - expression: >-
+        variables.connects || (object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))
+        .all(container, container.name != variables.enclave ||
+        (oldObject.spec.containers + (has(oldObject.spec.initContainers) ? oldObject.spec.initContainers : []))
+        .exists(old, old.name == variables.enclave && old.image == container.image))
+      message: 'the image of an enclave stays: change the Deployment'
       reason: Forbidden
 ---
 apiVersion: admissionregistration.k8s.io/v1
