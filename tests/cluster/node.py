@@ -7,6 +7,7 @@ It takes a Kubernetes with one node, and of the environment
   COUNTERSIGN  the program, to read logs that no pod writes any more
   IMAGE    the digest of an image `countersign` that the node has
   APPLICATION  the digest of an image `application` likewise: node/application, and countersign beside it
+  VAULT_IMAGE  the digest of an image `vault` likewise, with a shell and the command
   ADDRESS  an address of the node that pods reach, where a Vault can listen
   AUTHORITY  the file with the authority of the API server, which is at ADDRESS, too, port 6443
   VAULT    a Vault, with its plugin for Kubernetes in `plugins` beside it
@@ -23,7 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "node"))
 import vault
 
 # A node is small: one after the other, and last those that share a Vault.
-TESTS = ["development", "people", "load", "memlock", "vault", "ephemeral", "rollout"]
+TESTS = ["development", "people", "load", "memlock", "vault", "ephemeral", "rollout", "page"]
 
 
 class Result(unittest.TextTestResult):

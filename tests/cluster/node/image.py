@@ -1,5 +1,5 @@
-"""image.py OUT NAME PROGRAM…: an image with programs in its root, and the libraries that they are linked with; prints its digest. It
-runs the first.
+"""image.py OUT NAME PROGRAM…: an image with programs in its root, or at PATH=PROGRAM, and the libraries that they are linked with; prints
+its digest. It runs the first.
 
 For tests alone: the image of a release is another."""
 
@@ -34,8 +34,8 @@ def archive(entries):
 
 
 files = {}
-for program in programs:
-    files[program.rsplit("/", 1)[1]] = program
+for path, program in (each.rpartition("=")[::2] for each in programs):
+    files[path or program.rsplit("/", 1)[1]] = program
     for library in re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", program], capture_output=True, text=True).stdout):
         files[library.lstrip("/")] = library
 layer = archive(entry(path, open(source, "rb").read()) for path, source in files.items())
@@ -48,7 +48,7 @@ def blob(kind, data):
     return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(data)}
 
 
-config = {"architecture": "amd64", "os": "linux", "config": {"User": "65532:65532", "Entrypoint": ["/" + programs[0].rsplit("/", 1)[1]]},
+config = {"architecture": "amd64", "os": "linux", "config": {"User": "65532:65532", "Entrypoint": ["/" + next(iter(files))]},
           "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]}}
 manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": blob("config.v1+json", json.dumps(config).encode()),
