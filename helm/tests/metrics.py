@@ -86,7 +86,8 @@ def expressions():
     for data in maps.values():
         for file, text in data.items():
             if file.endswith(".json"):
-                for panel in json.loads(text)["panels"]:
+                panels = json.loads(text)["panels"]
+                for panel in panels + [panel for row in panels for panel in row.get("panels", [])]:
                     yield from ((panel["title"], target["expr"]) for target in panel.get("targets", []))
 
 

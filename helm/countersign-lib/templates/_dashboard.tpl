@@ -50,67 +50,67 @@ data:
     {
       "id": 2,
       "type": "stat",
-      "title": "Ready",
-      "description": "Store, KMS and audit log answer: the fewest over all pods.",
+      "title": "Pods that can sign",
+      "description": "The part whose store, KMS and audit log answer.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 0, "y": 1, "w": 3, "h": 4},
-      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min(countersign_ready{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "__auto", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "short", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 1}]}}, "overrides": []},
+      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum(countersign_ready{namespace=~\"$namespace\", pod=~\"$pod\"}) / count(countersign_ready{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "__auto", "refId": "A"}],
+      "fieldConfig": {"defaults": {"unit": "percentunit", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "orange", "value": 0.01}, {"color": "green", "value": 1}]}, "noValue": "nobody measures"}, "overrides": []},
       "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background"}
     },
     {
       "id": 3,
       "type": "stat",
       "title": "KMS",
-      "description": "0: sealed, away, or it denies the login.",
+      "description": "Of the pod that has it worst. Away: sealed, unreachable, or it denies the login.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 3, "y": 1, "w": 3, "h": 4},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min(countersign_backend_up{namespace=~\"$namespace\", pod=~\"$pod\", backend=\"kms\"})", "legendFormat": "__auto", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "short", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 1}]}}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "short", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 1}]}, "mappings": [{"type": "value", "options": {"0": {"text": "away"}, "1": {"text": "answers"}}}], "noValue": "nobody measures"}, "overrides": []},
       "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background"}
     },
     {
       "id": 4,
       "type": "stat",
       "title": "Store",
-      "description": "0: away, or it denies the login.",
+      "description": "Of the pod that has it worst. Away: unreachable, or it denies the login.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 6, "y": 1, "w": 3, "h": 4},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min(countersign_backend_up{namespace=~\"$namespace\", pod=~\"$pod\", backend=\"store\"})", "legendFormat": "__auto", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "short", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 1}]}}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "short", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 1}]}, "mappings": [{"type": "value", "options": {"0": {"text": "away"}, "1": {"text": "answers"}}}], "noValue": "nobody measures"}, "overrides": []},
       "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background"}
     },
     {
       "id": 5,
       "type": "stat",
       "title": "Audit log writable",
-      "description": "0: nothing is signed.",
+      "description": "Of the pod that has it worst. No: nothing is signed.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 9, "y": 1, "w": 3, "h": 4},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min(countersign_audit_writable{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "__auto", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "short", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 1}]}}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "short", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 1}]}, "mappings": [{"type": "value", "options": {"0": {"text": "no"}, "1": {"text": "yes"}}}], "noValue": "nobody measures"}, "overrides": []},
       "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background"}
     },
     {
       "id": 6,
       "type": "stat",
       "title": "Login at the KMS",
-      "description": "How long the login that ends first lasts; it is renewed long before. Negative where there is none.",
+      "description": "How long the login that ends first lasts; it is renewed long before.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 12, "y": 1, "w": 3, "h": 4},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min(countersign_kms_login_expiry_timestamp_seconds{namespace=~\"$namespace\", pod=~\"$pod\"}) - time()", "legendFormat": "__auto", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "s", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 120}]}}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "s", "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 120}]}, "mappings": [{"type": "range", "options": {"from": null, "to": 0, "result": {"text": "none"}}}], "noValue": "no Vault"}, "overrides": []},
       "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background"}
     },
     {
       "id": 7,
       "type": "stat",
       "title": "Policies refused",
-      "description": "1: older policies are in force.",
+      "description": "Yes: a set with problems is there, and older policies are in force.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 15, "y": 1, "w": 3, "h": 4},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max(countersign_policies_stale{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "__auto", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "short", "thresholds": {"mode": "absolute", "steps": [{"color": "green", "value": null}, {"color": "red", "value": 1}]}}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "short", "thresholds": {"mode": "absolute", "steps": [{"color": "green", "value": null}, {"color": "red", "value": 1}]}, "mappings": [{"type": "value", "options": {"0": {"text": "no"}, "1": {"text": "yes"}}}], "noValue": "nobody measures"}, "overrides": []},
       "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background"}
     },
     {
@@ -121,7 +121,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 18, "y": 1, "w": 3, "h": 4},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "time() - min(countersign_kek_created_timestamp_seconds{namespace=~\"$namespace\", pod=~\"$pod\"} > 0)", "legendFormat": "__auto", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "s", "thresholds": {"mode": "absolute", "steps": [{"color": "green", "value": null}, {"color": "red", "value": 7776000}]}}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "s", "thresholds": {"mode": "absolute", "steps": [{"color": "green", "value": null}, {"color": "red", "value": 7776000}]}, "noValue": "unknown"}, "overrides": []},
       "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background"}
     },
     {
@@ -151,7 +151,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 0, "y": 6, "w": 6, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (caller, action) (rate(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome=\"signed\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}caller}} {{ "{{" }}action}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "reqps"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "reqps", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -162,7 +162,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 6, "y": 6, "w": 6, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "histogram_quantile(0.5, sum by (le) (rate(countersign_request_duration_seconds_bucket{namespace=~\"$namespace\", pod=~\"$pod\", method=\"Sign\"}[$__rate_interval])))", "legendFormat": "p50", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "histogram_quantile(0.9, sum by (le) (rate(countersign_request_duration_seconds_bucket{namespace=~\"$namespace\", pod=~\"$pod\", method=\"Sign\"}[$__rate_interval])))", "legendFormat": "p90", "refId": "B"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "histogram_quantile(0.99, sum by (le) (rate(countersign_request_duration_seconds_bucket{namespace=~\"$namespace\", pod=~\"$pod\", method=\"Sign\"}[$__rate_interval])))", "legendFormat": "p99", "refId": "C"}],
-      "fieldConfig": {"defaults": {"unit": "s"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "s", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -173,7 +173,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 12, "y": 6, "w": 6, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (stage) (rate(countersign_stage_duration_seconds_sum{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval])) / sum by (stage) (rate(countersign_stage_duration_seconds_count{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}stage}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "s", "custom": {"stacking": {"mode": "normal"}, "fillOpacity": 40}}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "s", "min": 0, "custom": {"stacking": {"mode": "normal"}, "fillOpacity": 40}}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -184,7 +184,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 18, "y": 6, "w": 6, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "histogram_quantile(0.99, sum by (stage, le) (rate(countersign_stage_duration_seconds_bucket{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval])))", "legendFormat": "{{ "{{" }}stage}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "s"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "s", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -199,11 +199,11 @@ data:
       "id": 16,
       "type": "timeseries",
       "title": "Refused",
-      "description": "By policy and before it, by caller and reason; the caller is empty where it was not known.",
+      "description": "By policy, and before it: by caller and reason. The caller is ? where it was not known. Single ones are in the table.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 0, "y": 15, "w": 8, "h": 8},
-      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (caller, reason) (rate(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome=\"denied\"}[$__rate_interval])) or sum by (caller, reason) (rate(countersign_refusals_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}caller}} {{ "{{" }}reason}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "reqps"}, "overrides": []},
+      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "label_replace(sum by (caller, reason) (rate(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome=\"denied\"}[$__rate_interval])), \"caller\", \"?\", \"caller\", \"\")", "legendFormat": "{{ "{{" }}caller}} {{ "{{" }}reason}}", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "label_replace(sum by (caller, reason) (rate(countersign_refusals_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval])), \"caller\", \"?\", \"caller\", \"\")", "legendFormat": "{{ "{{" }}caller}} {{ "{{" }}reason}}", "refId": "B"}],
+      "fieldConfig": {"defaults": {"unit": "reqps", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -213,21 +213,21 @@ data:
       "description": "After policy permitted: KMS_ and STORE_ are their own, ENVELOPE_ is a record that does not open.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 8, "y": 15, "w": 8, "h": 8},
-      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (reason) (rate(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome=\"failed\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}reason}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "reqps"}, "overrides": []},
+      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (reason) (rate(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome=\"failed\"}[$__rate_interval])) or label_replace(vector(0), \"reason\", \"none\", \"\", \"\")", "legendFormat": "{{ "{{" }}reason}}", "refId": "A"}],
+      "fieldConfig": {"defaults": {"unit": "reqps", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
       "id": 18,
       "type": "table",
       "title": "The last hour",
-      "description": "Whatever was not signed or done, the most frequent first.",
+      "description": "Whatever was not signed or done, the most frequent first. Without an action: refused before policy.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 16, "y": 15, "w": 8, "h": 8},
-      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sort_desc(sum by (caller, action, outcome, reason) (increase(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome!~\"signed|done\"}[1h])) > 0)", "legendFormat": "__auto", "refId": "A", "instant": true, "format": "table"}],
-      "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sort_desc(sum by (caller, action, outcome, reason) ((countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome!~\"signed|done\"} unless countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome!~\"signed|done\"} offset 1h or increase(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome!~\"signed|done\"}[1h])) or (countersign_refusals_total{namespace=~\"$namespace\", pod=~\"$pod\"} unless countersign_refusals_total{namespace=~\"$namespace\", pod=~\"$pod\"} offset 1h or increase(countersign_refusals_total{namespace=~\"$namespace\", pod=~\"$pod\"}[1h]))) >= 0.5)", "legendFormat": "__auto", "refId": "A", "instant": true, "format": "table"}],
+      "fieldConfig": {"defaults": {"unit": "short", "decimals": 0}, "overrides": []},
       "options": {"showHeader": true},
-      "transformations": [{"id": "organize", "options": {"excludeByName": {"Time": true}, "renameByName": {"Value": "requests"}}}]
+      "transformations": [{"id": "organize", "options": {"excludeByName": {"Time": true}, "indexByName": {"caller": 0, "reason": 1, "action": 2, "outcome": 3, "Value": 4}, "renameByName": {"Value": "requests"}}}]
     },
     {
       "id": 19,
@@ -236,8 +236,8 @@ data:
       "description": "By code of gRPC.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 0, "y": 23, "w": 8, "h": 8},
-      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (code) (rate(countersign_requests_total{namespace=~\"$namespace\", pod=~\"$pod\", code!=\"OK\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}code}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "reqps"}, "overrides": []},
+      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (code) (rate(countersign_requests_total{namespace=~\"$namespace\", pod=~\"$pod\", code!=\"OK\"}[$__rate_interval])) or label_replace(vector(0), \"code\", \"none\", \"\", \"\")", "legendFormat": "{{ "{{" }}code}}", "refId": "A"}],
+      "fieldConfig": {"defaults": {"unit": "reqps", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -248,7 +248,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 8, "y": 23, "w": 8, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (limit) (rate(countersign_rate_refusals_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}limit}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "reqps"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "reqps", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -258,8 +258,8 @@ data:
       "description": "In force, and reloads in the last hour by what came of them.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 16, "y": 23, "w": 8, "h": 8},
-      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max by (pod) (countersign_policies{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "__auto", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (outcome) (increase(countersign_policy_reloads_total{namespace=~\"$namespace\", pod=~\"$pod\"}[1h]))", "legendFormat": "__auto", "refId": "B"}],
-      "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max by (pod) (countersign_policies{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "in force, {{ "{{" }}pod}}", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (outcome) (increase(countersign_policy_reloads_total{namespace=~\"$namespace\", pod=~\"$pod\"}[1h]))", "legendFormat": "{{ "{{" }}outcome}}", "refId": "B"}],
+      "fieldConfig": {"defaults": {"unit": "short", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -274,11 +274,11 @@ data:
       "id": 23,
       "type": "timeseries",
       "title": "Free slots of secret memory",
-      "description": "The part of all.",
+      "description": "The part of all. Below the line calls are refused soon.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 0, "y": 32, "w": 5, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min by (pod) (countersign_secret_slots_free{namespace=~\"$namespace\", pod=~\"$pod\"} / countersign_secret_slots{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "percentunit"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "percentunit", "min": 0, "max": 1, "thresholds": {"mode": "absolute", "steps": [{"color": "red", "value": null}, {"color": "green", "value": 0.1}]}, "custom": {"thresholdsStyle": {"mode": "line"}}}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -289,7 +289,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 5, "y": 32, "w": 5, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (pod) (countersign_streams{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "short", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -300,7 +300,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 10, "y": 32, "w": 5, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (pod) (countersign_connections{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum(rate(countersign_connections_refused_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval]))", "legendFormat": "refused", "refId": "B"}],
-      "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "short", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -311,7 +311,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 15, "y": 32, "w": 5, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "count by (version) (countersign_build_info{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "{{ "{{" }}version}}", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max by (pod) (countersign_kek_version{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "KEK, {{ "{{" }}pod}}", "refId": "B"}],
-      "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "short", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -322,7 +322,7 @@ data:
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 20, "y": 32, "w": 4, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max by (pod) (countersign_secret_sections_leaked{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "short", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -339,20 +339,20 @@ data:
       "title": "Records",
       "description": "Durable, per second.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
-      "gridPos": {"x": 0, "y": 41, "w": 4, "h": 8},
+      "gridPos": {"x": 0, "y": 41, "w": 6, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (pod) (rate(countersign_audit_records_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "wps", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
       "id": 30,
       "type": "timeseries",
-      "title": "Time of a flush",
-      "description": "The disk's part of the stage audit.",
+      "title": "Slowest flushes",
+      "description": "p99 of the disk's part of the stage audit.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
-      "gridPos": {"x": 4, "y": 41, "w": 5, "h": 8},
+      "gridPos": {"x": 6, "y": 41, "w": 6, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "histogram_quantile(0.99, sum by (le) (rate(countersign_audit_flush_seconds_bucket{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval])))", "legendFormat": "p99", "refId": "A"}],
-      "fieldConfig": {"defaults": {"unit": "s"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "s", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -361,9 +361,9 @@ data:
       "title": "Waiting",
       "description": "For the disk; for the store to count them; for the table in Postgres.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
-      "gridPos": {"x": 9, "y": 41, "w": 5, "h": 8},
+      "gridPos": {"x": 12, "y": 41, "w": 6, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max(countersign_audit_queue{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "disk", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max(countersign_audit_uncounted{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "store", "refId": "B"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max(countersign_audit_uncopied{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "Postgres", "refId": "C"}],
-      "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "short", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
@@ -372,21 +372,51 @@ data:
       "title": "Since the last checkpoint",
       "description": "Signed heads: shipped, and delivered to the webhook.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
-      "gridPos": {"x": 14, "y": 41, "w": 5, "h": 8},
+      "gridPos": {"x": 18, "y": 41, "w": 6, "h": 8},
       "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "time() - min by (pod) (countersign_audit_checkpoint_timestamp_seconds{namespace=~\"$namespace\", pod=~\"$pod\"} > 0)", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "time() - min by (pod) (countersign_audit_checkpoint_delivered_timestamp_seconds{namespace=~\"$namespace\", pod=~\"$pod\"} > 0)", "legendFormat": "webhook, {{ "{{" }}pod}}", "refId": "B"}],
-      "fieldConfig": {"defaults": {"unit": "s"}, "overrides": []},
+      "fieldConfig": {"defaults": {"unit": "s", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
     {
       "id": 33,
-      "type": "timeseries",
-      "title": "TLS listener",
-      "description": "Seconds until its certificate expires, and failed handshakes per second.",
-      "datasource": {"type": "prometheus", "uid": "${datasource}"},
-      "gridPos": {"x": 19, "y": 41, "w": 5, "h": 8},
-      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min by (pod) (countersign_tls_certificate_not_after_seconds{namespace=~\"$namespace\", pod=~\"$pod\"}) - time()", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum(rate(countersign_tls_handshakes_failed_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval]))", "legendFormat": "handshakes failed", "refId": "B"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max(countersign_tls_reload_failed{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "reload failed", "refId": "C"}],
-      "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
-      "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+      "type": "row",
+      "title": "TLS listener, where there is one",
+      "collapsed": true,
+      "gridPos": {"x": 0, "y": 49, "w": 24, "h": 1},
+      "panels": [
+        {
+          "id": 34,
+          "type": "timeseries",
+          "title": "Certificate",
+          "description": "For how long it is valid.",
+          "datasource": {"type": "prometheus", "uid": "${datasource}"},
+          "gridPos": {"x": 0, "y": 50, "w": 8, "h": 8},
+          "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min by (pod) (countersign_tls_certificate_not_after_seconds{namespace=~\"$namespace\", pod=~\"$pod\"}) - time()", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
+          "fieldConfig": {"defaults": {"unit": "s"}, "overrides": []},
+          "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+        },
+        {
+          "id": 35,
+          "type": "timeseries",
+          "title": "Reload refused",
+          "description": "1 while its files hold what is refused, and the older certificate serves.",
+          "datasource": {"type": "prometheus", "uid": "${datasource}"},
+          "gridPos": {"x": 8, "y": 50, "w": 8, "h": 8},
+          "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max by (pod) (countersign_tls_reload_failed{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
+          "fieldConfig": {"defaults": {"unit": "short", "min": 0}, "overrides": []},
+          "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+        },
+        {
+          "id": 36,
+          "type": "timeseries",
+          "title": "Handshakes that failed",
+          "datasource": {"type": "prometheus", "uid": "${datasource}"},
+          "gridPos": {"x": 16, "y": 50, "w": 8, "h": 8},
+          "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (pod) (rate(countersign_tls_handshakes_failed_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
+          "fieldConfig": {"defaults": {"unit": "reqps", "min": 0}, "overrides": []},
+          "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+        }
+      ]
     }
   ]
 }
