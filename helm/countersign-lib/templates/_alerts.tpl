@@ -19,6 +19,7 @@ spec:
 
 {{- define "countersign.alerts" -}}
 {{- $production := include "countersign.isProduction" . -}}
+{{- $checkpoints := include "countersign.seconds" .enclave.audit.checkpoints | int64 -}}
 groups:
   - name: countersign
     rules:
@@ -175,10 +176,12 @@ groups:
         annotations:
           summary: Connections are closed because there are too many
           description: Clients should keep one channel. Raise limits.connections where they do.
+      # A pod that is new, or was idle, has none for as long as the interval.
       - alert: CountersignCheckpointsStopped
         expr: |
-          time() - countersign_audit_checkpoint_timestamp_seconds > 900
+          time() - countersign_audit_checkpoint_timestamp_seconds > {{ max 900 (mul 2 $checkpoints) }}
             and increase(countersign_audit_records_total[15m]) > 0
+        for: {{ max 300 (mul 2 $checkpoints) }}s
         labels: {severity: warning}
         annotations:
           summary: The audit log grows, and its signed head is not shipped
@@ -192,4 +195,14 @@ groups:
           summary: Audit records wait to be copied into Postgres
           description: With an ephemeral state volume this copy is the one that stays. Look after the audit database before pods go.
       {{- end }}
+{{- end -}}
+
+{{/* A duration, in whole seconds. */}}
+{{- define "countersign.seconds" -}}
+{{- $seconds := 0 -}}
+{{- $units := dict "ms" 0 "s" 1 "m" 60 "h" 3600 "d" 86400 -}}
+{{- range regexFindAll "[0-9]+(ms|[smhd])" . -1 -}}
+{{- $seconds = add $seconds (mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[a-z]+$" .))) -}}
+{{- end -}}
+{{- $seconds -}}
 {{- end -}}
