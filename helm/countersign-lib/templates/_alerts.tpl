@@ -19,11 +19,13 @@ spec:
 
 {{- define "countersign.alerts" -}}
 {{- $production := include "countersign.isProduction" . -}}
+{{- $faults := include "countersign.faults" . -}}
 {{- $checkpoints := include "countersign.seconds" .enclave.audit.checkpoints | int64 -}}
 groups:
   - name: countersign
     rules:
-      # Who was refused, and why, in ten minutes. What appeared meanwhile counts from nothing, which `increase` does not see.
+      # Who was refused, and why, in ten minutes. What appeared meanwhile counts from nothing, which `increase` does not see. Whoever asks
+      # while the store is away is refused before policy as well, and has done nothing.
       - record: countersign:refused:increase10m
         expr: |
           sum without (action, outcome) (
@@ -32,8 +34,10 @@ groups:
                 and on (namespace, pod) countersign_ready offset 10m
             ) or increase(countersign_outcomes_total{outcome="denied"}[10m])
           )
-          or (countersign_refusals_total unless countersign_refusals_total offset 10m and on (namespace, pod) countersign_ready offset 10m)
-          or increase(countersign_refusals_total[10m])
+          or (
+            countersign_refusals_total{reason!~"{{ $faults }}"} unless countersign_refusals_total offset 10m
+              and on (namespace, pod) countersign_ready offset 10m
+          ) or increase(countersign_refusals_total{reason!~"{{ $faults }}"}[10m])
       - alert: CountersignNotReady
         expr: countersign_ready == 0
         for: 1m
@@ -70,8 +74,11 @@ groups:
           description: The state volume is full, read-only or away. It is tried again by itself.
       - alert: CountersignRequestsFail
         expr: |
-          sum without (caller, action, outcome) (rate(countersign_outcomes_total{reason=~"KMS_.*|STORE_.*"}[5m]))
-            / ignoring (reason) group_left sum without (caller, action, outcome, reason) (rate(countersign_outcomes_total[5m])) > 0.05
+          sum without (caller, action, outcome) (
+            rate(countersign_outcomes_total{reason=~"KMS_.*|STORE_.*"}[2m]) or rate(countersign_refusals_total{reason=~"KMS_.*|STORE_.*"}[2m])
+          ) / ignoring (reason) group_left sum without (caller, action, outcome, reason) (
+            rate(countersign_outcomes_total[2m]) or rate(countersign_refusals_total[2m])
+          ) > 0.05
         for: 5m
         labels: {severity: warning}
         annotations:
@@ -195,6 +202,11 @@ groups:
           summary: Audit records wait to be copied into Postgres
           description: With an ephemeral state volume this copy is the one that stays. Look after the audit database before pods go.
       {{- end }}
+{{- end -}}
+
+{{/* Reasons that are nobody's who asks: a regular expression. */}}
+{{- define "countersign.faults" -}}
+KMS_.*|STORE_.*|AUDIT_FAILED|INTERNAL|SHUTTING_DOWN|DEADLINE_EXCEEDED
 {{- end -}}
 
 {{/* A duration, in whole seconds. */}}

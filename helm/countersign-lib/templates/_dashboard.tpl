@@ -19,6 +19,7 @@ data:
 {{- end -}}
 
 {{- define "countersign.dashboardJson" -}}
+{{- $faults := include "countersign.faults" . -}}
 {
   "uid": "countersign",
   "title": "countersign",
@@ -202,7 +203,7 @@ data:
       "description": "By policy, and before it: by caller and reason. The caller is ? where it was not known. Single ones are in the table.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 0, "y": 15, "w": 8, "h": 8},
-      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "label_replace(sum by (caller, reason) (rate(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome=\"denied\"}[$__rate_interval])), \"caller\", \"?\", \"caller\", \"\")", "legendFormat": "{{ "{{" }}caller}} {{ "{{" }}reason}}", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "label_replace(sum by (caller, reason) (rate(countersign_refusals_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval])), \"caller\", \"?\", \"caller\", \"\")", "legendFormat": "{{ "{{" }}caller}} {{ "{{" }}reason}}", "refId": "B"}],
+      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "label_replace(sum by (caller, reason) (rate(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome=\"denied\"}[$__rate_interval])), \"caller\", \"?\", \"caller\", \"\")", "legendFormat": "{{ "{{" }}caller}} {{ "{{" }}reason}}", "refId": "A"}, {"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "label_replace(sum by (caller, reason) (rate(countersign_refusals_total{namespace=~\"$namespace\", pod=~\"$pod\", reason!~\"{{ $faults }}\"}[$__rate_interval])), \"caller\", \"?\", \"caller\", \"\")", "legendFormat": "{{ "{{" }}caller}} {{ "{{" }}reason}}", "refId": "B"}],
       "fieldConfig": {"defaults": {"unit": "reqps", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
@@ -210,10 +211,10 @@ data:
       "id": 17,
       "type": "timeseries",
       "title": "Failed",
-      "description": "After policy permitted: KMS_ and STORE_ are their own, ENVELOPE_ is a record that does not open.",
+      "description": "Whatever the caller asked for: KMS_ and STORE_ are their own, ENVELOPE_ is a record that does not open.",
       "datasource": {"type": "prometheus", "uid": "${datasource}"},
       "gridPos": {"x": 8, "y": 15, "w": 8, "h": 8},
-      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (reason) (rate(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome=\"failed\"}[$__rate_interval])) or label_replace(vector(0), \"reason\", \"none\", \"\", \"\")", "legendFormat": "{{ "{{" }}reason}}", "refId": "A"}],
+      "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (reason) (rate(countersign_outcomes_total{namespace=~\"$namespace\", pod=~\"$pod\", outcome=\"failed\"}[$__rate_interval]) or rate(countersign_refusals_total{namespace=~\"$namespace\", pod=~\"$pod\", reason=~\"{{ $faults }}\"}[$__rate_interval])) or label_replace(vector(0), \"reason\", \"none\", \"\", \"\")", "legendFormat": "{{ "{{" }}reason}}", "refId": "A"}],
       "fieldConfig": {"defaults": {"unit": "reqps", "min": 0}, "overrides": []},
       "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
     },
