@@ -15,7 +15,7 @@ use tonic::Request;
 
 use crate::support::{
     pki::Authority,
-    served::{BINARY, Home, SQLITE, Served, vault},
+    served::{Home, SQLITE, Served, binary, vault},
     vault::{Tenant, VaultServer},
 };
 
@@ -48,7 +48,7 @@ fn check_prints_what_is_locked() {
         home.add(tables);
         let config = Config::load(&home.config()).unwrap();
         assert_eq!(config.budget().kib(), kib, "{tables}");
-        let mut check = Command::new(BINARY);
+        let mut check = Command::new(binary());
         let checked = check.args(["check", "--config"]).arg(home.config()).output().unwrap();
         let checked = String::from_utf8(checked.stdout).unwrap();
         let line =

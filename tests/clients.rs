@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::support::python;
+use crate::support::{python, served::binary};
 
 /// Killed with the value.
 struct Running(Child);
@@ -25,7 +25,7 @@ fn a_python_client_signs_and_openssl_agrees() {
         return;
     };
     let dir = tempfile::Builder::new().prefix("cs").tempdir().unwrap();
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let mut demo = Command::new(binary());
     demo.args(["demo", "--json", "--serve", "--dir"])
         .arg(dir.path())
         .stdout(Stdio::piped())

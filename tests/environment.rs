@@ -33,7 +33,7 @@ use crate::{
         enclave::{Enclave, Setup, Share, app_caller},
         permits,
         refused::assert_refused,
-        served::{self, BINARY, Home, SQLITE},
+        served::{self, Home, SQLITE, binary},
         vault::{Tenant, VaultServer},
     },
 };
@@ -212,7 +212,7 @@ async fn check_takes_no_kek_of_another_environment() {
         let transit = transit.replace("[vault]\n", &format!("[vault]\nkey = {key:?}\n"));
         let home = Home::new(environment.as_str(), &transit, SQLITE);
         assert!(fs::read_to_string(home.config()).unwrap().contains(key));
-        let output = Command::new(BINARY).args(["check", "--config"]).arg(home.config()).output();
+        let output = Command::new(binary()).args(["check", "--config"]).arg(home.config()).output();
         let output = output.unwrap();
         let told = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(told).unwrap())

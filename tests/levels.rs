@@ -21,7 +21,7 @@ use crate::{
         enclave::{Enclave, Setup},
         kernel::{lacking, without},
         pki::Authority,
-        served::{BINARY, Home, SQLITE, Served, vault},
+        served::{Home, SQLITE, Served, binary, vault},
     },
 };
 
@@ -83,7 +83,7 @@ fn assert_refused(home: &Home, mut command: Command) {
 }
 
 fn check_online(home: &Home) -> Command {
-    let mut check = Command::new(BINARY);
+    let mut check = Command::new(binary());
     check.args(["check", "--online", "--config"]).arg(home.config());
     check
 }
@@ -108,7 +108,7 @@ fn without_memfd_secret_production_does_not_start() {
 // === served ===
 
 fn health(served: &Served) -> String {
-    let mut health = Command::new(BINARY);
+    let mut health = Command::new(binary());
     health.args(["health", "--socket"]).arg(served.socket());
     let answer = health.output().unwrap();
     assert!(answer.status.success());
@@ -255,7 +255,7 @@ async fn one_that_is_not_ready_says_its_level() {
 #[test]
 fn the_demo_says_it() {
     let demo = |arguments: &[&str]| {
-        let shown = Command::new(BINARY).arg("demo").args(arguments).output().unwrap();
+        let shown = Command::new(binary()).arg("demo").args(arguments).output().unwrap();
         assert!(shown.status.success());
         String::from_utf8(shown.stdout).unwrap()
     };

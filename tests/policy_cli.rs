@@ -16,7 +16,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::served::BINARY;
+use crate::support::served::binary;
 
 /// What a command did.
 #[derive(Debug)]
@@ -51,12 +51,12 @@ impl From<Output> for Done {
 /// Runs the program in the root of the repository.
 fn run(arguments: &[&str]) -> Done {
     let root = env!("CARGO_MANIFEST_DIR");
-    Command::new(BINARY).args(arguments).current_dir(root).output().unwrap().into()
+    Command::new(binary()).args(arguments).current_dir(root).output().unwrap().into()
 }
 
 /// The same, with something on standard input.
 fn run_with(arguments: &[&str], input: &[u8]) -> Done {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // One that refuses its arguments, or what is too long, does not read to the end.

@@ -12,9 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, getuid, kill_process};
 use tempfile::TempDir;
 
-use crate::support::enclave::PERMISSIVE;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
+use crate::support::{enclave::PERMISSIVE, served::binary};
 
 /// A directory that a server of another user can use, too.
 struct Home {
@@ -80,7 +78,7 @@ impl Home {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(arguments).current_dir(self.dir.path());
         if let Some(uid) = self.uid {
             command.uid(uid).gid(uid);
@@ -192,7 +190,8 @@ fn the_commands_speak_to_a_served_enclave() {
     assert!(shown.contains("\"state\":\"disabled\""), "{shown}");
     ok(&home.run(&[&["share", "enable", id][..], &custody].concat()));
     ok(&home.run(&[&sign[..], &["--message-file", "config.toml"]].concat()));
-    let piped = format!("{BINARY} share list --socket custody.sock | true");
+    let binary = binary();
+    let piped = format!("{binary} share list --socket custody.sock | true");
     let mut shell = Command::new("/bin/bash");
     shell.args(["-o", "pipefail", "-c", &piped]).current_dir(home.dir.path());
     let piped = shell.output().unwrap();
@@ -251,7 +250,8 @@ fn sockets_that_answer_are_not_taken() {
 #[test]
 fn without_locked_memory_nothing_starts() {
     let home = Home::new().unprivileged();
-    let command = format!("ulimit -l 64; exec {BINARY} serve --config config.toml");
+    let binary = binary();
+    let command = format!("ulimit -l 64; exec {binary} serve --config config.toml");
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &command]).current_dir(home.dir.path());
     if let Some(uid) = home.uid {

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::support::{
     postgres::{Database, PostgresServer},
-    served::{self, BINARY, Home, Served, Share},
+    served::{self, Home, Served, Share, binary},
     vault::{Tenant, VaultServer},
 };
 
@@ -78,7 +78,7 @@ impl<'a> Stage<'a> {
 
     /// A command of the rotator's.
     fn command(&self, words: &[&str], arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(words).arg("--config").arg(self.rotator.config()).args(arguments);
         command
     }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::support::{postgres::Database, served::BINARY};
+use crate::support::{postgres::Database, served::binary};
 
 /// What the role that serves is granted.
 const GRANTS: &str = "GRANT SELECT ON countersign_audit_schema TO serve;
@@ -82,7 +82,7 @@ fn fetch(database: &Database<'_>, log: Uuid) -> TempDir {
 /// What `countersign audit verify` says of the table: whether it is intact, and in words.
 fn verified(database: &Database<'_>, log: Uuid) -> (bool, String, Report) {
     let directory = fetch(database, log);
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     let output = command.args(["audit", "verify"]).arg(directory.path()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     (output.status.success(), said, verify(directory.path(), &[], |_| ()).unwrap())

@@ -24,7 +24,7 @@ use super::counted;
 use crate::support::{
     enclave::{Enclave, message},
     refused::assert_refused,
-    served::{BINARY, Home},
+    served::{Home, binary},
 };
 
 /// Also where every policy permits everything, and its envelope lies in the store.
@@ -118,7 +118,7 @@ async fn forgotten_by_the_command() {
     }
     let home = served.kill();
     let forget = |home: &Home| {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(["audit", "forget", "--config"]).arg(home.config()).arg(home.path("audit"));
         home.output(command)
     };

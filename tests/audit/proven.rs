@@ -16,9 +16,7 @@ use countersign::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{enclave::Enclave, python, tlog};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
+use crate::support::{enclave::Enclave, python, served::binary, tlog};
 
 /// A log that was written and closed, with the receipts that left meanwhile.
 struct Written {
@@ -78,7 +76,7 @@ fn json(receipt: &proto::Receipt) -> Value {
 
 /// Whether each of the three readers accepts a receipt.
 fn accepted(key: &str, receipt: &Path) -> [bool; 3] {
-    let ours = Command::new(BINARY)
+    let ours = Command::new(binary())
         .args(["audit", "verify-receipt", "--key", key])
         .arg(receipt)
         .output()
@@ -146,7 +144,7 @@ async fn a_record_is_proven_later() {
     let written = Written::new().await;
     let key = written.key.to_string();
     let prove = |sequence: u64| {
-        let mut prove = Command::new(BINARY);
+        let mut prove = Command::new(binary());
         prove.args(["audit", "prove", "--key", &key]).arg(&written.log).arg(sequence.to_string());
         prove.output().unwrap()
     };

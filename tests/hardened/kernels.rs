@@ -6,7 +6,7 @@ use countersign::harden::{Enforcement, Reach, rehearse};
 
 use crate::support::{
     kernel::{lacking, without},
-    served::{BINARY, Home},
+    served::{Home, binary},
 };
 
 /// Whether this kernel has all of landlock and seccomp, without which the tests of
@@ -27,7 +27,7 @@ fn a_kernel_without_landlock_and_seccomp_is_reported() {
     let lacking = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp];
     let home = Home::embedded();
     let checked = without(&lacking, || {
-        let mut check = Command::new(BINARY);
+        let mut check = Command::new(binary());
         check.args(["check", "--config"]).arg(home.config());
         check.output().unwrap()
     });
@@ -68,7 +68,7 @@ fn a_missing_directory_is_named() {
         &config[..local]
     );
     std::fs::write(home.config(), config).unwrap();
-    let mut check = Command::new(BINARY);
+    let mut check = Command::new(binary());
     check.args(["check", "--config"]).arg(home.config());
     let checked = String::from_utf8(check.output().unwrap().stdout).unwrap();
     let absent = home.path("absent");

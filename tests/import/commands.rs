@@ -9,12 +9,12 @@ use std::{
 };
 
 use super::importer::Importer;
-use crate::support::{kernel::lacking, served::BINARY};
+use crate::support::{kernel::lacking, served::binary};
 
 impl Importer {
     /// `countersign share …`, in words.
     fn share(&self, words: &[&str], input: &[u8]) -> Output {
-        let mut child = Command::new(BINARY)
+        let mut child = Command::new(binary())
             .arg("share")
             .args(words)
             .stdin(Stdio::piped())

@@ -22,10 +22,9 @@ use super::tool::needle::{self, Needle};
 use crate::support::{
     enclave::{PERMISSIVE, Share},
     python,
+    served::binary,
     supervisor::Server,
 };
-
-const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 
 /// The KMS of an instance, and how a reader outside gets at the DEKs.
 #[derive(Clone)]
@@ -60,7 +59,7 @@ impl Instance {
             chown(dir.path(), Some(uid), Some(uid)).unwrap();
         }
         let log = dir.path().join("log");
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(["serve", "--config", "config.toml"]).current_dir(dir.path());
         let server = Server::start_as(user.map(|uid| (uid, uid)), &mut command, &log);
         let give_up = Instant::now() + Duration::from_secs(60);

@@ -11,7 +11,7 @@ use serde_json::{Value, json as value};
 
 use super::{ended, json, stderr};
 use crate::support::{
-    served::{self, BINARY, Home, SQLITE},
+    served::{self, Home, SQLITE, binary},
     vault::{Tenant, VaultServer},
 };
 
@@ -52,7 +52,7 @@ async fn past_90_days_server_and_status_warn() {
     let serves = home(&Settings { rotator: None, ..tenant.settings() });
     let rotator = home(&Settings { signer: None, custodian: None, ..tenant.settings() });
     let status = async || {
-        let mut command = std::process::Command::new(BINARY);
+        let mut command = std::process::Command::new(binary());
         command.args(["rotation", "status", "--json", "--config"]).arg(rotator.config());
         ended(command).await
     };

@@ -24,7 +24,7 @@ use tokio::time::sleep;
 
 use super::{begun, ended, json, migrate::beside, stderr};
 use crate::support::{
-    served::{self, BINARY, Home, LOCAL, Served, Share},
+    served::{self, Home, LOCAL, Served, Share, binary},
     vault::{Tenant, VaultServer},
 };
 
@@ -55,7 +55,7 @@ impl<'a> Stage<'a> {
     }
 
     fn command(&self, words: &[&str], arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(words).arg("--config").arg(self.rotator.config()).args(arguments);
         command
     }
@@ -270,7 +270,7 @@ async fn sealing_anew_leaves_no_old_envelope_in_vault() {
     let share = &stage.shares[0];
     let before = stage.envelopes().await.remove(0);
     for version in [2, 3] {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(["share", "reencrypt", "--json", "--reason", "an exercise", "--socket"]);
         command.arg(stage.served.home.path("run/custody.sock")).arg(share.id());
         let output = ended(command).await;

@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::{ended, json, stderr};
 use crate::support::{
-    served::{self, BINARY, Home, LOCAL, SQLITE, Served, Share},
+    served::{self, Home, LOCAL, SQLITE, Served, Share, binary},
     vault::{Tenant, VaultServer},
 };
 
@@ -21,7 +21,7 @@ pub fn beside(home: &Home, name: &str, kms: &str) -> std::path::PathBuf {
 }
 
 pub fn migrate(home: &Home, from: &std::path::Path, to: &std::path::Path) -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args(["share", "migrate", "--json", "--reason", "an exercise", "--config"]).arg(from);
     // A log for each way: its key is wrapped by the KEK that the way begins at.
     let log = format!("audit-of-{}", from.file_stem().unwrap().display());

@@ -24,7 +24,7 @@ use countersign::{
 use serde_json::Value;
 
 use super::{Stage, ended, stderr};
-use crate::support::served::{BINARY, Share};
+use crate::support::served::{Share, binary};
 
 /// With requests that take a second at most, for the sake of the wait.
 async fn stage(records: usize) -> Option<Stage<'static>> {
@@ -42,7 +42,7 @@ impl Stage<'_> {
     }
 
     async fn share(&self, verb: &str, arguments: &[&OsStr]) -> Output {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(["share", verb]).args(arguments);
         ended(command).await
     }

@@ -22,7 +22,7 @@ use crate::support::{
     go,
     kernel::lacking,
     postgres::{Database, PostgresServer},
-    served::{self, BINARY, Home},
+    served::{self, Home, binary},
     supervisor::Server,
     vault::VaultServer,
 };
@@ -62,7 +62,7 @@ impl Machine {
         let files = tempfile::Builder::new().prefix("cs").tempdir().unwrap();
         let programs = files.path().join("bin");
         fs::create_dir(&programs).unwrap();
-        symlink(BINARY, programs.join("countersign")).unwrap();
+        symlink(binary(), programs.join("countersign")).unwrap();
         symlink(VaultServer::program().unwrap(), programs.join("vault")).unwrap();
         let beside = database.program("psql").parent().unwrap().to_owned();
         let path = std::env::var("PATH").unwrap();

@@ -22,12 +22,12 @@ use super::records::{environment, opaque, record, successor};
 use crate::support::{
     permits,
     postgres::PostgresServer,
-    served::{BINARY, Home, LOCAL, SQLITE, postgres, records, server as vault_server},
+    served::{Home, LOCAL, SQLITE, binary, postgres, records, server as vault_server},
     vault::{Tenant, VaultServer},
 };
 
 pub fn share(command: &str, arguments: &[&str], paths: &[&Path]) -> Output {
-    let mut program = Command::new(BINARY);
+    let mut program = Command::new(binary());
     program.args(["share", command]).args(arguments).args(paths);
     program.output().unwrap()
 }

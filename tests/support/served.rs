@@ -7,6 +7,7 @@ use std::{
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -28,8 +29,17 @@ use super::{
     supervisor::Server,
 };
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program that is tested: the one of this build, or the one that `COUNTERSIGN_BINARY` names,
+/// such as that of an image.
+pub fn binary() -> &'static str {
+    static BINARY: OnceLock<String> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var("COUNTERSIGN_BINARY") {
+        Ok(named) => fs::canonicalize(named).unwrap().into_os_string().into_string().unwrap(),
+        Err(_) => env!("CARGO_BIN_EXE_countersign").to_owned(),
+    })
+}
 
 /// A directory with a configuration and what it names, each in a directory of
 /// its own.
@@ -159,7 +169,7 @@ impl Home {
 
     /// `countersign serve`, to be started as it is or by another program.
     pub fn serve(&self) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(["serve", "--config"]).arg(self.config());
         command
     }

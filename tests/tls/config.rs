@@ -10,7 +10,7 @@ use countersign::{
 use super::instance::APP;
 use crate::support::{
     pki::Authority,
-    served::{BINARY, Home},
+    served::{Home, binary},
     tls::TlsFiles,
 };
 
@@ -158,7 +158,7 @@ fn home(files: &TlsFiles) -> Home {
 }
 
 fn check(home: &Home) -> (bool, String) {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args(["check", "--config"]).arg(home.config());
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());

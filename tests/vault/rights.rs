@@ -14,6 +14,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Record, Tenant, shared_vault, soon};
+use crate::support::served::binary;
 
 /// Each role may do its own operation and none of the others, nor anything else
 /// with the key.
@@ -207,7 +208,7 @@ async fn vault_counts_what_we_count() {
 #[test]
 fn a_policy_is_of_one_key() {
     let policy = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let mut command = Command::new(binary());
         command.args(["vault", "policy", "--role", "signer"]);
         let output = command.args(["--environment", "staging"]).args(arguments).output().unwrap();
         let text = [output.stdout, output.stderr].concat();

@@ -27,6 +27,7 @@ use crate::support::{
     https::{HttpsServer, Reply},
     logs::Log,
     pki::Authority,
+    served::binary,
     supervisor::Server,
 };
 
@@ -195,7 +196,7 @@ async fn the_most_verbose_program() {
     fs::write(at("config.toml"), config).unwrap();
     let log = at("log");
     let text = || fs::read_to_string(&log).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let mut command = Command::new(binary());
     command.args(["serve", "--config"]).arg(at("config.toml"));
     // What the libraries would take as a wish for more.
     command.env("RUST_LOG", "trace");

@@ -16,7 +16,7 @@ use crate::hardened::serving::assert_confined;
 use crate::support::{
     pki::Authority,
     postgres::PostgresServer,
-    served::{BINARY, Home, LOCAL, Served, database, postgres},
+    served::{Home, LOCAL, Served, binary, database, postgres},
 };
 
 const NOT_COPIED: &str = "Records are not copied";
@@ -53,7 +53,7 @@ async fn assert_copied(served: &Served, admin: &Client) {
 }
 
 fn check(home: &Home, online: bool) -> (Output, String) {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args(["check", "--config"]).arg(home.config());
     if online {
         command.arg("--online");
