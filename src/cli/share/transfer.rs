@@ -131,8 +131,8 @@ async fn copy(from: &Config, to: &Config, how: &How) -> Result<(), Failure> {
 async fn backup(config: &Config, out: &Path, how: &How) -> Result<(), Failure> {
     let source = app::store(&config.store).await?;
     // A directory that is not there is as good as an empty one, and is not made for nothing.
-    let empty = tempfile::tempdir()?;
-    let target = if how.dry_run && !out.exists() { empty.path() } else { out };
+    let empty = (how.dry_run && !out.exists()).then(tempfile::tempdir).transpose()?;
+    let target = empty.as_ref().map_or(out, |empty| empty.path());
     let target = Backup::open(target).map_err(store)?;
     let result = transfer(Source::Store(&*source), &target, config, how).await;
     source.close().await;
