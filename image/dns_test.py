@@ -183,6 +183,8 @@ class Names(unittest.TestCase):
         who = {"user": "postgres", "group": "postgres", "extra_groups": [], "cwd": directory}
         run(f"{programs}/initdb", "-D", directory / "data", "-U", "countersign", "--auth=scram-sha-256", f"--pwfile={cls.work}/password",
             "--no-sync", **who)
+        with open(directory / "data/pg_hba.conf", "a") as file:
+            file.write("hostssl all all all scram-sha-256\n")
         server = start(cls.work / "postgres.log", f"{programs}/postgres", "-D", directory / "data", "-h", POSTGRES, "-k", directory,
                        "-c", "ssl=on", "-c", f"ssl_cert_file={directory}/server.crt", "-c", f"ssl_key_file={directory}/server.key", **who)
         cls.addClassCleanup(server.wait)
@@ -234,7 +236,7 @@ class Names(unittest.TestCase):
         self.assertEqual([name for name in self.resolver.asked if name.startswith("vault.aliased")], [])
 
     def test_a_name_that_nobody_has_is_refused(self):
-        with self.assertRaisesRegex(AssertionError, "vault.nowhere"):
+        with self.assertRaisesRegex(AssertionError, "kms: Unreachable"):
             self.countersign("check", "--online", "--config", "/etc/countersign/nowhere.toml")
         self.assertIn("vault.nowhere", self.resolver.asked)
 
@@ -246,7 +248,7 @@ class Names(unittest.TestCase):
         served = start(log, *self.command("serve", "--config", "/etc/countersign/service.toml"), env={})
         self.addCleanup(served.wait)
         self.addCleanup(served.terminate)
-        eventually(lambda: self.assertIn('"Ready"', log.read_text()))
+        eventually(lambda: self.assertIn('"Listening"', log.read_text()))
         health = ["health", "--socket", "/run/enclave.sock"]
         with self.assertRaises(AssertionError):
             self.countersign(*health)
