@@ -1,4 +1,5 @@
-"""pack.py OUT TAG [OPTION…] PROGRAM…: an image with programs in its root; prints the digest of its manifest. It runs the first.
+"""pack.py OUT TAG [OPTION…] PROGRAM…: an image with programs in its root, or at PATH=PROGRAM; prints the digest of its manifest. It runs
+the first.
 
 An OCI layout in an archive, which depends on the contents of what goes into it and on nothing else: names in order, no owners, the times
 and modes below.
@@ -47,11 +48,16 @@ def pair(text):
     return name, value
 
 
+def placed(text):
+    path, _, program = text.rpartition("=")
+    return path or pathlib.PurePath(program).name, pathlib.Path(program)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("tag")
-    parser.add_argument("program", nargs="+", type=pathlib.Path)
+    parser.add_argument("program", nargs="+", type=placed, metavar="[PATH=]PROGRAM")
     parser.add_argument("--architecture", default="amd64")
     parser.add_argument("--epoch", type=int, default=0, help="seconds: the time of all that is in it")
     parser.add_argument("--label", type=pair, action="append", default=[], metavar="NAME=VALUE")
@@ -59,7 +65,7 @@ def main():
     parser.add_argument("--temporary", action="store_true", help="with a /tmp")
     given = parser.parse_args()
 
-    files = {program.name: (program.read_bytes(), 0o755) for program in given.program}
+    files = {path: (program.read_bytes(), 0o755) for path, program in given.program}
     files |= {path: (pathlib.Path(file).read_bytes(), 0o644) for path, file in given.file}
     layer = archive(files, given.epoch, {"tmp": 0o1777} if given.temporary else {})
     created = datetime.datetime.fromtimestamp(given.epoch, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -76,7 +82,7 @@ def main():
     platform = {"architecture": given.architecture, "os": "linux"}
     config = blob("config.v1+json", {
         **platform, "created": created,
-        "config": {"User": USER, "Entrypoint": [f"/{given.program[0].name}"], "Labels": dict(given.label)},
+        "config": {"User": USER, "Entrypoint": [f"/{given.program[0][0]}"], "Labels": dict(given.label)},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
         "history": [{"created": created, "created_by": "image/pack.py"}]})
     manifest = blob("manifest.v1+json", {
