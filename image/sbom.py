@@ -38,7 +38,7 @@ def main(built, triple, program, *others):
             made["hashes"] = [{"alg": "SHA-256", "content": checksum}]
         if package["license"]:
             # Cargo once wrote OR as `/`.
-            made["licenses"] = [{"expression": package["license"].replace("/", " OR ")}]
+            made["licenses"] = [{"expression": " OR ".join(map(str.strip, package["license"].split("/")))}]
         return made
 
     def other(text):
