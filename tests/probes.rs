@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::served::{BINARY, Home};
+use crate::support::served::{Home, binary};
 
 /// What connects and is never answered: the probe ends by itself.
 #[test]
@@ -16,7 +16,7 @@ fn a_probe_does_not_wait_for_ever() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("mute.sock");
     let _mute = UnixListener::bind(&socket).unwrap();
-    let mut probe = Command::new(BINARY);
+    let mut probe = Command::new(binary());
     let ended = probe.args(["health", "--socket"]).arg(&socket).output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
     let said = String::from_utf8_lossy(&ended.stderr);
@@ -27,7 +27,7 @@ fn a_probe_does_not_wait_for_ever() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_printed() {
     let home = Home::embedded();
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args(["health", "--watch", "--socket"]).arg(home.path("run/enclave.sock"));
     let mut watching = Ended(command.stdout(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();

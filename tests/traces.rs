@@ -13,7 +13,7 @@ use tonic_types::StatusExt;
 
 use crate::support::{
     pki::Authority,
-    served::{self, BINARY, Home, SQLITE, Served, Share},
+    served::{self, Home, SQLITE, Served, Share, binary},
     vault::{Tenant, VaultServer},
 };
 use collector::Collector;
@@ -279,7 +279,7 @@ fn check_reads_the_authorities() {
     let file = home.path("config/ca.pem");
     home.add(&format!("[traces]\nendpoint = \"https://localhost:4317\"\nca_file = {file:?}"));
     let check = || {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(["check", "--config"]).arg(home.config());
         home.output(command)
     };
