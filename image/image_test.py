@@ -47,7 +47,7 @@ class Image(unittest.TestCase):
         self.assertEqual(labels[f"{title}version"], tomllib.loads((SOURCE / "Cargo.toml").read_text())["package"]["version"])
         self.assertRegex(labels[f"{title}revision"], "^[0-9a-f]{40}(-modified)?$")
         self.assertEqual(labels[f"{title}created"], self.config["created"])
-        self.assertRegex(labels["countersign.toolchain"], r"^rustc \S+ .*; .*gcc.*; libc6-dev \S+; zlib \S+$")
+        self.assertRegex(labels["countersign.toolchain"], r"^rustc \S+ .*; cc .*; libc6-dev \S+; zlib \S+$")
         self.assertEqual(labels, self.manifest["annotations"])
 
     def test_nothing_else_is_in_it_and_root_owns_it(self):
