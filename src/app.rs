@@ -2,10 +2,12 @@
 //! trait object, and where the parts are put together.
 #![forbid(unsafe_code)]
 
+mod listeners;
+
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::OptionFuture;
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{task::JoinSet, time::Instant};
 use tonic::service::Routes;
 
 use crate::{
@@ -15,12 +17,12 @@ use crate::{
         webhook::{Webhook, WebhookError},
     },
     central::{CentralLog, Copier, Table},
-    config::{Config, KmsConfig, Limits, StoreConfig, TlsConfig},
+    config::{Config, KmsConfig, Limits, StoreConfig},
     custody::Custody,
     enclave::{self, Enclave, EnclaveError, SecretPool},
     grpc::{
         self, Admission, Connections, Credentials, FileProblem, Gate, Health, MESSAGE_LIMIT,
-        Material, ShareCustody, SigningEnclave, Socket, SocketError, TlsListener,
+        Service, ShareCustody, SigningEnclave, SocketError, TlsListener,
     },
     held::HeldShares,
     identity::{IdentityError, InstanceKey},
@@ -53,15 +55,15 @@ use crate::{
         traces::{Queued, Traces, TracesError},
     },
 };
+use listeners::Listeners;
+
+pub use listeners::{Tls, tls};
 
 /// Everything that is started, bound and ready to run.
 pub struct App {
     signing: Signing,
     config: Config,
-    enclave: Socket,
-    custody: Option<Socket>,
-    tls: Option<TlsListener>,
-    metrics_listener: Option<TcpListener>,
+    listeners: Listeners,
     webhook: Option<Webhook>,
     central: Option<CentralLog>,
     traces: Option<Traces>,
@@ -109,12 +111,12 @@ pub enum StartError {
     /// A socket cannot be bound.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The files of the TLS listener have problems.
+    /// The files of the TLS listeners have problems.
     #[error("{}", join(.0))]
     TlsFiles(Vec<FileProblem>),
-    /// The TLS listener cannot be bound.
-    #[error("listen.tls.address: {0}: {1}")]
-    Tls(SocketAddr, std::io::Error),
+    /// A TLS listener cannot be bound.
+    #[error("{0}.address: {1}: {2}")]
+    Tls(&'static str, SocketAddr, std::io::Error),
     /// Traces cannot be sent.
     #[error("traces: {0}")]
     Traces(#[from] TracesError),
@@ -139,22 +141,10 @@ pub fn enclave(config: &Config) -> Result<Enclave, StartError> {
     Ok(enclave)
 }
 
-/// What the TLS listener is made of, where there is one. Read before the process
-/// confines itself, so that what it cannot begin with it learns first.
-///
-/// # Errors
-/// `TlsFiles`.
-pub fn tls(config: &Config) -> Result<Option<Material>, StartError> {
-    let tls = config.listen.tls.as_ref();
-    tls.map(|tls| Material::load(&tls.files)).transpose().map_err(StartError::TlsFiles)
-}
-
 /// What is measured of a process with this configuration.
 pub fn metrics(config: &Config) -> Metrics {
-    let metrics = match config.listen.tls {
-        Some(_) => Metrics::with_tls(),
-        None => Metrics::new(),
-    };
+    let tls: Vec<_> = config.listen.over_tls().map(|tls| tls.files.service).collect();
+    let metrics = if tls.is_empty() { Metrics::new() } else { Metrics::with_tls(&tls) };
     let Budget { slots, large_slots, .. } = config.budget();
     metrics.set_slots(slots + large_slots);
     metrics
@@ -294,40 +284,25 @@ impl App {
         enclave: Enclave,
         audit: Audit,
         metrics: Metrics,
-        tls: Option<Material>,
+        tls: Vec<Tls>,
         spans: Option<Queued>,
     ) -> Result<Self, StartError> {
         let signing = signing(&config, enclave, audit, metrics).await?;
         Self::over(signing, config, tls, spans).await
     }
 
-    /// Binds the listeners over parts that are there already; without material there
-    /// is no TLS listener, without spans nothing is traced.
+    /// Binds the listeners over parts that are there already; the TLS listeners are those
+    /// of `tls`, and without spans nothing is traced.
     ///
     /// # Errors
     /// A listener cannot be bound.
     pub async fn over(
         signing: Signing,
         config: Config,
-        tls: Option<Material>,
+        tls: Vec<Tls>,
         spans: Option<Queued>,
     ) -> Result<Self, StartError> {
-        let listen = &config.listen;
-        let enclave = Socket::bind(&listen.enclave, listen.mode)?;
-        let custody = listen.custody.as_deref();
-        let custody = custody.map(|path| Socket::bind(path, listen.custody_mode)).transpose()?;
-        let tls = match listen.tls.clone().zip(tls) {
-            None => None,
-            Some((TlsConfig { address, files }, material)) => {
-                let credentials = Credentials::new(files, material, signing.metrics.clone());
-                let listener = TlsListener::bind(address, Arc::new(credentials)).await;
-                Some(listener.map_err(|error| StartError::Tls(address, error))?)
-            }
-        };
-        let metrics_listener = match config.metrics {
-            None => None,
-            Some(address) => Some(TcpListener::bind(address).await.map_err(StartError::Metrics)?),
-        };
+        let listeners = Listeners::bind(&config, tls, &signing.metrics).await?;
         let webhook = config.audit.webhook.as_ref();
         let webhook = webhook.map(|webhook| Webhook::new(webhook, signing.metrics.clone()));
         let webhook = webhook.transpose()?;
@@ -342,18 +317,8 @@ impl App {
             Traces::new(settings, &config.environment, spans, signing.metrics.clone())
         });
         let traces = traces.transpose()?;
-        Ok(Self {
-            signing,
-            config,
-            enclave,
-            custody,
-            tls,
-            metrics_listener,
-            webhook,
-            central,
-            traces,
-            reloading: Reloading::default(),
-        })
+        let reloading = Reloading::default();
+        Ok(Self { signing, config, listeners, webhook, central, traces, reloading })
     }
 
     /// The KMS, for whoever closes it when nothing uses it any more.
@@ -366,14 +331,14 @@ impl App {
         Arc::clone(&self.signing.store)
     }
 
-    /// Where the TLS listener is bound.
-    pub fn tls_address(&self) -> Option<SocketAddr> {
-        self.tls.as_ref()?.address().ok()
+    /// Where the TLS listener of a service is bound.
+    pub fn tls_address(&self, service: Service) -> Option<SocketAddr> {
+        self.listeners.tls(service)?.address().ok()
     }
 
-    /// What the TLS listener is made of.
-    pub fn credentials(&self) -> Option<Arc<Credentials>> {
-        Some(self.tls.as_ref()?.credentials())
+    /// What the TLS listener of a service is made of.
+    pub fn credentials(&self, service: Service) -> Option<Arc<Credentials>> {
+        Some(self.listeners.tls(service)?.credentials())
     }
 
     /// For whoever is told that policies or TLS files changed.
@@ -386,21 +351,10 @@ impl App {
     /// # Errors
     /// A part ended before its time; the others were ended with it.
     pub async fn run(self, draining: Draining) -> Result<(), PartFailed> {
-        let Self {
-            signing,
-            config,
-            enclave,
-            custody,
-            tls,
-            metrics_listener,
-            webhook,
-            mut central,
-            mut traces,
-            reloading,
-        } = self;
+        let Self { signing, config, listeners, webhook, mut central, mut traces, reloading } = self;
         let limits = config.limits;
         let metrics = signing.metrics.clone();
-        let credentials = tls.as_ref().map(TlsListener::credentials);
+        let credentials = listeners.tls.iter().map(TlsListener::credentials).collect();
         let gate = gate(&config, &signing);
         let room = limits.connections.connections;
         let connections = Connections::new(room, config.callers.clone(), metrics.clone());
@@ -413,19 +367,21 @@ impl App {
 
         let service = SigningEnclave::new(signing.clone(), limits.session, draining.clone());
         let service = SigningEnclaveServer::new(service).max_decoding_message_size(MESSAGE_LIMIT);
-        let routes = Routes::new(gate.before(service)).add_service(health_service.clone());
-        listen(enclave, routes.clone());
-        if let Some(custody) = custody {
-            let service = ShareCustodyServer::new(ShareCustody(Custody::new(
-                signing.clone(),
-                config.destroy_after,
-            )))
-            .max_decoding_message_size(MESSAGE_LIMIT);
-            let routes = Routes::new(gate.before(service)).add_service(health_service);
-            listen(custody, routes);
+        let signing_routes = Routes::new(gate.before(service)).add_service(health_service.clone());
+        // One for all its listeners: an import may begin on one and end on another.
+        let service = ShareCustody(Custody::new(signing.clone(), config.destroy_after));
+        let service = ShareCustodyServer::new(service).max_decoding_message_size(MESSAGE_LIMIT);
+        let custody_routes = Routes::new(gate.before(service)).add_service(health_service);
+        listen(listeners.enclave, signing_routes.clone());
+        if let Some(custody) = listeners.custody {
+            listen(custody, custody_routes.clone());
         }
-        if let Some(tls) = tls {
+        for tls in listeners.tls {
             parts.spawn(tls.credentials().follow(draining.clone()));
+            let routes = match tls.credentials().service() {
+                Service::Signing => signing_routes.clone(),
+                Service::Custody => custody_routes.clone(),
+            };
             parts.spawn(grpc::serve_tls(
                 tls,
                 routes,
@@ -435,7 +391,7 @@ impl App {
                 draining.clone(),
             ));
         }
-        if let Some(listener) = metrics_listener {
+        if let Some(listener) = listeners.metrics {
             parts.spawn(endpoint::serve(listener, metrics.clone(), draining.clone()));
         }
         let policies = refresh::watch(

@@ -30,7 +30,7 @@ use crate::{
     audit::Settings,
     caller::Callers,
     enclave,
-    grpc::Socket,
+    grpc::{Service, Socket},
     import,
     key::Environment,
     kms::local,
@@ -94,7 +94,7 @@ pub struct Config {
 /// Shares of more than 4 KiB that are open at once: few keys are so long.
 const LARGE_SLOTS: usize = 2;
 
-/// The sockets and the TLS listener.
+/// The sockets and the TLS listeners.
 #[derive(Clone, Debug)]
 pub struct Listen {
     /// The application's socket.
@@ -103,10 +103,24 @@ pub struct Listen {
     pub custody: Option<PathBuf>,
     /// The application's service over TLS, if it is offered at all.
     pub tls: Option<TlsConfig>,
+    /// The operators' service over TLS, if it is offered at all.
+    pub custody_tls: Option<TlsConfig>,
     /// The mode of the application's socket.
     pub mode: u32,
     /// The mode of the operators' socket.
     pub custody_mode: u32,
+}
+
+impl Listen {
+    /// The TLS listeners.
+    pub fn over_tls(&self) -> impl Iterator<Item = &TlsConfig> {
+        self.tls.iter().chain(&self.custody_tls)
+    }
+
+    /// Whether custody is offered, in whichever way.
+    pub fn offers_custody(&self) -> bool {
+        self.custody.is_some() || self.custody_tls.is_some()
+    }
 }
 
 /// The problems of one file: a configuration, or cases for policies.
@@ -145,7 +159,7 @@ impl Config {
             KmsConfig::Local { .. } => (local::VERSIONS_MAX, 0),
             KmsConfig::VaultTransit(_) => (0, 1),
         };
-        let imports = self.listen.custody.as_ref().map_or(0, |_| import::LIVE_MAX);
+        let imports = if self.listen.offers_custody() { import::LIVE_MAX } else { 0 };
         Budget {
             // One for the key that signs the audit log.
             slots: self.limits.slots() + kek_slots + 1 + imports,
@@ -222,7 +236,7 @@ fn read(root: Table<'_>, fingerprint: [u8; 32]) -> Option<Config> {
     let audit = audit::read(root.table("audit"), environment.as_ref());
     let limits = limits::read(root.table("limits"), root.table("session"));
     let log_level = log_level(root.table("log"));
-    let metrics = metrics(root.table("metrics"));
+    let metrics = metrics(root.table("metrics"), listen.as_ref());
     let traces = traces::read(root.table("traces"));
     let workers = workers(root.table("runtime"));
     let require = require(root.table("memory"), environment.as_ref());
@@ -263,7 +277,9 @@ fn listen(table: Table<'_>) -> Option<Listen> {
         })
     };
     let (mode, custody_mode) = (mode("mode"), mode("custody_mode"));
-    let tls = tls::read(table.table("tls"));
+    let tls = tls::read(table.table("tls"), Service::Signing, None);
+    let signing = tls.as_ref().and_then(Option::as_ref);
+    let custody_tls = tls::read(table.table("custody_tls"), Service::Custody, signing);
     for socket in [&enclave, &custody].into_iter().flatten() {
         if Socket::is_too_long(socket) {
             table.note(format!(
@@ -276,7 +292,14 @@ fn listen(table: Table<'_>) -> Option<Listen> {
         table.note("`listen.enclave` and `listen.custody` must be different sockets");
     }
     table.finish();
-    Some(Listen { enclave: enclave?, custody, tls: tls?, mode: mode?, custody_mode: custody_mode? })
+    Some(Listen {
+        enclave: enclave?,
+        custody,
+        tls: tls?,
+        custody_tls: custody_tls?,
+        mode: mode?,
+        custody_mode: custody_mode?,
+    })
 }
 
 /// Long enough for somebody to notice, unless told otherwise.
@@ -302,18 +325,23 @@ fn log_level(table: Table<'_>) -> Option<Level> {
     level
 }
 
-fn metrics(table: Table<'_>) -> Option<Option<SocketAddr>> {
+fn metrics(table: Table<'_>, listeners: Option<&Listen>) -> Option<Option<SocketAddr>> {
     let what = "an IP address and a port, such as \"127.0.0.1:9464\"";
-    let listen = table.or("listen", what, None, |value| Some(Some(value.as_str()?.parse().ok()?)));
+    let listen: Option<Option<SocketAddr>> =
+        table.or("listen", what, None, |value| Some(Some(value.as_str()?.parse().ok()?)));
     let from_network =
         table.or("reachable_from_network", "true or false", false, |value| value.as_bool());
     if let (Some(Some(address)), Some(false)) = (listen, from_network) {
-        let address: SocketAddr = address;
         if !address.ip().is_loopback() {
             table.note(format!(
                 "`metrics.listen` {address} is not a loopback address: whoever is on its network \
                  can read the metrics; write `reachable_from_network = true` if that is meant"
             ));
+        }
+    }
+    if let Some(Some(address)) = listen {
+        for other in listeners.into_iter().flat_map(Listen::over_tls) {
+            other.refuse_beside(&table, "metrics.listen", address);
         }
     }
     table.finish();

@@ -24,6 +24,7 @@ mod health;
 mod message;
 mod peer;
 mod server;
+mod service;
 mod socket;
 pub mod status;
 mod tls;
@@ -43,8 +44,9 @@ pub use custody::ShareCustody;
 pub use enclave::{SigningEnclave, frame};
 pub use gate::{Gate, Gated};
 pub use health::{Health, HealthService, MEMORY, POLICIES, PolicyHealth};
+pub use service::Service;
 pub use socket::{Socket, SocketError};
-pub use tls::{Credentials, FileKey, FileProblem, Files, Material, TlsListener, serve_tls};
+pub use tls::{Credentials, FileProblem, Files, Material, TlsListener, serve_tls};
 
 /// The longest message, encoded: twice the longest payload.
 pub const MESSAGE_LIMIT: usize = 128 * 1024;

@@ -51,10 +51,10 @@
 //! 7. No signature leaves before its audit record is durable. Every request that reached
 //!    policy has one, and one outcome, whatever becomes of it.
 //! 8. TLS below 1.3, and TCP without a verified client certificate for any gRPC
-//!    listener, do not exist as options. Custody has no TCP listener, and the
-//!    application's is on loopback unless the configuration says otherwise in so
-//!    many words. The metrics listener serves `GET /metrics` on loopback only, is
-//!    off by default, and no label derives from a payload.
+//!    listener, do not exist as options. No service has one unless it is configured, each
+//!    has its own authorities, and each is on loopback unless the configuration says
+//!    otherwise in so many words. The metrics listener serves `GET /metrics` on loopback
+//!    only, is off by default, and no label derives from a payload.
 //! 9. `unsafe` has one address, `enclave::secmem`.
 //! 10. A process that cannot have the secret memory that it needs, or only of a
 //!     weaker kind than it requires, refuses to start and says what to change.

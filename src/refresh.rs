@@ -33,11 +33,11 @@ impl Reloading {
     }
 }
 
-/// Looks until shutdown. `credentials` are those of the TLS listener, if there is one.
+/// Looks until shutdown. `credentials` are those of the TLS listeners.
 pub async fn watch(
     policies: Arc<Policies>,
     audit: Audit,
-    credentials: Option<Arc<Credentials>>,
+    credentials: Vec<Arc<Credentials>>,
     reloading: Reloading,
     health: PolicyHealth,
     metrics: Metrics,
@@ -64,8 +64,8 @@ pub async fn watch(
             if !asked {
                 return looked_at.refresh(announce);
             }
-            if let Some(credentials) = credentials {
-                credentials.reload();
+            for tls in credentials {
+                tls.reload();
             }
             looked_at.reload(announce)
         });

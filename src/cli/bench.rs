@@ -189,7 +189,7 @@ impl On<'_> {
         std::fs::write(config.policies.join("bench.cedar"), POLICY)?;
         config.listen.enclave = dir.join("configured.sock");
         config.listen.custody = Some(dir.join("configured-custody.sock"));
-        config.listen.tls = None;
+        (config.listen.tls, config.listen.custody_tls) = (None, None);
         config.metrics = None;
         config.audit.directory = dir.join("configured-audit");
 

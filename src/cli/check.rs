@@ -14,6 +14,7 @@ use crate::{
     audit::Settings,
     config::{Config, KmsConfig, TlsConfig},
     enclave::{Enclave, level},
+    grpc::Service,
     harden::{Enforcement, Landlock, Reach, confine, filter, harden, rehearse},
     memory::too_low_a_limit,
     policy::Policy,
@@ -68,9 +69,13 @@ impl Check {
         for warning in policies.iter().flat_map(Policy::warnings) {
             writeln!(out, "warning        {warning}")?;
         }
-        if let (Some(TlsConfig { address, .. }), Ok(Some(material))) = (&config.listen.tls, &tls) {
+        for (TlsConfig { address, files }, material) in tls.iter().flatten() {
+            let key = match files.service {
+                Service::Signing => "tls          ",
+                Service::Custody => "custody tls  ",
+            };
             let not_after = humantime::format_rfc3339_seconds(material.not_after());
-            writeln!(out, "tls            {address}, certificate valid until {not_after}")?;
+            writeln!(out, "{key}  {address}, certificate valid until {not_after}")?;
         }
         let (require, kib) = (config.require, config.budget().kib());
         writeln!(

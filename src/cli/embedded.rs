@@ -33,7 +33,7 @@ pub(super) fn prepare(dir: &Path) -> Result<PathBuf, Failure> {
 
 /// Starts an enclave over parts that are there already.
 pub(super) async fn start(signing: Signing, config: Config) -> Result<Running, Failure> {
-    let app = App::over(signing, config, None, None).await?;
+    let app = App::over(signing, config, Vec::new(), None).await?;
     let (shutdown, draining) = Shutdown::new();
     let task = tokio::spawn(app.run(draining));
     Ok(Running { shutdown, task })

@@ -13,6 +13,7 @@ use crate::{
     audit::{self, Audit, OpenError, Writing},
     config::Config,
     enclave,
+    grpc::Service,
     harden::{Enforcement, Landlock, Reach, confine, filter, harden},
     shutdown::{Shutdown, Signals, at_hang_up},
     telemetry::{Metrics, log, traces},
@@ -73,10 +74,12 @@ impl Serve {
                 }
             };
             report(&landlock, filter()?);
+            let address = |service| app.tls_address(service).map(|address| address.to_string());
             tracing::info!(
                 enclave = %listen.enclave.display(),
                 custody = listen.custody.map(|path| path.display().to_string()),
-                tls = app.tls_address().map(|address| address.to_string()),
+                tls = address(Service::Signing),
+                custody_tls = address(Service::Custody),
                 "Listening"
             );
             let (kms, store) = (app.kms(), app.store());

@@ -8,7 +8,7 @@ pub(crate) fn read(
     root: &Table<'_>,
     listen: Option<&Listen>,
 ) -> Option<Callers> {
-    let tls = listen.map(|listen| listen.tls.is_some());
+    let tls = listen.map(|listen| listen.over_tls().next().is_some());
     if tables.is_empty() {
         root.note("no [[caller]]: name at least one, with its name and its uid or spiffe_id");
     }
@@ -52,13 +52,13 @@ pub(crate) fn read(
                 // `client_ca_file` does not say which authority may vouch for which.
                 table.note(format!(
                     "the spiffe_id \"{id}\" is of another trust domain than \"{first}\": all must \
-                     be of one, whose authorities are in `listen.tls.client_ca_file`"
+                     be of one, whose authorities are in `client_ca_file`"
                 ));
             }
             if tls == Some(false) && uid.is_none() && spiffe_id.is_some() {
                 table.note(
-                    "this caller has a spiffe_id alone, and there is no [listen.tls] where it \
-                     could call",
+                    "this caller has a spiffe_id alone, and there is no [listen.tls] or \
+                     [listen.custody_tls] where it could call",
                 );
             }
             callers.push(Caller {
@@ -71,8 +71,13 @@ pub(crate) fn read(
         }
         table.finish();
     }
-    if tls == Some(true) && callers.iter().all(|caller| caller.spiffe_id.is_none()) {
-        root.note("[listen.tls] is there, and no [[caller]] has a spiffe_id to call with");
+    if callers.iter().all(|caller| caller.spiffe_id.is_none()) {
+        for tls in listen.into_iter().flat_map(Listen::over_tls) {
+            let table = tls.files.service.table();
+            root.note(format!(
+                "[{table}] is there, and no [[caller]] has a spiffe_id to call with"
+            ));
+        }
     }
     Some(callers.into_iter().collect())
 }

@@ -1,9 +1,9 @@
-//! The TLS listener: TCP on which a client certificate says who calls.
+//! A TLS listener: TCP on which a client certificate says who calls.
 //!
 //! ```text
 //!  accept ─▶ handshake, within its time and room (handshakes.rs)
 //!         ─▶ SPIFFE ID of the verified client certificate (certificate.rs) ─▶ Peer
-//!         ─▶ limits on connections ─▶ the same routes as on the Unix socket
+//!         ─▶ limits on connections ─▶ the same routes as on the Unix socket of its service
 //!         ─▶ ends when the client's certificate is no longer trusted (credentials.rs)
 //! ```
 //! The peer of a connection is what its handshake proved, for as long as that holds.
@@ -14,6 +14,7 @@ mod failures;
 mod files;
 mod handshakes;
 mod material;
+mod pair;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc};
 
@@ -34,7 +35,7 @@ use handshakes::Handshakes;
 use material::ALPN;
 
 pub use credentials::Credentials;
-pub use files::{FileKey, FileProblem, Files};
+pub use files::{FileProblem, Files};
 pub use material::Material;
 
 /// A bound TCP socket that speaks TLS alone.
@@ -127,8 +128,9 @@ impl Listening {
         let (stream, chain) = match established(handshake).await {
             Ok(established) => established,
             Err(error) => {
-                self.metrics.tls_handshake_failed();
-                self.failures.tell(address, &error);
+                let listener = self.credentials.service();
+                self.metrics.tls_handshake_failed(listener);
+                self.failures.tell(listener, address, &error);
                 return;
             }
         };

@@ -46,9 +46,9 @@ impl Reach {
         reach.reads.insert(absolute(&config.policies));
         let sockets = config.listen.custody.iter().chain([&config.listen.enclave]);
         reach.sockets = sockets.map(|socket| holder(socket)).collect();
-        if let Some(tls) = &config.listen.tls {
+        for tls in config.listen.over_tls() {
             reach.listens.insert(tls.address.port());
-            let Files { certificate, key, client_ca } = &tls.files;
+            let Files { certificate, key, client_ca, service: _ } = &tls.files;
             for file in [certificate, key, client_ca] {
                 reach.read(file);
             }

@@ -26,6 +26,7 @@ use prometheus_client::{
 use crate::{
     audit::record::{Ended, Refused},
     enclave,
+    grpc::Service,
     kms::KmsLogin,
     rate::Limit,
 };
@@ -100,9 +101,9 @@ impl Metrics {
         Self::build(|_| None)
     }
 
-    /// A new registry, of a process with a TLS listener.
-    pub fn with_tls() -> Self {
-        Self::build(|registry| Some(Tls::new(registry)))
+    /// A new registry, of a process with these TLS listeners.
+    pub fn with_tls(listeners: &[Service]) -> Self {
+        Self::build(|registry| Some(Tls::new(registry, listeners)))
     }
 
     fn build(tls: impl FnOnce(&mut Registry) -> Option<Tls>) -> Self {
@@ -343,24 +344,24 @@ impl Metrics {
         self.0.kek.set(version, created, overdue);
     }
 
-    /// Notes until when the TLS listener's certificate is valid.
-    pub fn set_tls_certificate(&self, not_after: SystemTime) {
+    /// Notes until when a TLS listener's certificate is valid.
+    pub fn set_tls_certificate(&self, listener: Service, not_after: SystemTime) {
         if let Some(tls) = &self.0.tls {
-            tls.set_not_after(not_after);
+            tls.set_not_after(listener, not_after);
         }
     }
 
-    /// Notes whether what is in the TLS listener's files is refused.
-    pub fn set_tls_reload_failed(&self, failed: bool) {
+    /// Notes whether what is in a TLS listener's files is refused.
+    pub fn set_tls_reload_failed(&self, listener: Service, failed: bool) {
         if let Some(tls) = &self.0.tls {
-            tls.reload_failed.set(failed.into());
+            tls.set_reload_failed(listener, failed);
         }
     }
 
     /// Counts a TLS handshake that failed.
-    pub fn tls_handshake_failed(&self) {
+    pub fn tls_handshake_failed(&self, listener: Service) {
         if let Some(tls) = &self.0.tls {
-            tls.handshakes_failed.inc();
+            tls.handshake_failed(listener);
         }
     }
 

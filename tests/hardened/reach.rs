@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign::{config::Config, harden::Reach};
+use countersign::{config::Config, grpc::Service, harden::Reach};
 
 use crate::support::{
     served::{Home, LOCAL},
@@ -72,7 +72,7 @@ fn a_tls_listener_has_its_port_and_its_files() {
     let files = TlsFiles::new();
     let reach = || Reach::of(&Config::load(&home.config()).unwrap(), &home.config());
     assert_eq!(reach().listens, BTreeSet::from([home.metrics]));
-    home.tls(&files.files(), "spiffe://example.org/app");
+    home.tls(&files.files(Service::Signing), "spiffe://example.org/app");
     let reach = reach();
     assert_eq!(reach.listens, BTreeSet::from([home.metrics, home.tls]));
     assert!(reach.reads.contains(&files.path("")), "{:?}", reach.reads);

@@ -13,7 +13,7 @@ use countersign::{
     caller::{Caller, Callers},
     client,
     config::{Config, KmsConfig, Limits, Listen, StoreConfig, TlsConfig},
-    grpc::Credentials,
+    grpc::{Credentials, Service},
     key::{Algorithm, Environment, PublicKey, ShareId},
     policy::{Tags, amount::AmountLimits},
     proto::{
@@ -59,6 +59,8 @@ pub struct Setup {
     pub tags: Tags,
     /// None when left out.
     pub tls: Option<TlsConfig>,
+    /// None when left out.
+    pub custody_tls: Option<TlsConfig>,
     /// How long a share waits for its destruction.
     pub destroy_after: Duration,
 }
@@ -73,6 +75,9 @@ pub struct Enclave {
     /// Where the TLS listener is, and what it is made of.
     pub tls: Option<SocketAddr>,
     pub credentials: Option<Arc<Credentials>>,
+    /// The same of custody's.
+    pub custody_tls: Option<SocketAddr>,
+    pub custody_credentials: Option<Arc<Credentials>>,
     shutdown: Shutdown,
     running: Option<JoinHandle<Result<(), app::PartFailed>>>,
     writing: Option<Writing>,
@@ -100,6 +105,7 @@ impl Default for Setup {
             amounts: AmountLimits::default(),
             tags: Tags::default(),
             tls: None,
+            custody_tls: None,
             destroy_after: Duration::ZERO,
         }
     }
@@ -136,7 +142,9 @@ impl Enclave {
         signing.store = Arc::new(CountedStore(signing.store, Arc::clone(&counts)));
         signing.kms = Arc::new(CountedKms(signing.kms, Arc::clone(&counts)));
         let app = App::over(signing.clone(), config, tls, None).await.unwrap();
-        let (tls, credentials) = (app.tls_address(), app.credentials());
+        let over_tls = |service| (app.tls_address(service), app.credentials(service));
+        let (tls, credentials) = over_tls(Service::Signing);
+        let (custody_tls, custody_credentials) = over_tls(Service::Custody);
         let (shutdown, draining) = Shutdown::new();
         Self {
             dir,
@@ -145,6 +153,8 @@ impl Enclave {
             slots,
             tls,
             credentials,
+            custody_tls,
+            custody_credentials,
             shutdown,
             running: Some(tokio::spawn(app.run(draining))),
             writing: Some(writing),
@@ -271,6 +281,7 @@ fn config(dir: &TempDir, setup: &Setup) -> Config {
             enclave: path("enclave.sock"),
             custody: Some(path("custody.sock")),
             tls: setup.tls.clone(),
+            custody_tls: setup.custody_tls.clone(),
             mode: 0o600,
             custody_mode: 0o600,
         },

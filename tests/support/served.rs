@@ -13,7 +13,7 @@ use std::{
 
 use countersign::{
     client,
-    grpc::Files,
+    grpc::{Files, Service},
     key::{Algorithm, ShareId},
     kms::vault_transit::{Login, Server as VaultServer, Settings},
     proto,
@@ -47,8 +47,9 @@ pub struct Home {
     directory: TempDir,
     /// The port of the metrics.
     pub metrics: u16,
-    /// The port of the TLS listener, where there is one.
+    /// The ports of the TLS listeners, where there are any.
     pub tls: u16,
+    pub custody_tls: u16,
     /// Who serves, when it is not this process's user.
     user: Option<u32>,
 }
@@ -73,6 +74,7 @@ impl Home {
             directory: tempfile::Builder::new().prefix("cs").tempdir().unwrap(),
             metrics: free_port(),
             tls: free_port(),
+            custody_tls: free_port(),
             user: None,
         };
         let metrics = home.metrics;
@@ -135,11 +137,20 @@ impl Home {
         assert!(document.contains(caller));
         let document = document.replace(caller, &format!("{caller}spiffe_id = {spiffe_id:?}\n"));
         fs::write(self.config(), document).unwrap();
-        let Files { certificate, key, client_ca } = files;
-        let port = self.tls;
+        self.listen(files);
+    }
+
+    /// Adds a TLS listener on these files.
+    pub fn listen(&self, files: &Files) {
+        let Files { service, certificate, key, client_ca } = files;
+        let port = match service {
+            Service::Signing => self.tls,
+            Service::Custody => self.custody_tls,
+        };
         self.add(&format!(
-            "[listen.tls]\naddress = \"127.0.0.1:{port}\"\ncertificate_file = {certificate:?}\n\
-             key_file = {key:?}\nclient_ca_file = {client_ca:?}"
+            "[{}]\naddress = \"127.0.0.1:{port}\"\ncertificate_file = {certificate:?}\n\
+             key_file = {key:?}\nclient_ca_file = {client_ca:?}",
+            service.table()
         ));
     }
 

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use countersign::grpc::Files;
+use countersign::grpc::{Files, Service};
 use hyper_util::rt::TokioIo;
 use rustls::{
     ClientConfig, RootCertStore,
@@ -44,8 +44,9 @@ impl TlsFiles {
         files
     }
 
-    pub fn files(&self) -> Files {
+    pub fn files(&self, service: Service) -> Files {
         Files {
+            service,
             certificate: self.path("server.pem"),
             key: self.path("server.key"),
             client_ca: self.path("client-ca.pem"),

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use countersign::grpc::Files;
+use countersign::grpc::{Files, Service};
 
 use crate::support::{kernel::lacking, python, served::Home};
 
@@ -31,6 +31,7 @@ async fn openssl_makes_what_a_python_client_signs_with() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let path = |name: &str| directory.path().join(name);
     let files = Files {
+        service: Service::Signing,
         certificate: path("server.pem"),
         key: path("server.key"),
         client_ca: path("ca.pem"),

@@ -4,6 +4,7 @@ use std::{fs, process::Command};
 
 use countersign::{
     config::Config,
+    grpc::Service,
     policy::{Facts, Policy},
 };
 
@@ -153,7 +154,7 @@ fn the_documented_configuration_holds() {
 /// A configuration with a TLS listener on these files.
 fn home(files: &TlsFiles) -> Home {
     let home = Home::embedded();
-    home.tls(&files.files(), APP);
+    home.tls(&files.files(Service::Signing), APP);
     home
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use countersign::{
     caller::{Caller, Callers},
     config::{Limits, TlsConfig},
+    grpc::Service,
     key::Algorithm,
     proto::signing_enclave_client::SigningEnclaveClient,
 };
@@ -35,7 +36,10 @@ impl Instance {
 
     pub async fn within(limits: Limits) -> Self {
         let files = TlsFiles::new();
-        let tls = TlsConfig { address: "127.0.0.1:0".parse().unwrap(), files: files.files() };
+        let tls = TlsConfig {
+            address: "127.0.0.1:0".parse().unwrap(),
+            files: files.files(Service::Signing),
+        };
         let setup = Setup { callers: callers(), tls: Some(tls), limits, ..Setup::default() };
         let enclave = Enclave::with(setup).await;
         let share = enclave.share(Algorithm::Ed25519).await;

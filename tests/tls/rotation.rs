@@ -7,7 +7,7 @@ use std::{
 };
 
 use countersign::{
-    grpc::{Credentials, Material},
+    grpc::{Credentials, Material, Service},
     telemetry::Metrics,
 };
 use tokio::{
@@ -178,7 +178,9 @@ fn metrics(metrics: &Metrics) -> (u64, u64) {
     let text = metrics.encode().unwrap();
     let value = |name: &str| {
         let mut lines = text.lines();
-        let line = lines.find_map(|line| line.strip_prefix(&format!("countersign_{name} ")));
+        let line = lines.find_map(|line| {
+            line.strip_prefix(&format!("countersign_{name}{{listener=\"signing\"}} "))
+        });
         line.unwrap().parse().unwrap()
     };
     (value("tls_reload_failed"), value("tls_certificate_not_after_seconds"))
@@ -195,7 +197,7 @@ async fn files_that_are_refused_change_nothing() {
     let first = served(instance.address(), config.clone()).await.unwrap();
     let credentials = instance.enclave.credentials.as_ref().unwrap();
     let other = Authority::new();
-    let good = (files.files(), files.authority.pem());
+    let good = (files.files(Service::Signing), files.authority.pem());
     let [certificate, key] =
         [&good.0.certificate, &good.0.key].map(|file| fs::read_to_string(file).unwrap());
     let mut expired = svid(&[]);
@@ -258,9 +260,10 @@ async fn files_that_are_refused_change_nothing() {
 #[test]
 fn the_metrics_tell_of_refused_files() {
     let files = TlsFiles::new();
-    let measured = Metrics::with_tls();
-    let material = Material::load(&files.files()).unwrap();
-    let credentials = Arc::new(Credentials::new(files.files(), material, measured.clone()));
+    let measured = Metrics::with_tls(&[Service::Signing]);
+    let material = Material::load(&files.files(Service::Signing)).unwrap();
+    let credentials =
+        Arc::new(Credentials::new(files.files(Service::Signing), material, measured.clone()));
     let (failed, long) = metrics(&measured);
     assert_eq!(failed, 0);
     credentials.reload();

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use countersign::proto::signing_enclave_client::SigningEnclaveClient;
+use countersign::{
+    grpc::{Files, Service},
+    proto::signing_enclave_client::SigningEnclaveClient,
+};
 use rustls::ClientConfig;
 use tonic::Code;
 
@@ -18,6 +21,8 @@ use crate::{
 };
 
 const MESSAGE: &[u8] = b"over TLS";
+const RELOAD_FAILED: &str = "tls_reload_failed{listener=\"signing\"}";
+const HANDSHAKES_FAILED: &str = "tls_handshakes_failed_total{listener=\"signing\"}";
 
 async fn sign(served: &Served, share: &Share, config: ClientConfig) -> Result<(), tonic::Status> {
     let address = ([127, 0, 0, 1], served.home.tls).into();
@@ -40,7 +45,8 @@ async fn a_confined_server_follows_its_certificates() {
         &[("svid.pem", &server.certificate), ("svid_key.pem", &server.key), ("bundle.pem", &ca)],
     );
     let home = Home::embedded();
-    let files = countersign::grpc::Files {
+    let files = Files {
+        service: Service::Signing,
         certificate: svids.file("svid.pem"),
         key: svids.file("svid_key.pem"),
         client_ca: svids.file("bundle.pem"),
@@ -60,7 +66,7 @@ async fn a_confined_server_follows_its_certificates() {
     let log = served.home.log();
     assert!(log.contains(r#""spiffe_id":"spiffe://example.org/other""#), "{log}");
     assert!(log.contains(&format!(r#""tls":"127.0.0.1:{}""#, served.home.tls)), "{log}");
-    assert_eq!(served.metric("tls_reload_failed"), Some(0));
+    assert_eq!(served.metric(RELOAD_FAILED), Some(0));
 
     // A key that is not the certificate's, and then another authority altogether.
     let next = Authority::new();
@@ -70,7 +76,7 @@ async fn a_confined_server_follows_its_certificates() {
         ("svid_key.pem", &server.key),
         ("bundle.pem", &next_ca),
     ]);
-    let refused = |served: &Served| served.metric("tls_reload_failed") == Some(1);
+    let refused = |served: &Served| served.metric(RELOAD_FAILED) == Some(1);
     served.until("the files are refused", refused).await;
     sign(&served, &share, app.clone()).await.unwrap();
     svids.swap(&[
@@ -78,13 +84,13 @@ async fn a_confined_server_follows_its_certificates() {
         ("svid_key.pem", &renewed.key),
         ("bundle.pem", &next_ca),
     ]);
-    let taken = |served: &Served| served.metric("tls_reload_failed") == Some(0);
+    let taken = |served: &Served| served.metric(RELOAD_FAILED) == Some(0);
     served.until("the files are taken", taken).await;
     sign(&served, &share, config(&next_ca, &next.svid(APP))).await.unwrap();
     let address = ([127, 0, 0, 1], served.home.tls).into();
     let former = client_config(&next_ca, Some(&authority.svid(APP)));
     answers(address, former).await.unwrap_err();
-    assert!(served.metric("tls_handshakes_failed_total") >= Some(1));
+    assert!(served.metric(HANDSHAKES_FAILED) >= Some(1));
     assert_confined(&served);
     served.stop();
 }
@@ -99,7 +105,7 @@ async fn a_certificate_that_ends_is_told_of() {
     params.not_after = (now + Duration::from_secs(8)).into();
     files.write_server(&files.authority.issue(&params));
     let home = Home::embedded();
-    home.tls(&files.files(), APP);
+    home.tls(&files.files(Service::Signing), APP);
     let command = home.serve();
     let served = home.start(command).await;
     let logged = |text: &'static str| move |served: &Served| served.home.log().contains(text);

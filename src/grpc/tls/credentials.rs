@@ -18,7 +18,7 @@ use super::{
     files::{Contents, Files, Fingerprint},
     material::Material,
 };
-use crate::{shutdown::Draining, telemetry::Metrics};
+use crate::{grpc::Service, shutdown::Draining, telemetry::Metrics};
 
 /// How often the files are looked at. Kubernetes swaps a link above them, so that
 /// watching the files themselves would not show a change.
@@ -60,9 +60,14 @@ impl Credentials {
     /// Begins with what was loaded from the files.
     pub fn new(files: Files, material: Material, metrics: Metrics) -> Self {
         let seen = Seen { last: material.fingerprint, refused: None, age: Age::Fresh };
-        metrics.set_tls_certificate(material.not_after);
+        metrics.set_tls_certificate(files.service, material.not_after);
         let (current, _) = watch::channel(Arc::new(material));
         Self { files, metrics, current, seen: Mutex::new(seen) }
+    }
+
+    /// Whose listener it is.
+    pub fn service(&self) -> Service {
+        self.files.service
     }
 
     /// What handshakes are made with now.
@@ -103,7 +108,7 @@ impl Credentials {
         seen.last = fingerprint;
         if self.current.borrow().fingerprint == fingerprint {
             seen.refused = None;
-            self.metrics.set_tls_reload_failed(false);
+            self.metrics.set_tls_reload_failed(self.service(), false);
         } else if complete {
             self.take(&contents, fingerprint, &mut seen);
         }
@@ -111,22 +116,23 @@ impl Credentials {
     }
 
     fn take(&self, contents: &Contents, fingerprint: Fingerprint, seen: &mut Seen) {
+        let listener = self.service();
         match Material::of(contents) {
             Ok(material) => {
                 let not_after = humantime::format_rfc3339_seconds(material.not_after);
-                tracing::info!(%not_after, "TLS files reloaded");
-                self.metrics.set_tls_certificate(material.not_after);
-                self.metrics.set_tls_reload_failed(false);
+                tracing::info!(%listener, %not_after, "TLS files reloaded");
+                self.metrics.set_tls_certificate(listener, material.not_after);
+                self.metrics.set_tls_reload_failed(listener, false);
                 self.current.send_replace(Arc::new(material));
                 (seen.refused, seen.age) = (None, Age::Fresh);
             }
             Err(problems) => {
-                self.metrics.set_tls_reload_failed(true);
+                self.metrics.set_tls_reload_failed(listener, true);
                 // One that is not valid yet may be so the next time, without a change.
                 if seen.refused != Some(fingerprint) {
                     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
                     let problems = lines.join("; ");
-                    tracing::error!(problems, "TLS files not reloaded: the former ones stay");
+                    tracing::error!(%listener, problems, "TLS files not reloaded: the former ones stay");
                     seen.refused = Some(fingerprint);
                 }
             }
@@ -138,14 +144,15 @@ impl Credentials {
         let current = Arc::clone(&self.current.borrow());
         let age = Age::at(SystemTime::now(), current.not_before, current.not_after);
         let not_after = humantime::format_rfc3339_seconds(current.not_after);
+        let listener = self.service();
         if age > seen.age {
             match age {
                 Age::Fresh => {}
                 Age::Ending => {
-                    tracing::warn!(%not_after, "The TLS listener's certificate expires soon");
+                    tracing::warn!(%listener, %not_after, "The TLS listener's certificate expires soon");
                 }
                 Age::Expired => {
-                    tracing::error!(%not_after, "The TLS listener's certificate has expired");
+                    tracing::error!(%listener, %not_after, "The TLS listener's certificate has expired");
                 }
             }
             seen.age = age;

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::grpc::Service;
+
 /// Whoever can connect can fail, as often as it likes. A line is written so often, and
 /// says how many there were since the last one.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -21,18 +23,18 @@ impl Failures {
     }
 
     /// Tells of one.
-    pub(super) fn tell(&self, address: SocketAddr, error: &io::Error) {
+    pub(super) fn tell(&self, listener: Service, address: SocketAddr, error: &io::Error) {
         match error.kind() {
             // A probe of the port goes away like this all day, and a room that is full
             // is counted.
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted => {
-                tracing::debug!(%address, %error, "TLS handshake failed");
+                tracing::debug!(%listener, %address, %error, "TLS handshake failed");
             }
             _ => {
                 if let Some(untold) = self.untold(Instant::now()) {
-                    tracing::warn!(%address, %error, untold, "TLS handshake failed");
+                    tracing::warn!(%listener, %address, %error, untold, "TLS handshake failed");
                 }
             }
         }

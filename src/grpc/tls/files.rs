@@ -1,7 +1,6 @@
-//! The files that a TLS listener is made of, and what is in them at one moment.
+//! The files that TLS is made of, and what is in them at one moment.
 
 use std::{
-    fmt,
     fs::OpenOptions,
     io::Read,
     os::unix::fs::OpenOptionsExt,
@@ -12,12 +11,16 @@ use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::grpc::Service;
+
 /// The longest file. A bundle of authorities has some kilobytes.
 const LENGTH_MAX: u64 = 1024 * 1024;
 
 /// Where certificate, key and trusted authorities are, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
+    /// Whose listener it is.
+    pub service: Service,
     /// The server's certificate, and after it its intermediates.
     pub certificate: PathBuf,
     /// The private key of the certificate.
@@ -26,23 +29,12 @@ pub struct Files {
     pub client_ca: PathBuf,
 }
 
-/// One of them, by its key in `[listen.tls]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKey {
-    /// `certificate_file`
-    Certificate,
-    /// `key_file`
-    Key,
-    /// `client_ca_file`
-    ClientCa,
-}
-
 /// What is wrong with one of them, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`listen.tls.{key}`: {} {problem}", file.display())]
+#[error("`{name}`: {} {problem}", file.display())]
 pub struct FileProblem {
-    /// Which one.
-    pub key: FileKey,
+    /// The key or the option that names it.
+    pub name: String,
     /// Its path.
     pub file: PathBuf,
     /// What is wrong with it.
@@ -58,7 +50,7 @@ pub(super) struct Contents {
 
 /// What is in one of them, or why that cannot be told.
 pub(super) struct Content {
-    key: FileKey,
+    pub(super) name: String,
     file: PathBuf,
     pem: Result<Zeroizing<Vec<u8>>, String>,
 }
@@ -66,30 +58,15 @@ pub(super) struct Content {
 /// Contents are compared by it, so that no key is kept for that.
 pub(super) type Fingerprint = [u8; 32];
 
-impl FileKey {
-    /// As it is written in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Certificate => "certificate_file",
-            Self::Key => "key_file",
-            Self::ClientCa => "client_ca_file",
-        }
-    }
-}
-
-impl fmt::Display for FileKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl Contents {
     /// Reads all three.
     pub(super) fn read(files: &Files) -> Self {
+        let Files { service, certificate, key, client_ca } = files;
+        let read = |key, file| Content::read(format!("{}.{key}", service.table()), file);
         Self {
-            certificate: Content::read(FileKey::Certificate, &files.certificate),
-            key: Content::read(FileKey::Key, &files.key),
-            client_ca: Content::read(FileKey::ClientCa, &files.client_ca),
+            certificate: read("certificate_file", certificate),
+            key: read("key_file", key),
+            client_ca: read("client_ca_file", client_ca),
         }
     }
 
@@ -111,8 +88,9 @@ impl Contents {
 }
 
 impl Content {
-    fn read(key: FileKey, file: &Path) -> Self {
-        Self { key, file: file.to_owned(), pem: read(file) }
+    /// Reads a file that a key or an option names.
+    pub(super) fn read(name: impl Into<String>, file: &Path) -> Self {
+        Self { name: name.into(), file: file.to_owned(), pem: read(file) }
     }
 
     /// What was read.
@@ -125,7 +103,8 @@ impl Content {
 
     /// Something is wrong with it.
     pub(super) fn problem(&self, problem: impl Into<String>) -> FileProblem {
-        FileProblem { key: self.key, file: self.file.clone(), problem: problem.into() }
+        let Self { name, file, .. } = self;
+        FileProblem { name: name.clone(), file: file.clone(), problem: problem.into() }
     }
 }
 

@@ -37,10 +37,14 @@ impl Home {
 
     fn credentials(&self) -> Credentials {
         let path = |name| self.directory.path().join(name);
-        let files =
-            Files { certificate: path("certificate"), key: path("key"), client_ca: path("ca") };
+        let files = Files {
+            service: Service::Signing,
+            certificate: path("certificate"),
+            key: path("key"),
+            client_ca: path("ca"),
+        };
         let material = Material::load(&files).unwrap();
-        Credentials::new(files, material, Metrics::with_tls())
+        Credentials::new(files, material, Metrics::with_tls(&[Service::Signing]))
     }
 }
 
@@ -50,7 +54,10 @@ impl Credentials {
     }
 
     fn has_failed(&self) -> bool {
-        self.metrics.encode().unwrap().contains("\ncountersign_tls_reload_failed 1\n")
+        self.metrics
+            .encode()
+            .unwrap()
+            .contains("\ncountersign_tls_reload_failed{listener=\"signing\"} 1\n")
     }
 }
 
