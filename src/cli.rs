@@ -19,6 +19,7 @@ mod rotator;
 mod serve;
 mod share;
 mod sign;
+mod target;
 mod vault;
 
 use std::{

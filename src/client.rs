@@ -1,5 +1,7 @@
-//! A small client over a Unix socket, for the command line and the demo.
+//! A small client over a Unix socket or TLS, for the command line and the demo.
 #![forbid(unsafe_code)]
+
+mod tls;
 
 use std::path::Path;
 
@@ -15,6 +17,8 @@ use crate::{
         signing_enclave_client::SigningEnclaveClient,
     },
 };
+
+pub use tls::{Address, Server, TlsProblem};
 
 /// Connects to a socket.
 ///

@@ -46,6 +46,7 @@ pub use gate::{Gate, Gated};
 pub use health::{Health, HealthService, MEMORY, POLICIES, PolicyHealth};
 pub use service::Service;
 pub use socket::{Socket, SocketError};
+pub(crate) use tls::{ClientFiles, is_h2};
 pub use tls::{Credentials, FileProblem, Files, Material, TlsListener, serve_tls};
 
 /// The longest message, encoded: twice the longest payload.

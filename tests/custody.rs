@@ -1,6 +1,6 @@
 //! Custody: bad input is refused at no cost, shares are made once and listed whole.
 
-mod refused;
+pub mod refused;
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 
 mod commands;
 mod examples;
-mod importer;
+pub mod importer;
 mod opaque;
 mod refused;
 mod taproot;

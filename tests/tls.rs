@@ -2,8 +2,10 @@
 
 mod clients;
 mod config;
+mod custody;
 mod handshake;
 mod identity;
 mod instance;
+mod person;
 mod rotation;
 mod serving;

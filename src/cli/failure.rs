@@ -2,10 +2,16 @@
 
 use std::{fmt::Display, path::Path, process::ExitCode};
 
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::{app::StartError, config::ConfigError, grpc::status::code_name, harden::SandboxError};
+use crate::{
+    app::StartError,
+    client::TlsProblem,
+    config::ConfigError,
+    grpc::{FileProblem, status::code_name},
+    harden::SandboxError,
+};
 
 /// sysexits.h EX_CONFIG.
 const CONFIGURATION: u8 = 78;
@@ -46,6 +52,10 @@ impl Failure {
     }
 }
 
+/// What a listener of the other service answers.
+const OTHER_SERVICE: &str = "this listener does not offer what was asked for: custody is offered \
+    on `listen.custody` and [listen.custody_tls], signing on `listen.enclave` and [listen.tls]";
+
 /// The stable reason of a status of ours.
 pub fn reason(status: &Status) -> String {
     let details = status.get_error_details();
@@ -54,6 +64,9 @@ pub fn reason(status: &Status) -> String {
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
+        if status.code() == Code::Unimplemented && status.details().is_empty() {
+            return Self::new(OTHER_SERVICE);
+        }
         let details = status.get_error_details();
         let retry = details.retry_info().and_then(|retry| retry.retry_delay);
         let retry = retry.map_or_else(String::new, |delay| format!("; retry after {delay:?}"));
@@ -90,10 +103,24 @@ impl From<SandboxError> for Failure {
     }
 }
 
+impl From<Vec<FileProblem>> for Failure {
+    fn from(problems: Vec<FileProblem>) -> Self {
+        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        Self::new(lines.join("\n"))
+    }
+}
+
 impl From<tonic::transport::Error> for Failure {
     fn from(error: tonic::transport::Error) -> Self {
         use std::error::Error;
 
+        let mut source = error.source();
+        while let Some(cause) = source {
+            if let Some(problem) = cause.downcast_ref::<TlsProblem>() {
+                return Self::new(problem.to_string());
+            }
+            source = cause.source();
+        }
         let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
         Self::new(format!("cannot connect{cause}; is the enclave running on this socket?"))
     }

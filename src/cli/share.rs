@@ -1,4 +1,4 @@
-//! `countersign share`: the operators' commands, over the custody socket or between stores.
+//! `countersign share`: the operators' commands, to the custody service or between stores.
 
 mod import;
 mod migrate;
@@ -10,7 +10,6 @@ mod transfer;
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
     time::SystemTime,
 };
 
@@ -18,15 +17,14 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use self::{import::Step, transfer::Move};
-use super::{block_on, failure::Failure};
+use super::{block_on, failure::Failure, target::Target};
 use crate::{
-    client,
     key::{Algorithm, ShareId, WalletId, Why},
     proto,
 };
 
 /// Make, import, list, show, disable, enable, reencrypt and destroy shares, over the custody
-/// socket; rewrap, migrate, shred, copy, back up and restore the records of a store
+/// socket or TLS; rewrap, migrate, shred, copy, back up and restore the records of a store
 #[derive(Subcommand)]
 pub enum Share {
     #[command(flatten)]
@@ -40,7 +38,7 @@ pub enum Share {
     Move(Move),
 }
 
-/// What needs no more than the socket.
+/// What needs no more than the custody service.
 #[derive(Subcommand)]
 pub enum Life {
     /// Make a new share inside the enclave
@@ -132,9 +130,8 @@ pub enum Life {
 
 #[derive(Args)]
 pub struct Custody {
-    /// The custody socket
-    #[arg(long, value_name = "PATH")]
-    socket: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// Print JSON, one document per share
     #[arg(long)]
     json: bool,
@@ -191,7 +188,7 @@ impl Life {
     async fn call(self) -> Result<(Custody, Vec<proto::Share>), Failure> {
         Ok(match self {
             Self::Generate { to, share_id, wallet_id, algorithm } => {
-                let mut custody = client::custody(&to.socket).await?;
+                let mut custody = to.target.custody().await?;
                 let request = proto::GenerateShareRequest {
                     share_id: share_id.unwrap_or_else(|| ShareId::random().to_string()),
                     wallet_id,
@@ -201,7 +198,7 @@ impl Life {
                 (to, made.share.into_iter().collect())
             }
             Self::List { to, wallet_id } => {
-                let mut custody = client::custody(&to.socket).await?;
+                let mut custody = to.target.custody().await?;
                 let mut shares = Vec::new();
                 let mut page_token = String::new();
                 loop {
@@ -219,19 +216,19 @@ impl Life {
                 }
             }
             Self::Show { to, share_id } => {
-                let mut custody = client::custody(&to.socket).await?;
+                let mut custody = to.target.custody().await?;
                 let request = proto::GetShareRequest { share_id };
                 let shown = custody.get_share(request).await?.into_inner();
                 (to, shown.share.into_iter().collect())
             }
             Self::Disable { to, change: Change { share_id, expected_revision }, reason } => {
-                let mut custody = client::custody(&to.socket).await?;
+                let mut custody = to.target.custody().await?;
                 let request = proto::DisableShareRequest { share_id, expected_revision, reason };
                 let disabled = custody.disable_share(request).await?.into_inner();
                 (to, disabled.share.into_iter().collect())
             }
             Self::Enable { to, change: Change { share_id, expected_revision }, reason } => {
-                let mut custody = client::custody(&to.socket).await?;
+                let mut custody = to.target.custody().await?;
                 let request = proto::EnableShareRequest { share_id, expected_revision, reason };
                 let enabled = custody.enable_share(request).await?.into_inner();
                 (to, enabled.share.into_iter().collect())
@@ -241,20 +238,20 @@ impl Life {
                 change: Change { share_id, expected_revision },
                 reason,
             } => {
-                let mut custody = client::custody(&to.socket).await?;
+                let mut custody = to.target.custody().await?;
                 let request =
                     proto::ScheduleDestructionRequest { share_id, expected_revision, reason };
                 let waiting = custody.schedule_destruction(request).await?.into_inner();
                 (to, waiting.share.into_iter().collect())
             }
             Self::Destroy { to, change: Change { share_id, expected_revision }, reason } => {
-                let mut custody = client::custody(&to.socket).await?;
+                let mut custody = to.target.custody().await?;
                 let request = proto::DestroyShareRequest { share_id, expected_revision, reason };
                 let destroyed = custody.destroy_share(request).await?.into_inner();
                 (to, destroyed.share.into_iter().collect())
             }
             Self::Reencrypt { to, change: Change { share_id, expected_revision }, reason } => {
-                let mut custody = client::custody(&to.socket).await?;
+                let mut custody = to.target.custody().await?;
                 let request = proto::ReencryptShareRequest { share_id, expected_revision, reason };
                 let resealed = custody.reencrypt_share(request).await?.into_inner();
                 (to, resealed.share.into_iter().collect())

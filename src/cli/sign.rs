@@ -13,6 +13,7 @@ use super::{
     block_on,
     failure::Failure,
     input::{hexadecimal, hexadecimal_or_base64, read},
+    target::Target,
 };
 use crate::{
     client,
@@ -23,9 +24,8 @@ use crate::{
 /// Ask a running enclave for one signature
 #[derive(Args)]
 pub struct Sign {
-    /// The enclave's socket
-    #[arg(long, value_name = "PATH")]
-    socket: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// The share
     #[arg(long, value_name = "UUID")]
     share_id: String,
@@ -99,7 +99,7 @@ impl Sign {
             min_record_version: self.min_record_version,
         };
         let answer = block_on(async {
-            let mut enclave = client::enclave(&self.socket).await?;
+            let mut enclave = self.target.enclave().await?;
             Ok(enclave.sign(request).await?.into_inner())
         })?;
         let signature = answer.signature.unwrap_or_default();

@@ -9,6 +9,7 @@
 //! The peer of a connection is what its handshake proved, for as long as that holds.
 
 mod certificate;
+mod client;
 mod credentials;
 mod failures;
 mod files;
@@ -32,8 +33,8 @@ use certificate::Certificate;
 use credentials::VERIFY;
 use failures::Failures;
 use handshakes::Handshakes;
-use material::ALPN;
 
+pub(crate) use client::{ClientFiles, is_h2};
 pub use credentials::Credentials;
 pub use files::{FileProblem, Files};
 pub use material::Material;
@@ -158,7 +159,7 @@ async fn established(
     let stream = handshake.ok_or(io::ErrorKind::TimedOut)??;
     let (_, session) = stream.get_ref();
     // Without it a client may take this for another protocol's server (RFC 9113 §3.2).
-    if session.alpn_protocol() != Some(ALPN) {
+    if !is_h2(session) {
         let problem = "the client does not ask for HTTP/2 (ALPN h2)";
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }

@@ -3,7 +3,7 @@
 //! it was, and secret memory holds no more than before.
 
 mod list;
-mod wire;
+pub mod wire;
 
 use std::collections::BTreeSet;
 

@@ -73,9 +73,13 @@ fn a_tls_listener_has_its_port_and_its_files() {
     let reach = || Reach::of(&Config::load(&home.config()).unwrap(), &home.config());
     assert_eq!(reach().listens, BTreeSet::from([home.metrics]));
     home.tls(&files.files(Service::Signing), "spiffe://example.org/app");
-    let reach = reach();
-    assert_eq!(reach.listens, BTreeSet::from([home.metrics, home.tls]));
-    assert!(reach.reads.contains(&files.path("")), "{:?}", reach.reads);
+    assert_eq!(reach().listens, BTreeSet::from([home.metrics, home.tls]));
+    assert!(reach().reads.contains(&files.path("")), "{:?}", reach().reads);
+    let custody = TlsFiles::new();
+    assert!(!reach().reads.contains(&custody.path("")));
+    home.listen(&custody.files(Service::Custody));
+    assert_eq!(reach().listens, BTreeSet::from([home.metrics, home.tls, home.custody_tls]));
+    assert!(reach().reads.contains(&custody.path("")), "{:?}", reach().reads);
 }
 
 /// The database of the central log is another one than the store's.

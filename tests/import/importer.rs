@@ -39,7 +39,7 @@ impl Importer {
 }
 
 /// The key of an instance, as its log has it.
-fn key(served: &Served) -> Option<String> {
+pub fn key(served: &Served) -> Option<String> {
     let mut reader = Reader::new(&served.home.path("audit"));
     while let Some(found) = reader.advance().unwrap() {
         if let Found::Record(record) = found

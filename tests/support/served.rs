@@ -351,7 +351,7 @@ impl Share {
 /// Of a home: each can be mounted, and reached, by itself.
 const DIRECTORIES: [&str; 5] = ["config", "config/policies", "run", "db", "kek"];
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }

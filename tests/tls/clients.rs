@@ -38,6 +38,7 @@ async fn openssl_makes_what_a_python_client_signs_with() {
     };
     let home = Home::embedded();
     home.tls(&files, "spiffe://example.org/payments");
+    home.listen(&Files { service: Service::Custody, ..files });
     let command = home.serve();
     let served = home.start(command).await;
     let share = served.generate().await;
@@ -46,7 +47,8 @@ async fn openssl_makes_what_a_python_client_signs_with() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut client = Command::new(interpreter);
     client.arg("-B").arg(root.join("tests/tls_client.py")).arg(root.join("proto"));
-    client.arg(format!("localhost:{}", served.home.tls)).arg(directory.path());
+    client.args([served.home.tls, served.home.custody_tls].map(|port| format!("localhost:{port}")));
+    client.arg(directory.path());
     client.args([&request.share_id, &request.wallet_id]);
     let finished = client.output().unwrap();
     let printed = String::from_utf8(finished.stdout).unwrap();

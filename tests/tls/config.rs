@@ -109,6 +109,78 @@ fn mistakes_say_what_to_write() {
     }
 }
 
+/// The listener of custody is read by the same rules, under its own name, beside the other.
+#[test]
+fn custody_has_a_listener_of_its_own() {
+    let table = GOOD[GOOD.find("[listen.tls]").unwrap()..GOOD.find("[[caller]]").unwrap()]
+        .replace("[listen.tls]", "[listen.custody_tls]")
+        .replace("/run/tls", "/run/custody")
+        .replace(":8443", ":8444");
+    let both =
+        GOOD.replace("[[caller]]\nname = \"api\"", &format!("{table}[[caller]]\nname = \"api\""));
+    let config = Config::parse(&both).unwrap();
+    let services: Vec<_> = config.listen.over_tls().map(|tls| tls.files.service).collect();
+    assert_eq!(services, [Service::Signing, Service::Custody]);
+    assert!(config.listen.custody.is_none() && config.listen.offers_custody());
+    let custody = config.listen.custody_tls.clone().unwrap();
+    assert_eq!(custody.files.key.to_str(), Some("/run/custody/svid_key.pem"));
+    // It imports, so that it has the room for it.
+    assert_eq!(config.budget().slots, Config::parse(GOOD).unwrap().budget().slots + 4);
+    let alone = both.replace("[listen.tls]", "[nothing]");
+    let alone = format!(
+        "{}{}",
+        &alone[..alone.find("[nothing]").unwrap()],
+        &both[both.find("[listen.custody_tls]").unwrap()..]
+    );
+    assert!(Config::parse(&alone).unwrap().listen.tls.is_none());
+
+    let cases = [
+        (
+            "127.0.0.1:8444",
+            "0.0.0.0:8444",
+            "line 10: `listen.custody_tls.address` 0.0.0.0:8444 is not a loopback",
+        ),
+        (
+            "127.0.0.1:8444",
+            "127.0.0.1:8443",
+            "line 10: `listen.custody_tls.address` 127.0.0.1:8443 is the address of \
+             `listen.tls.address` 127.0.0.1:8443: give each listener a port of its own",
+        ),
+        (
+            "\"127.0.0.1:8444\"",
+            "\"0.0.0.0:8443\"\nreachable_from_network = true",
+            "line 10: `listen.custody_tls.address` 0.0.0.0:8443 is the address of",
+        ),
+        (
+            "[policy]",
+            "[metrics]\nlisten = \"127.0.0.1:8444\"\n[policy]",
+            "line 22: `metrics.listen` 127.0.0.1:8444 is the address of `listen.custody_tls.address`",
+        ),
+        (
+            "[policy]",
+            "[metrics]\nlisten = \"127.0.0.1:8443\"\n[policy]",
+            "line 22: `metrics.listen` 127.0.0.1:8443 is the address of `listen.tls.address`",
+        ),
+        (
+            "certificate_file = \"/run/custody/svid.pem\"\n",
+            "",
+            "line 10: `listen.custody_tls.certificate_file` is missing",
+        ),
+        (
+            "client_ca_file = \"/run/custody/",
+            "ca_file = \"/run/custody/",
+            "line 14: unknown key `ca_file` in [listen.custody_tls]",
+        ),
+        ("127.0.0.1:8444", "127.0.0.1", "line 11: `listen.custody_tls.address` must be an IP"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(both.contains(from), "{from}");
+        let found = Config::parse(&both.replacen(from, to, 1)).expect_err(to);
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{to}: {found:#?}");
+    }
+}
+
 /// What could never be used is a mistake.
 #[test]
 fn what_does_not_go_together_is_found() {
@@ -125,6 +197,9 @@ fn what_does_not_go_together_is_found() {
     let policy = GOOD.find("[policy]").unwrap();
     let without_workloads = format!("{}{local}{}", &GOOD[..end], &GOOD[policy..]);
     assert!(message(&without_workloads).contains("no [[caller]] has a spiffe_id"));
+    let without_people = without_workloads.replace("[listen.tls]", "[listen.custody_tls]");
+    let expected = "[listen.custody_tls] is there, and no [[caller]] has a spiffe_id";
+    assert!(message(&without_people).contains(expected));
 }
 
 /// The blocks of a language in docs/callers.md.
@@ -201,6 +276,39 @@ fn check_finds_every_problem_with_the_files() {
     let (_, text) = check(&home);
     assert!(text.contains("server.pem expired at"), "{text}");
     assert!(text.contains("server.key is not the key of the first certificate"), "{text}");
+}
+
+/// The problems of both listeners at once, each by its table; and of each a line where they
+/// are good.
+#[test]
+fn check_reads_the_files_of_both_listeners() {
+    let (signing, custody) = (TlsFiles::new(), TlsFiles::new());
+    let home = home(&signing);
+    home.listen(&custody.files(Service::Custody));
+    let (good, text) = check(&home);
+    assert!(good, "{text}");
+    let lines = [("tls            ", home.tls), ("custody tls    ", home.custody_tls)];
+    for (key, port) in lines {
+        let line = format!("{key}127.0.0.1:{port}, certificate valid until");
+        assert!(text.contains(&line), "{line}: {text}");
+    }
+    fs::remove_file(signing.path("server.key")).unwrap();
+    fs::write(custody.path("client-ca.pem"), "no certificate").unwrap();
+    fs::write(custody.path("server.key"), Authority::new().server().key).unwrap();
+    let (good, text) = check(&home);
+    assert!(!good);
+    for expected in [
+        "`listen.tls.key_file`: ",
+        "`listen.custody_tls.client_ca_file`: ",
+        "is not the key of the first certificate in `listen.custody_tls.certificate_file`",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let output = home.serve().output().unwrap();
+    assert!(!output.status.success());
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("`listen.custody_tls.client_ca_file`: "), "{errors}");
+    assert!(!home.path("run/enclave.sock").exists(), "nothing was bound");
 }
 
 /// The server does not begin with what `check` refuses.

@@ -24,7 +24,7 @@ use crate::support::{
 };
 
 /// The alert that the server ended the connection with.
-fn alert(error: &io::Error) -> Option<AlertDescription> {
+pub fn alert(error: &io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref()? {
         Error::AlertReceived(alert) => Some(*alert),
         _ => None,

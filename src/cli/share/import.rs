@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::SystemTime,
 };
 
@@ -17,8 +17,7 @@ use super::{
 };
 use crate::{
     audit::note::Name,
-    cli::{block_on, failure::Failure, input},
-    client,
+    cli::{block_on, failure::Failure, input, target::Target},
     enclave::Enclave,
     harden::harden,
     import::{Declared, Statement, seal},
@@ -39,9 +38,8 @@ pub enum Step {
     /// instance, for ten minutes.
     #[command(name = "import-key")]
     Key {
-        /// The custody socket
-        #[arg(long, value_name = "PATH")]
-        socket: PathBuf,
+        #[command(flatten)]
+        target: Target,
     },
     /// Seal a secret for an import; needs no connection
     ///
@@ -74,7 +72,7 @@ pub enum Step {
 /// What is sealed, and what for.
 #[derive(Args)]
 pub struct Secret {
-    /// A file with the key of the instance, name+hash+base64, from elsewhere than the socket
+    /// A file with the key of the instance, name+hash+base64, from elsewhere than the server
     #[arg(long, value_name = "FILE")]
     trust: PathBuf,
     /// A file with the secret, or - for standard input; /dev/fd/N for a descriptor
@@ -120,7 +118,7 @@ struct Ready {
 impl Step {
     pub fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Key { socket } => say(&block_on(import_key(&socket))?),
+            Self::Key { target } => say(&block_on(import_key(&target))?),
             Self::Seal { statement, secret } => {
                 let note = input::read(&statement, STATEMENT_MAX);
                 let note = note.map_err(|error| Failure::at(&statement, &error))?;
@@ -133,7 +131,7 @@ impl Step {
             }
             Self::All { to, secret } => {
                 let ready = secret.read()?;
-                let statement = block_on(import_key(&to.socket))?;
+                let statement = block_on(import_key(&to.target))?;
                 let sealed = ready.seal(&statement)?;
                 print(&to, &[block_on(submit(&to, sealed))?])
             }
@@ -230,15 +228,15 @@ fn derive(algorithm: Algorithm, secret: &[u8]) -> Result<PublicKey, Failure> {
     })
 }
 
-/// Asks the custody socket for a key.
-async fn import_key(socket: &Path) -> Result<String, Failure> {
-    let mut custody = client::custody(socket).await?;
+/// Asks the custody service for a key.
+async fn import_key(target: &Target) -> Result<String, Failure> {
+    let mut custody = target.custody().await?;
     let answer = custody.get_import_key(proto::GetImportKeyRequest {}).await?;
     Ok(answer.into_inner().statement)
 }
 
 async fn submit(to: &Custody, document: Document) -> Result<proto::Share, Failure> {
-    let mut custody = client::custody(&to.socket).await?;
+    let mut custody = to.target.custody().await?;
     let answer = custody.import_share(document.request()?).await?;
     answer.into_inner().share.ok_or_else(|| Failure::new("the answer holds no share"))
 }
