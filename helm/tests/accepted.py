@@ -5,6 +5,7 @@ make (authorities, passwords, policies of another ConfigMap) is made up."""
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ OTHERS = '@id("nobody") forbid (principal, action, resource);'
 
 
 def listener(directory):
-    """What a volume of cert-manager's csi-driver-spiffe has."""
+    """What a volume of cert-manager's csi-driver-spiffe has, and that of custody, where `people.crt` are its clients."""
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=directory)
     openssl("req", "-x509", *NEW_KEY, "-days", "1", "-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign",
@@ -47,8 +48,10 @@ for name, data in maps.items():
                 subprocess.run([*AUTHORITY, path], check=True, capture_output=True)
             elif path.name in ("password", "token"):
                 path.write_text("made up")
-        if (root / "run/svid").exists():
-            listener(root / "run/svid")
+        for place in (root / "run/svid", root / "etc/countersign/custody-tls"):
+            if place.exists():
+                listener(place)
+                shutil.copy(place / "ca.crt", place / "people.crt")
         policies = root / "etc/countersign/policies"
         policies.mkdir(parents=True, exist_ok=True)
         for file, policy in maps.get(f"{name}-policies", {"others.cedar": OTHERS}).items():

@@ -250,12 +250,14 @@ class Custody(unittest.TestCase):
     def test_nobody_attaches(self):
         eventually(lambda: self.assertIn("nobody attaches to a desk", self.said("alice", "root", verb="attach")))
 
-    def test_production(self):
-        namespace("custody-production")
-        for each in render("countersign-custody", "ops", "custody-production", *example("countersign-custody", "production")):
-            apply(each)
-            if each["kind"] == "Deployment":
-                create(pod("ops", "custody-production", each["spec"]["template"]))
+    def test_examples(self):
+        for name in ("production", "desks"):
+            space = f"custody-{name}"
+            namespace(space)
+            for each in render("countersign-custody", "ops", space, *example("countersign-custody", name)):
+                apply(each)
+                if each["kind"] == "Deployment":
+                    create(pod("ops", space, each["spec"]["template"]))
 
 
 class Injector(unittest.TestCase):

@@ -18,6 +18,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ .Values.serviceAccount.name | default (include "custody.name" .) }}
 {{- end -}}
 
+{{/* Those who have a desk, as JSON; the others come over TLS. */}}
+{{- define "custody.desks" -}}
+{{- $desks := list -}}
+{{- range .Values.operators }}{{ if .uid }}{{ $desks = append $desks . }}{{ end }}{{ end -}}
+{{- toJson $desks -}}
+{{- end -}}
+
 {{/* The values of the enclave, with the operators as its callers; as JSON, since a template gives text. */}}
 {{- define "custody.enclave" -}}
 {{- $callers := list -}}

@@ -33,18 +33,33 @@ data:
 {{/* Strings and lists of strings are written as JSON, which TOML reads the same. */}}
 {{- define "countersign.toml" -}}
 {{- $enclave := .enclave -}}
-{{- $custody := include "countersign.hasCustody" . -}}
 environment = {{ toJson .enclave.environment }}
 
 [listen]
 enclave = "/run/countersign/enclave.sock"
-{{- if $custody }}
+{{- if include "countersign.hasCustodySocket" . }}
 custody = "/run/countersign-custody/custody.sock"
+{{- end }}
+{{- with .enclave.custody.tls }}
+{{- if .enabled }}
+
+[listen.custody_tls]
+address = "0.0.0.0:{{ int64 .port }}"
+reachable_from_network = true
+certificate_file = "/etc/countersign/custody-tls/tls.crt"
+key_file = "/etc/countersign/custody-tls/tls.key"
+client_ca_file = "/etc/countersign/custody-tls/people.crt"
+{{- end }}
 {{- end }}
 {{ range .enclave.callers }}
 [[caller]]
 name = {{ toJson .name }}
-uid = {{ int64 .uid }}
+{{- with .uid }}
+uid = {{ int64 . }}
+{{- end }}
+{{- with .spiffeId }}
+spiffe_id = {{ toJson . }}
+{{- end }}
 {{- with .groups }}
 groups = {{ toJson . }}
 {{- end }}

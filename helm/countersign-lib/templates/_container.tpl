@@ -8,11 +8,18 @@ image: {{ printf "%s@%s" .enclave.image.repository .enclave.image.digest | quote
 imagePullPolicy: {{ .enclave.image.pullPolicy }}
 command: [{{ .enclave.image.binary | quote }}]
 args: [serve, --config, /etc/countersign/config/countersign.toml]
-{{- with .enclave.metrics }}
-{{- if .enabled }}
+{{- if or .enclave.metrics.enabled .enclave.custody.tls.enabled }}
 ports:
+  {{- with .enclave.metrics }}
+  {{- if .enabled }}
   - {name: enclave-metrics, containerPort: {{ int64 .port }}, protocol: TCP}
-{{- end }}
+  {{- end }}
+  {{- end }}
+  {{- with .enclave.custody.tls }}
+  {{- if .enabled }}
+  - {name: enclave-custody, containerPort: {{ int64 .port }}, protocol: TCP}
+  {{- end }}
+  {{- end }}
 {{- end }}
 {{ include "countersign.resources" . }}
 securityContext:
@@ -89,9 +96,14 @@ readinessProbe:
 {{- define "countersign.volumeMounts" -}}
 - name: countersign-socket
   mountPath: /run/countersign
-{{- if include "countersign.hasCustody" . }}
+{{- if include "countersign.hasCustodySocket" . }}
 - name: countersign-custody
   mountPath: /run/countersign-custody
+{{- end }}
+{{- if .enclave.custody.tls.enabled }}
+- name: countersign-custody-tls
+  mountPath: /etc/countersign/custody-tls
+  readOnly: true
 {{- end }}
 - name: countersign-config
   mountPath: /etc/countersign/config

@@ -381,7 +381,7 @@ data:
     {
       "id": 33,
       "type": "row",
-      "title": "TLS listener, where there is one",
+      "title": "TLS listeners, where there are some",
       "collapsed": true,
       "gridPos": {"x": 0, "y": 49, "w": 24, "h": 1},
       "panels": [
@@ -392,7 +392,7 @@ data:
           "description": "For how long it is valid.",
           "datasource": {"type": "prometheus", "uid": "${datasource}"},
           "gridPos": {"x": 0, "y": 50, "w": 8, "h": 8},
-          "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min by (pod) (countersign_tls_certificate_not_after_seconds{namespace=~\"$namespace\", pod=~\"$pod\"}) - time()", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
+          "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "min by (pod, listener) (countersign_tls_certificate_not_after_seconds{namespace=~\"$namespace\", pod=~\"$pod\"}) - time()", "legendFormat": "{{ "{{" }}listener}}, {{ "{{" }}pod}}", "refId": "A"}],
           "fieldConfig": {"defaults": {"unit": "s"}, "overrides": []},
           "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
         },
@@ -400,10 +400,10 @@ data:
           "id": 35,
           "type": "timeseries",
           "title": "Reload refused",
-          "description": "1 while its files hold what is refused, and the older certificate serves.",
+          "description": "1 while the files of one hold what is refused, and the older certificate serves.",
           "datasource": {"type": "prometheus", "uid": "${datasource}"},
           "gridPos": {"x": 8, "y": 50, "w": 8, "h": 8},
-          "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max by (pod) (countersign_tls_reload_failed{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
+          "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "max by (pod, listener) (countersign_tls_reload_failed{namespace=~\"$namespace\", pod=~\"$pod\"})", "legendFormat": "{{ "{{" }}listener}}, {{ "{{" }}pod}}", "refId": "A"}],
           "fieldConfig": {"defaults": {"unit": "short", "min": 0}, "overrides": []},
           "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
         },
@@ -413,7 +413,7 @@ data:
           "title": "Handshakes that failed",
           "datasource": {"type": "prometheus", "uid": "${datasource}"},
           "gridPos": {"x": 16, "y": 50, "w": 8, "h": 8},
-          "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (pod) (rate(countersign_tls_handshakes_failed_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}pod}}", "refId": "A"}],
+          "targets": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "expr": "sum by (pod, listener) (rate(countersign_tls_handshakes_failed_total{namespace=~\"$namespace\", pod=~\"$pod\"}[$__rate_interval]))", "legendFormat": "{{ "{{" }}listener}}, {{ "{{" }}pod}}", "refId": "A"}],
           "fieldConfig": {"defaults": {"unit": "reqps", "min": 0}, "overrides": []},
           "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
         }

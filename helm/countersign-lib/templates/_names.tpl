@@ -31,6 +31,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if or (eq (.role | default "signer") "custodian") .enclave.custody.enabled }}true{{ end -}}
 {{- end -}}
 
+{{/* Not empty where that is on a socket, too: in the operators' chart for those who have a uid. */}}
+{{- define "countersign.hasCustodySocket" -}}
+{{- if .enclave.custody.enabled }}true{{ else if include "countersign.hasCustody" . -}}
+{{- range .enclave.callers }}{{ if .uid }}true{{ end }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Not empty where somebody has to log in at Vault. */}}
 {{- define "countersign.usesVault" -}}
 {{- if or (eq .enclave.kms.kind "vault-transit") (eq .enclave.store.kind "vault-kv") }}true{{ end -}}

@@ -38,10 +38,21 @@ rules stand beside these. Ports are those of pods: behind a Service with another
 {{ include "countersign.egressRule" (dict "to" .enclave.networkPolicy.vault.to "ports" $ports) }}
 {{- end -}}
 
-{{/* Who may scrape, items of `ingress`; empty where nobody may. */}}
+{{/* Who may scrape, and who may keep shares over TLS: items of `ingress`; empty where nobody may. */}}
 {{- define "countersign.ingress" -}}
+{{- include "countersign.ingressRules" . | trim -}}
+{{- end -}}
+
+{{- define "countersign.ingressRules" -}}
+{{- $people := .enclave.networkPolicy.custody.from -}}
+{{- if and .enclave.custody.tls.enabled $people }}
+- ports:
+    - {port: {{ int64 .enclave.custody.tls.port }}, protocol: TCP}
+  from:
+    {{- toYaml $people | nindent 4 }}
+{{- end }}
 {{- $from := .enclave.networkPolicy.metrics.from -}}
-{{- if and .enclave.metrics.enabled $from -}}
+{{- if and .enclave.metrics.enabled $from }}
 - ports:
     - {port: {{ int64 .enclave.metrics.port }}, protocol: TCP}
   from:

@@ -21,6 +21,7 @@ What a single value may be is in values.schema.json. Besides `root`, `enclave` a
 {{- define "countersign.problems" -}}
 {{ include "countersign.problems.cluster" . }}
 {{ include "countersign.problems.callers" . }}
+{{ include "countersign.problems.custody" . }}
 {{ include "countersign.problems.policies" . }}
 {{ include "countersign.problems.kms" . }}
 {{ include "countersign.problems.store" . }}
@@ -47,7 +48,7 @@ terminationGracePeriodSeconds {{ int64 .grace }} is too short: the enclave ends 
 callers is empty: nobody could call; name at least one, by the runAsUser of its container
 {{- end }}
 {{- range .enclave.callers }}
-{{- if and (eq (int64 .uid) (int64 $enclave.runAsUser)) (not $enclave.custody.enabled) }}
+{{- if and .uid (eq (int64 .uid) (int64 $enclave.runAsUser)) (not $enclave.custody.enabled) }}
 callers: {{ .name }} has the uid of the enclave ({{ int64 .uid }}), which no caller may have
 {{- end }}
 {{- end }}
@@ -62,6 +63,33 @@ container {{ .name }} runs as the enclave's user ({{ int64 .runAsUser }}): it co
 {{- if and (hasPrefix "countersign-" .name) (not (and (eq .name "countersign-socket") .readOnly)) }}
 container {{ $container }} mounts {{ .name }}: of the enclave's volumes others may have countersign-socket, read-only
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.custody" -}}
+{{- $tls := .enclave.custody.tls -}}
+{{- $people := list -}}
+{{- range .enclave.callers }}{{ if .spiffeId }}{{ $people = append $people .name }}{{ end }}{{ end -}}
+{{- if $tls.enabled }}
+{{- if ne (.role | default "signer") "custodian" }}
+custody.tls.enabled in the application's pod: no signer offers custody to the network; use the chart countersign-custody
+{{- end }}
+{{- if not $tls.secret }}
+custody.tls.secret is empty: it has the server's tls.crt and tls.key
+{{- end }}
+{{- if not $people }}
+custody.tls.enabled, and nobody has a spiffeId to come with
+{{- end }}
+{{- if and .enclave.metrics.enabled (eq (int64 $tls.port) (int64 .enclave.metrics.port)) }}
+custody.tls.port {{ int64 $tls.port }} is metrics.port: give each a port of its own
+{{- end }}
+{{- else }}
+{{- if .enclave.networkPolicy.custody.from }}
+networkPolicy.custody.from is for custody.tls, which is not enabled
+{{- end }}
+{{- if and $people (not (contains "[listen.tls]" .enclave.extraConfig)) }}
+callers: {{ join ", " $people }} would come with a certificate, and no listener takes one: {{ if eq (.role | default "signer") "custodian" }}enable custody.tls{{ else }}write [listen.tls] into extraConfig{{ end }}
 {{- end }}
 {{- end }}
 {{- end -}}

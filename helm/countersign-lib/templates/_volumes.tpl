@@ -5,11 +5,34 @@
   emptyDir:
     medium: Memory
     sizeLimit: 1Mi
-{{- if include "countersign.hasCustody" . }}
+{{- if include "countersign.hasCustodySocket" . }}
 - name: countersign-custody
   emptyDir:
     medium: Memory
     sizeLimit: 1Mi
+{{- end }}
+{{- with .enclave.custody.tls }}
+{{- if .enabled }}
+- name: countersign-custody-tls
+  projected:
+    defaultMode: 288
+    sources:
+      - secret:
+          name: {{ .secret }}
+          items:
+            - {key: tls.crt, path: tls.crt}
+            - {key: tls.key, path: tls.key}
+            {{- if not .clientCa.configMap }}
+            - {key: ca.crt, path: people.crt}
+            {{- end }}
+      {{- with .clientCa.configMap }}
+      - configMap:
+          name: {{ . }}
+          items:
+            - key: {{ $.enclave.custody.tls.clientCa.key | quote }}
+              path: people.crt
+      {{- end }}
+{{- end }}
 {{- end }}
 - name: countersign-config
   configMap:
