@@ -331,13 +331,13 @@ fn metrics(table: Table<'_>, listeners: Option<&Listen>) -> Option<Option<Socket
         table.or("listen", what, None, |value| Some(Some(value.as_str()?.parse().ok()?)));
     let from_network =
         table.or("reachable_from_network", "true or false", false, |value| value.as_bool());
-    if let (Some(Some(address)), Some(false)) = (listen, from_network) {
-        if !address.ip().is_loopback() {
-            table.note(format!(
-                "`metrics.listen` {address} is not a loopback address: whoever is on its network \
-                 can read the metrics; write `reachable_from_network = true` if that is meant"
-            ));
-        }
+    if let (Some(Some(address)), Some(false)) = (listen, from_network)
+        && !address.ip().is_loopback()
+    {
+        table.note(format!(
+            "`metrics.listen` {address} is not a loopback address: whoever is on its network can \
+             read the metrics; write `reachable_from_network = true` if that is meant"
+        ));
     }
     if let Some(Some(address)) = listen {
         for other in listeners.into_iter().flat_map(Listen::over_tls) {

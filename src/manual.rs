@@ -146,6 +146,10 @@ pub mod payload_libraries {}
 /// Why a SPIFFE ID, and not a common or DNS name: it is made to name a workload, there
 /// is one in a certificate, and it is compared as a whole.
 ///
+/// Custody over TLS has a listener of its own, and not a place among the routes of the
+/// other: the two differ in who vouches for their callers. One authority for both would let
+/// whoever issues certificates to workloads make a custodian.
+///
 /// What ends trust is looked at while a connection is open, not only in its handshake:
 /// a client keeps a gRPC channel for weeks, in which its certificate expires and its
 /// authority is replaced. Its chain is verified again when the trusted authorities

@@ -217,8 +217,8 @@ fn the_documented_configuration_holds() {
     let policy = GOOD.find("[policy]").unwrap();
     let source = format!("{}{}{}", &GOOD[..start], documented("toml"), &GOOD[policy..]);
     let config = Config::parse(&source).unwrap();
-    assert_eq!(config.callers.iter().count(), 3);
-    assert!(config.listen.tls.is_some());
+    assert_eq!(config.callers.iter().count(), 4);
+    assert_eq!(config.listen.over_tls().count(), 2);
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("documented.cedar"), documented("cedar")).unwrap();
     if let Err(problems) = Policy::load(directory.path(), Facts::default()) {
