@@ -19,7 +19,7 @@ use crate::{
 /// The enclave's socket, or its TLS listener with who calls it.
 #[derive(Args)]
 pub struct Target {
-    /// The enclave's socket for these commands
+    /// The enclave's socket: `listen.custody` for shares, `listen.enclave` to sign
     #[arg(
         long,
         value_name = "PATH",
@@ -27,7 +27,8 @@ pub struct Target {
         conflicts_with = "server"
     )]
     socket: Option<PathBuf>,
-    /// The enclave's TLS listener for these commands, in place of a socket
+    /// The enclave over TLS, in place of a socket: [listen.custody_tls] for shares, [listen.tls]
+    /// to sign
     #[arg(
         long,
         value_name = "https://HOST:PORT",

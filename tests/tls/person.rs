@@ -5,6 +5,8 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Command, Output},
+    sync::Arc,
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -14,6 +16,13 @@ use countersign::{
         record::{Decision, Event},
     },
     grpc::Service,
+};
+use rcgen::CertificateParams;
+use rustls::{
+    ServerConfig, ServerConnection, SupportedProtocolVersion,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    version::{TLS12, TLS13},
 };
 use serde_json::Value;
 
@@ -292,6 +301,55 @@ async fn what_is_wrong_is_said() {
     let said = office.desk("mixed", &pair).refused(&list);
     assert!(said.contains("is not the key of the first certificate in `--certificate-file`"));
     assert_eq!(office.requests().len(), 1, "the one list that came in");
+    office.served.stop();
+}
+
+/// Where somebody serves TLS with this certificate, once, who is not the enclave.
+fn other_server(pair: &Pair, version: &'static SupportedProtocolVersion, alpn: &[u8]) -> String {
+    let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes());
+    let chain = chain.collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    let mut config = config.unwrap();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut session = ServerConnection::new(Arc::new(config)).unwrap();
+        // Until the client goes, or its half of the handshake is over.
+        while session.is_handshaking() && session.complete_io(&mut stream).is_ok() {}
+    });
+    format!("https://localhost:{port}")
+}
+
+/// Nobody else is taken for the enclave.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_servers_are_refused() {
+    let office = Office::open().await;
+    let authority = &office.files.authority;
+    let alice = |server| Desk { server, ..office.person(ALICE) };
+    let list = ["share", "list"];
+    let good = authority.server();
+    let mut expired = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    expired.not_before = (SystemTime::now() - Duration::from_secs(7200)).into();
+    expired.not_after = (SystemTime::now() - Duration::from_secs(3600)).into();
+    let expired = authority.issue(&expired);
+    let cases = [
+        (other_server(&expired, &TLS13, b"h2"), "the server's certificate is refused"),
+        (other_server(&good, &TLS12, b"h2"), "this is no gRPC server over TLS 1.3"),
+        (other_server(&good, &TLS13, b"http/1.1"), "this is no gRPC server over TLS 1.3"),
+        (other_server(&good, &TLS13, b"h2"), "the server ended the connection"),
+    ];
+    for (server, expected) in cases {
+        let said = alice(server).refused(&list);
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert_eq!(office.requests(), []);
     office.served.stop();
 }
 
