@@ -77,7 +77,7 @@ pub enum TlsProblem {
         "{0}: the server ended the connection ({1}): a limit on connections is reached, or it \
          is going down"
     )]
-    Ended(Address, io::Error),
+    Ended(Address, io::ErrorKind),
 }
 
 impl Address {
@@ -165,7 +165,7 @@ impl Server {
 
         let address = self.address.clone();
         let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>()) else {
-            return TlsProblem::Ended(address, error);
+            return TlsProblem::Ended(address, error.kind());
         };
         match tls {
             Tls::InvalidCertificate(

@@ -15,6 +15,7 @@ use countersign::{
         reader::{Found, Reader},
         record::{Decision, Event},
     },
+    client::Address,
     grpc::Service,
 };
 use rcgen::CertificateParams;
@@ -343,7 +344,10 @@ async fn other_servers_are_refused() {
         (other_server(&expired, &TLS13, b"h2"), "the server's certificate is refused"),
         (other_server(&good, &TLS12, b"h2"), "this is no gRPC server over TLS 1.3"),
         (other_server(&good, &TLS13, b"http/1.1"), "this is no gRPC server over TLS 1.3"),
-        (other_server(&good, &TLS13, b"h2"), "the server ended the connection"),
+        (
+            other_server(&good, &TLS13, b"h2"),
+            "the server ended the connection (unexpected end of file)",
+        ),
     ];
     for (server, expected) in cases {
         let said = alice(server).refused(&list);
@@ -351,6 +355,13 @@ async fn other_servers_are_refused() {
     }
     assert_eq!(office.requests(), []);
     office.served.stop();
+}
+
+/// A host of IPv6 stands in brackets, which are not of its name in a certificate.
+#[test]
+fn an_address_may_be_ipv6() {
+    let address: Address = "https://[::1]:8444".parse().unwrap();
+    assert_eq!((address.host(), &*address.to_string()), ("::1", "https://[::1]:8444"));
 }
 
 /// The command line: a socket or a server, and a server with all of its files.
