@@ -1,4 +1,4 @@
-"""licences.py SBOM: the licence texts of the crates that an SBOM names, each text once, below the names of whose it is."""
+"""licences.py SBOM TRIPLE: the licence texts of the crates that an SBOM names, each text once, below the names of whose it is."""
 
 import json
 import pathlib
@@ -7,8 +7,9 @@ import sys
 
 BEGINNINGS = "licen", "copying", "copyright", "notice", "unlicense"
 
-metadata = json.loads(subprocess.run(["cargo", "metadata", "--format-version", "1", "--locked", "--offline"], check=True,
-                                     capture_output=True).stdout)
+metadata = json.loads(subprocess.run(
+    ["cargo", "metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", sys.argv[2]],
+    check=True, capture_output=True).stdout)
 directories = {(package["name"], package["version"]): pathlib.Path(package["manifest_path"]).parent for package in metadata["packages"]}
 texts = {}
 for component in json.loads(pathlib.Path(sys.argv[1]).read_text())["components"]:
