@@ -17,7 +17,7 @@ use opentelemetry::{KeyValue, trace::TracerProvider};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithTonicConfig};
 use opentelemetry_sdk::{
     Resource,
-    trace::{Sampler, SdkTracerProvider, SpanExporter as _},
+    trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter as _},
 };
 use reqwest::Url;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -63,6 +63,9 @@ pub struct Recorder(SdkTracerProvider);
 /// The sending of what a [`Recorder`] makes.
 pub struct Traces {
     spans: Queued,
+    /// What is under way: it is sent again when the process ends meanwhile, and has the same
+    /// ids then.
+    batch: Vec<SpanData>,
     exporter: SpanExporter,
     metrics: Metrics,
     failing: bool,
@@ -130,7 +133,7 @@ impl Traces {
         let channel = endpoint(settings)?.connect_lazy();
         let mut exporter = SpanExporter::builder().with_tonic().with_channel(channel).build()?;
         exporter.set_resource(&resource(environment));
-        Ok(Self { spans, exporter, metrics, failing: false })
+        Ok(Self { spans, batch: Vec::new(), exporter, metrics, failing: false })
     }
 
     /// Sends for as long as it is polled.
@@ -152,14 +155,15 @@ impl Traces {
 
     async fn send(&mut self) {
         loop {
-            let batch = self.spans.batch();
+            if self.batch.is_empty() {
+                self.batch.extend(self.spans.next().map(outward::outward));
+            }
             self.metrics.spans_lost(self.spans.take_lost());
-            if batch.is_empty() {
+            let count = self.batch.len() as u64;
+            if count == 0 {
                 return;
             }
-            let count = batch.len() as u64;
-            let batch = batch.into_iter().map(outward::outward).collect();
-            match self.exporter.export(batch).await {
+            match self.exporter.export(self.batch.clone()).await {
                 Ok(()) => {
                     self.metrics.spans_sent(count);
                     self.failing = false;
@@ -172,6 +176,7 @@ impl Traces {
                     }
                 }
             }
+            self.batch.clear();
         }
     }
 }

@@ -42,9 +42,9 @@ impl Queue {
 }
 
 impl Queued {
-    /// The next ones.
-    pub(super) fn batch(&self) -> Vec<SpanData> {
-        self.spans.try_iter().take(BATCH).collect()
+    /// The next ones, as many as are sent at once.
+    pub(super) fn next(&self) -> impl Iterator<Item = SpanData> {
+        self.spans.try_iter().take(BATCH)
     }
 
     /// How many found no room since this was last asked.
