@@ -122,7 +122,9 @@ impl Server {
     /// # Errors
     /// Its source is a [`TlsProblem`].
     pub async fn connect(self) -> Result<Channel, Error> {
-        let endpoint = Endpoint::from_shared(self.address.to_string())?.timeout(CALL);
+        // What tonic takes for plaintext: TLS is the connector's.
+        let uri = self.address.to_string().replacen("https", "http", 1);
+        let endpoint = Endpoint::from_shared(uri)?.timeout(CALL);
         let connector = tower::service_fn(move |_| {
             let server = self.clone();
             async move { server.stream().await.map(TokioIo::new) }

@@ -32,7 +32,7 @@ use crate::{
     import::importer::key,
     support::{
         pki::{Authority, Pair, svid},
-        served::{BINARY, Home, Served, free_port},
+        served::{Home, Served, binary, free_port},
         tls::TlsFiles,
     },
 };
@@ -127,7 +127,7 @@ impl Office {
 
 impl Desk<'_> {
     fn run(&self, words: &[&str]) -> Output {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(words).args(["--server", &self.server]);
         command.arg("--certificate-file").arg(&self.certificate);
         command.arg("--key-file").arg(&self.key).arg("--ca-file").arg(&self.ca);
@@ -381,7 +381,7 @@ fn options_go_together() {
         ([&server[..], &files, &["--server-name", "no name"]].concat(), "no DNS name"),
     ];
     for (words, expected) in cases {
-        let output = Command::new(BINARY).args(["share", "list"]).args(&words).output().unwrap();
+        let output = Command::new(binary()).args(["share", "list"]).args(&words).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{words:?}: {errors}");
         assert!(errors.contains(expected), "{words:?}: {errors}");
