@@ -1,10 +1,16 @@
 {{- define "custody.name" -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" | trimSuffix "." -}}
+{{- end -}}
+
+{{/* A Service's name has no dots and begins with a letter. */}}
+{{- define "custody.service" -}}
+{{- $name := include "custody.name" . | replace "." "-" -}}
+{{- if regexMatch "^[a-z]" $name }}{{ $name }}{{ else }}{{ printf "custody-%s" $name }}{{ end -}}
 {{- end -}}
 
 {{- define "custody.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "custody.labels" -}}
