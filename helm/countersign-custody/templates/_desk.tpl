@@ -1,15 +1,14 @@
 {{/*
-A person's container. It waits; the person's `kubectl exec` runs beside it, with its uid. What waits is a command that reads
-a standard input to which nobody writes.
+A person's container. It prints when the enclave begins and ceases to be ready; the person's `kubectl exec` runs beside it, with
+its uid.
 */}}
 {{- define "custody.desk" -}}
 {{- $enclave := .enclave -}}
-name: {{ .operator.name }}
+name: {{ .operator.name | quote }}
 image: {{ printf "%s@%s" $enclave.image.repository $enclave.image.digest | quote }}
 imagePullPolicy: {{ $enclave.image.pullPolicy }}
 command: [{{ $enclave.image.binary | quote }}]
-args: [payload, decode, --kind, message, --file, "-"]
-stdin: true
+args: [health, --watch, --socket, /run/countersign-custody/custody.sock]
 resources:
   requests:
     {{- toYaml .resources | nindent 4 }}

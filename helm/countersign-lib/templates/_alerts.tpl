@@ -176,6 +176,20 @@ groups:
         annotations:
           summary: Policies were refused, and older ones are in force
           description: The log says what is wrong with them. `countersign policy test` finds it before a rollout.
+      # There are series where there is a listener.
+      - alert: CountersignCertificateEnds
+        expr: countersign_tls_certificate_not_after_seconds - time() < 600
+        labels: {severity: critical}
+        annotations:
+          summary: The certificate of a TLS listener expires in ten minutes, or has
+          description: Whoever renews it did not. Nobody can connect to the listener afterwards; what is connected goes on.
+      - alert: CountersignCertificateRefused
+        expr: countersign_tls_reload_failed == 1
+        for: 5m
+        labels: {severity: warning}
+        annotations:
+          summary: The files of a TLS listener were refused, and older ones are in use
+          description: The log says what is wrong with them. It takes good ones within seconds, without a restart.
       - alert: CountersignConnectionsRefused
         expr: rate(countersign_connections_refused_total[5m]) > 0
         for: 10m

@@ -120,6 +120,19 @@ listen = "{{ ternary "[::]" .address (eq .address "::") }}:{{ int64 .port }}"
 reachable_from_network = true
 {{- end }}
 {{- end }}
+{{- with .enclave.traces }}
+{{- if .endpoint }}
+
+[traces]
+endpoint = {{ toJson .endpoint }}
+{{- if hasPrefix "https:" .endpoint }}
+ca_file = "/etc/countersign/traces/ca.pem"
+{{- else }}
+unencrypted = {{ .unencrypted }}
+{{- end }}
+ratio = {{ printf "%.6f" (float64 .ratio) }}
+{{- end }}
+{{- end }}
 
 [health]
 unready_after = "{{ int64 .enclave.probes.readiness.unreadyAfterSeconds }}s"

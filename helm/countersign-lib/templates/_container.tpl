@@ -8,6 +8,15 @@ image: {{ printf "%s@%s" .enclave.image.repository .enclave.image.digest | quote
 imagePullPolicy: {{ .enclave.image.pullPolicy }}
 command: [{{ .enclave.image.binary | quote }}]
 args: [serve, --config, /etc/countersign/config/countersign.toml]
+{{- if .enclave.traces.endpoint }}
+env:
+  - name: POD
+    valueFrom: {fieldRef: {fieldPath: metadata.name}}
+  - name: NAMESPACE
+    valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+  - name: OTEL_RESOURCE_ATTRIBUTES
+    value: k8s.pod.name=$(POD),k8s.namespace.name=$(NAMESPACE)
+{{- end }}
 {{- if or .enclave.metrics.enabled .enclave.custody.tls.enabled }}
 ports:
   {{- with .enclave.metrics }}
@@ -139,6 +148,11 @@ readinessProbe:
 {{- if .enclave.audit.webhook.url }}
 - name: countersign-audit-webhook
   mountPath: /etc/countersign/audit-webhook
+  readOnly: true
+{{- end }}
+{{- if hasPrefix "https:" .enclave.traces.endpoint }}
+- name: countersign-traces
+  mountPath: /etc/countersign/traces
   readOnly: true
 {{- end }}
 {{- with .enclave.extraVolumeMounts }}

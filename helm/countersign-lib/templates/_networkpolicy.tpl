@@ -17,6 +17,9 @@ rules stand beside these. Ports are those of pods: behind a Service with another
 {{- with .enclave.audit.webhook.url }}
 {{ include "countersign.egressRule" (dict "to" $policy.auditWebhook.to "ports" (list (include "countersign.portOf" .))) }}
 {{- end }}
+{{- with .enclave.traces.endpoint }}
+{{ include "countersign.egressRule" (dict "to" $policy.traces.to "ports" (list (include "countersign.portOf" .))) }}
+{{- end }}
 {{- end -}}
 
 {{- define "countersign.egress.dns" -}}
@@ -71,10 +74,10 @@ rules stand beside these. Ports are those of pods: behind a Service with another
   {{- end }}
 {{- end -}}
 
-{{/* The port of an https address. */}}
+{{/* The port of an https or http address. */}}
 {{- define "countersign.portOf" -}}
-{{- $host := regexReplaceAll "^https://([^/]+).*$" . "${1}" -}}
-{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $host) | default "443" -}}
+{{- $host := regexReplaceAll "^https?://([^/]+).*$" . "${1}" -}}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $host) | default (ternary "80" "443" (hasPrefix "http:" .)) -}}
 {{- end -}}
 
 {{- define "countersign.vaultPorts" -}}

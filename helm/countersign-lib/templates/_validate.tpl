@@ -27,6 +27,7 @@ What a single value may be is in values.schema.json. Besides `root`, `enclave` a
 {{ include "countersign.problems.store" . }}
 {{ include "countersign.problems.state" . }}
 {{ include "countersign.problems.audit" . }}
+{{ include "countersign.problems.traces" . }}
 {{ include "countersign.problems.resources" . }}
 {{ include "countersign.problems.locked" . }}
 {{ include "countersign.problems.extraConfig" . }}
@@ -178,6 +179,16 @@ state.kind claim is one volume, and there are {{ int64 $.replicas }} replicas, e
 {{- with .enclave.audit.webhook }}
 {{- if and .url (not .ca.configMap) }}
 audit.webhook.ca.configMap is empty: no authority is trusted but the one that it has
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.problems.traces" -}}
+{{- with .enclave.traces }}
+{{- if and (hasPrefix "https:" .endpoint) (not .ca.configMap) }}
+traces.ca.configMap is empty: no authority is trusted but the one that it has
+{{- else if and (hasPrefix "http:" .endpoint) (not .unencrypted) (not (regexMatch "^http://(localhost|127\\.[0-9.]+|\\[::1\\])(:|/|$)" .endpoint)) }}
+traces.endpoint {{ .endpoint }} is not encrypted: whoever is on the way reads which caller uses which share; use https, or set traces.unencrypted if that is meant
 {{- end }}
 {{- end }}
 {{- end -}}

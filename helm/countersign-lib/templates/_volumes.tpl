@@ -98,6 +98,17 @@
       {{- end }}
 {{- end }}
 {{- end }}
+{{- with .enclave.traces }}
+{{- if hasPrefix "https:" .endpoint }}
+- name: countersign-traces
+  configMap:
+    name: {{ .ca.configMap | quote }}
+    defaultMode: 288
+    items:
+      - key: {{ .ca.key | quote }}
+        path: ca.pem
+{{- end }}
+{{- end }}
 {{- with .enclave.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

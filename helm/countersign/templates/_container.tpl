@@ -51,15 +51,13 @@ volumeMounts:
 {{- end -}}
 
 {{/*
-In place of an application: the enclave's own image, whose program waits. It is a command that reads a standard input to which
-nobody writes.
+In place of an application: the enclave's own image, whose program prints when the enclave begins and ceases to be ready.
 */}}
 {{- define "app.stand-in" -}}
 image: {{ printf "%s@%s" .image.repository .image.digest | quote }}
 imagePullPolicy: {{ .image.pullPolicy }}
 command: [{{ .image.binary | quote }}]
-args: [payload, decode, --kind, message, --file, "-"]
-stdin: true
+args: [health, --watch, --socket, /run/countersign/enclave.sock]
 {{- end -}}
 
 {{- define "app.stand-in.probes" -}}
