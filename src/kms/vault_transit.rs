@@ -37,6 +37,7 @@ pub(crate) mod kv;
 mod login;
 pub(crate) mod names;
 pub mod policy;
+mod resolver;
 mod retry;
 mod session;
 mod settings;

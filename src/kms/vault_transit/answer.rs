@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{KmsError, KmsErrorKind, allowance::TooMuch};
+use super::{KmsError, KmsErrorKind, allowance::TooMuch, resolver::NotFound};
 
 /// The most of an error's text that is kept: rustls quotes every name of a
 /// certificate that is for another host.
@@ -176,6 +176,9 @@ pub(super) fn unanswered(operation: &str, error: &(dyn Error + 'static)) -> Fail
         if error.is::<TooMuch>() {
             let detail = format!("{operation}: {error}");
             return Failure::new(KmsErrorKind::Protocol, Repeat::Never, detail);
+        }
+        if error.is::<NotFound>() {
+            return Failure::unreachable(operation, &error.to_string());
         }
         if let Some(error) = error.downcast_ref::<hyper::Error>()
             && error.is_parse()

@@ -2,10 +2,8 @@
 
 use std::{
     future::poll_fn,
-    io,
     pin::{Pin, pin},
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -19,13 +17,7 @@ use hyper::{
     body::Incoming,
     client::conn::http1::{self, SendRequest},
 };
-use hyper_util::{
-    client::legacy::connect::{
-        HttpConnector,
-        dns::{GaiAddrs, GaiFuture, GaiResolver, Name},
-    },
-    rt::TokioIo,
-};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use reqwest::Url;
 use rustls::pki_types::ServerName;
 use tokio::{
@@ -33,16 +25,16 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 use zeroize::Zeroizing;
 
 use super::{
     Server, SettingsError,
     allowance::{Allowance, Allowed, HANDSHAKE_MAX},
     answer::{Failure, unanswered},
+    resolver::Resolver,
     tls,
 };
-use crate::enclave::clear_registers;
 
 /// The most connections, idle ones and all addresses included. Each costs some
 /// 60 KiB of a heap that cannot grow.
@@ -77,11 +69,6 @@ struct Connection {
     allowance: Allowance,
 }
 
-/// Looks names up on threads of ordinary memory. A thread begins with the registers
-/// of the one that starts it, where what was copied last may lie.
-#[derive(Clone)]
-struct Resolver(GaiResolver);
-
 type Driver = http1::Connection<TokioIo<TlsStream<Allowed<TcpStream>>>, Full<Bytes>>;
 
 /// The status, headers and body of an answer; no body where that is too long.
@@ -91,7 +78,7 @@ pub(super) type Exchanged = Response<Option<Zeroizing<Vec<u8>>>>;
 
 impl Connections {
     pub(super) fn new(server: &Server) -> Result<Self, SettingsError> {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(server.timeouts.connect));
@@ -184,21 +171,6 @@ impl Connections {
             has_ended: false,
             allowance,
         })
-    }
-}
-
-impl Service<Name> for Resolver {
-    type Response = GaiAddrs;
-    type Error = io::Error;
-    type Future = GaiFuture;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, name: Name) -> GaiFuture {
-        clear_registers();
-        self.0.call(name)
     }
 }
 
