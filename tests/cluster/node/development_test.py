@@ -68,7 +68,7 @@ class Development(unittest.TestCase):
         next(each for each in spec["volumes"] if each["name"] == "countersign-state").pop("persistentVolumeClaim")
         next(each for each in spec["volumes"] if each["name"] == "countersign-state")["emptyDir"] = {}
         container["args"] = ["health", *SOCKET]
-        for key in ("stdin", "livenessProbe", "readinessProbe"):
+        for key in ("livenessProbe", "readinessProbe"):
             container.pop(key)
         apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "sign", "namespace": "development"},
                "spec": {"backoffLimit": 5, "template": template}})
