@@ -102,11 +102,17 @@ fn mistakes_say_what_to_write() {
         ("uid = 1\nspiffe_id", "uid = 1\nspifeid", "line 16: unknown key `spifeid` in [caller]"),
     ];
     for (from, to, expected) in cases {
-        assert!(GOOD.contains(from));
-        let found = Config::parse(&GOOD.replacen(from, to, 1)).expect_err(to);
-        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{to}: {found:#?}");
+        assert_refused(GOOD, from, to, expected);
     }
+}
+
+/// With `to` in the place of `from` there is a problem that begins like this.
+#[track_caller]
+fn assert_refused(source: &str, from: &str, to: &str, expected: &str) {
+    assert!(source.contains(from), "{from}");
+    let found = Config::parse(&source.replacen(from, to, 1)).expect_err(to);
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert!(found.iter().any(|problem| problem.starts_with(expected)), "{to}: {found:#?}");
 }
 
 /// The listener of custody is read by the same rules, under its own name, beside the other.
@@ -174,10 +180,7 @@ fn custody_has_a_listener_of_its_own() {
         ("127.0.0.1:8444", "127.0.0.1", "line 11: `listen.custody_tls.address` must be an IP"),
     ];
     for (from, to, expected) in cases {
-        assert!(both.contains(from), "{from}");
-        let found = Config::parse(&both.replacen(from, to, 1)).expect_err(to);
-        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{to}: {found:#?}");
+        assert_refused(&both, from, to, expected);
     }
 }
 
